@@ -1,0 +1,199 @@
+"""The bundle's bytes: header, CBOR metadata, model (docs/bundle-format.md and `bundle-meta` in link.cddl)."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+import cbor2
+
+from hil.bundle.status import describe
+from hil.case.graph import TENSOR_TYPE_NAMES, TENSOR_TYPES
+from hil.case.types import Case, Channel, Decide, Gate, Prepare, Quantisation, TensorContract, Window
+from hil.errors import BenchError
+
+MAGIC = b"HILB"
+FORMAT = 1
+# magic, format, header size, total size, metadata offset and size, model offset and size, 0, SHA-256
+HEADER = struct.Struct("<4sHHIIIIII32s")
+HASH_OFFSET = HEADER.size - 32
+ALIGNMENT = 16
+WINDOW_TYPES = {"float32": "FLOAT32", "int16": "INT16", "int8": "INT8"}  # numpy's name to the schema's
+
+
+class BundleError(BenchError):
+    """Bytes that are no valid bundle; `status` and `detail` are those that a device would report for them."""
+
+    def __init__(self, status: int, detail: int) -> None:
+        self.status, self.detail = status, detail
+        super().__init__(describe(status, detail))
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What a bundle says. `sha256` is its hash in hex, as `hello` reports it; `decide` carries the labels."""
+
+    case: str
+    version: int
+    window: Window
+    gate: Gate
+    prepare: Prepare
+    input: TensorContract
+    output: TensorContract
+    decide: Decide
+    arena_bytes: int
+    model: bytes
+    sha256: str
+
+
+def build_bundle(case: Case) -> bytes:
+    """The bundle of a case, ready to be written to `__hil_bundle_start`."""
+    metadata = encode_metadata(case)
+    start = -(-(HEADER.size + len(metadata)) // ALIGNMENT) * ALIGNMENT
+    model = case.model.data
+    total = start + len(model)
+    header = HEADER.pack(MAGIC, FORMAT, HEADER.size, total, HEADER.size, len(metadata), start, len(model), 0, bytes(32))
+    body = (header + metadata).ljust(start, b"\0") + model
+    return body[:HASH_OFFSET] + hashlib.sha256(body).digest() + body[HEADER.size :]
+
+
+def sha256(bundle: bytes) -> str:
+    """The hash (hex) in the header of a built bundle, the one that the device reports in `hello`."""
+    return bundle[HASH_OFFSET : HEADER.size].hex()
+
+
+def parse_bundle(data: bytes) -> Bundle:
+    """Reads a bundle; bytes behind it are ignored. Raises BundleError, checking in the firmware's order."""
+    metadata, model, digest = _split(data)
+    try:
+        meta = _decode(metadata)
+        decide = meta["decide"]
+        return Bundle(
+            case=meta["case"],
+            version=meta["version"],
+            window=_window(meta["window"]),
+            gate=Gate(**meta["gate"]),
+            prepare=_prepare(meta["prepare"]),
+            input=_tensor(meta["input"]),
+            output=_tensor(meta["output"]),
+            decide=Decide(**decide, labels=tuple(meta["labels"])),
+            arena_bytes=meta["arena_bytes"],
+            model=model,
+            sha256=digest.hex(),
+        )
+    except (cbor2.CBORDecodeError, KeyError, TypeError, ValueError):
+        raise BundleError(8, 0) from None
+
+
+def _split(data: bytes) -> tuple[bytes, bytes, bytes]:
+    """Metadata, model and hash of a bundle whose header and hash are right."""
+    head = data[: HEADER.size]
+    if len(head) < HEADER.size or not head.strip(b"\0") or not head.strip(b"\xff"):
+        raise BundleError(1, 0)
+    magic, version, header, total, at, size, start, model, reserved, digest = HEADER.unpack(head)
+    if magic != MAGIC:
+        raise BundleError(2, int.from_bytes(magic, "little"))
+    if version != FORMAT:
+        raise BundleError(3, version)
+    for offset, found, wanted in ((6, header, HEADER.size), (12, at, HEADER.size), (28, reserved, 0)):
+        if found != wanted:
+            raise BundleError(4, offset)
+    if not HEADER.size <= total <= len(data):
+        raise BundleError(5, total)
+    layout = {16: 0 < size <= total - at, 20: at + size <= start <= total and start % ALIGNMENT == 0}
+    layout[24] = 0 < model <= total - start
+    for offset, good in layout.items():
+        if not good:
+            raise BundleError(6, offset)
+    computed = hashlib.sha256(data[:HASH_OFFSET] + bytes(32) + data[HEADER.size : total]).digest()
+    if computed != digest:
+        raise BundleError(7, int.from_bytes(computed[:4], "big"))
+    return data[at : at + size], data[start : start + model], digest
+
+
+@dataclass(frozen=True)
+class _Float32:
+    """A number that must travel as a CBOR single (0xFA): the device's decoder takes no other width for `f32`."""
+
+    value: float
+
+
+def _encode_float32(encoder: cbor2.CBOREncoder, value: object) -> None:
+    if not isinstance(value, _Float32):
+        raise TypeError(f"{type(value).__name__} has no place in a bundle")
+    encoder.write(b"\xfa" + struct.pack(">f", value.value))
+
+
+def encode_metadata(case: Case) -> bytes:
+    """The `bundle-meta` item of a case, keys in the order of the schema."""
+    gate, prepare, decide = case.gate, case.prepare, case.decide
+    meta = {
+        "case": case.name,
+        "version": case.version,
+        "window": {
+            "type": TENSOR_TYPES[WINDOW_TYPES[case.window.dtype]],
+            "samples": case.window.samples,
+            "channels": case.window.channels,
+        },
+        "gate": {
+            "minimum": _Float32(gate.minimum),
+            "maximum": _Float32(gate.maximum),
+            "min_span": _Float32(gate.min_span),
+        },
+        "prepare": {
+            "id": prepare.id,
+            "version": prepare.version,
+            "channels": [[channel.source, channel.offset, channel.gain] for channel in prepare.channels],
+            "factor": _Float32(prepare.factor),
+        },
+        "input": _tensor_map(case.model.input),
+        "output": _tensor_map(case.model.output),
+        "decide": {
+            "id": decide.id,
+            "version": decide.version,
+            "threshold": decide.threshold,
+            "release": decide.release,
+            "debounce": decide.debounce,
+            "cooldown": decide.cooldown,
+        },
+        "labels": list(decide.labels),
+        "arena_bytes": case.arena_bytes,
+    }
+    return cbor2.dumps(meta, default=_encode_float32)
+
+
+def _tensor_map(tensor: TensorContract) -> dict[str, Any]:
+    return {
+        "type": TENSOR_TYPES[tensor.dtype],
+        "shape": list(tensor.shape),
+        "scale": _Float32(tensor.quantisation.scale),
+        "zero_point": tensor.quantisation.zero_point,
+        "bytes": tensor.bytes,
+    }
+
+
+def _decode(metadata: bytes) -> dict[str, Any]:
+    """The one item that the metadata is."""
+    stream = io.BytesIO(metadata)
+    meta = cbor2.CBORDecoder(stream).decode()
+    if stream.tell() != len(metadata) or not isinstance(meta, dict):
+        raise ValueError("not one map")
+    return meta
+
+
+def _window(part: dict[str, Any]) -> Window:
+    names = {schema: name for name, schema in WINDOW_TYPES.items()}
+    return Window(names[TENSOR_TYPE_NAMES[part["type"]]], part["samples"], part["channels"])
+
+
+def _prepare(part: dict[str, Any]) -> Prepare:
+    channels = tuple(Channel(*channel) for channel in part["channels"])
+    return Prepare(part["id"], part["version"], channels, part["factor"])
+
+
+def _tensor(part: dict[str, Any]) -> TensorContract:
+    quantisation = Quantisation(part["scale"], part["zero_point"])
+    return TensorContract(TENSOR_TYPE_NAMES[part["type"]], tuple(part["shape"]), quantisation, part["bytes"])

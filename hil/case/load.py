@@ -1,0 +1,186 @@
+"""Reads a case folder: everything is checked before a board starts, every fault names file, key and fix."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from hil.case import limits, stages
+from hil.case.lock import BUILD, LOCK, Lock, check_lock, new_lock, read_lock
+from hil.case.model_check import TFLM_2_3, KernelLibrary, check_float_model, check_model
+from hil.case.problems import KeyPath, Places, Problem, raise_any
+from hil.case.schema import CaseFile
+from hil.case.tflite import parse_model
+from hil.case.toml_file import read_toml
+from hil.case.types import Case, Contracts, Decide, Gate, ModelFile, Prepare, TensorContract, Vectors, Window
+from hil.case.vectors import Wanted, read_vectors
+
+FILE_NAME = "case.toml"
+
+
+def load_case(path: Path, kernels: KernelLibrary = TFLM_2_3) -> Case:
+    """The case at `path`, a case.toml or its folder; the model must be one that `kernels` runs right.
+
+    Raises CaseError. Checked in this order, the faults of one step in one message: schema; limits and files; models;
+    what must fit the model; vectors; case.lock.
+    """
+    file = path / FILE_NAME if path.is_dir() else path
+    case = _load(file, kernels)
+    lock = read_lock(file.parent)
+    if lock is None:
+        return case
+    check_lock(file.parent, lock, _lock_of(case))
+    return replace(case, locked=True)
+
+
+def write_lock(folder: Path) -> Path:
+    """Locks the valid case in `folder` (or of a case.toml) at its version; returns the path of case.lock.
+
+    Raises CaseError when the case is not valid, or when it changed but its version is not above the locked one.
+    """
+    file = folder / FILE_NAME if folder.is_dir() else folder
+    case = _load(file, TFLM_2_3)
+    lock = new_lock(file.parent, read_lock(file.parent), _lock_of(case))
+    path = file.parent / LOCK
+    path.write_text(lock.text(), encoding="utf-8", newline="\n")
+    return path
+
+
+def _lock_of(case: Case) -> Lock:
+    return Lock(case.version, dict(case.files))
+
+
+class _Report:
+    """Collects faults of case.toml under their place in the file."""
+
+    def __init__(self, file: Path, places: Places) -> None:
+        self._file, self._places = file, places
+        self._problems: list[Problem] = []
+
+    def say(self, path: KeyPath, problem: str, fix: str) -> None:
+        self._problems.append(Problem(self._places.name(path), problem, fix))
+
+    def raise_any(self) -> None:
+        raise_any(self._file, self._problems)
+
+
+def _load(file: Path, kernels: KernelLibrary) -> Case:
+    table, places, data = read_toml(file)
+    report = _Report(file, places)
+    limits.check(table, report.say)
+    contents = _read_files(file.parent, table, report)
+    report.raise_any()
+    model, float_model = _models(file.parent, table, contents, kernels)
+    window, gate, prepare, decide = _stages(table, model.input, model.output, report)
+    vectors = _vectors(file, table, contents, model, window, decide)
+    contracts = limits.contracts(table)
+    _check_against(table, model, contracts, vectors, report)
+    files = {FILE_NAME: data, **contents}
+    build = file.parent / BUILD
+    if build.is_file():
+        files[BUILD] = build.read_bytes()
+    return Case(
+        path=file,
+        name=table.case.name,
+        version=table.case.version,
+        source=table.case.source,
+        rate_hz=table.input.rate_hz,
+        model=model,
+        float_model=float_model,
+        window=window,
+        gate=gate,
+        prepare=prepare,
+        decide=decide,
+        arena_bytes=table.budget.memory.arena_bytes,
+        contracts=contracts,
+        vectors=vectors,
+        deadline={kind: ticks for kind, ticks in table.contract.execution.deadline if ticks is not None},
+        files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+    )
+
+
+def _read_files(folder: Path, table: CaseFile, report: _Report) -> dict[str, bytes]:
+    """The bytes of the files that case.toml names, by the name it gives them; each file is read once."""
+    named: dict[KeyPath, str | None] = {
+        ("model", "int8"): table.model.int8,
+        ("model", "float"): table.model.float_,
+        ("input", "vectors"): table.input.vectors,
+    }
+    contents: dict[str, bytes] = {}
+    for key, name in named.items():
+        if name is None:
+            continue
+        path = folder / name
+        if Path(name).is_absolute() or "\\" in name or not path.resolve().is_relative_to(folder.resolve()):
+            fix = "copy the file into the folder and write its path from there, with /"
+            report.say(key, f"{name!r} is not a path inside the case's folder", fix)
+        elif not path.is_file():
+            report.say(key, f"there is no file {name!r} in {folder}", "put it there, or mend the name")
+        else:
+            contents[name] = path.read_bytes()
+    return contents
+
+
+def _models(
+    folder: Path, table: CaseFile, contents: Mapping[str, bytes], kernels: KernelLibrary
+) -> tuple[ModelFile, ModelFile | None]:
+    name, float_name = table.model.int8, table.model.float_
+    check_model(contents[name], folder / name, kernels=kernels)
+    model = parse_model(contents[name], folder / name)
+    if float_name is None:
+        return model, None
+    check_float_model(contents[float_name], folder / float_name, model)
+    return model, parse_model(contents[float_name], folder / float_name)
+
+
+def _stages(
+    table: CaseFile, inner: TensorContract, outer: TensorContract, report: _Report
+) -> tuple[Window, Gate, Prepare, Decide]:
+    window = stages.window_of(table.input, inner, report.say)
+    decide = stages.decide_of(table, outer, report.say)
+    if window is None:
+        report.raise_any()
+        raise AssertionError("a window that cannot be made is reported")
+    gate = stages.gate_of(table.input, window, report.say)
+    prepare = stages.prepare_of(table.input, window, inner, report.say)
+    report.raise_any()
+    return window, gate, prepare, decide
+
+
+def _vectors(
+    file: Path, table: CaseFile, contents: Mapping[str, bytes], model: ModelFile, window: Window, decide: Decide
+) -> Vectors:
+    wanted = Wanted(
+        window=window,
+        tensor_input=table.input.prepare.startswith("tensor/"),
+        input_shape=model.input.shape[1:] if len(model.input.shape) > 1 else (*model.input.shape, 1),
+        output_shape=model.output.shape[1:],
+        labels=decide.labels,
+    )
+    name = table.input.vectors
+    return read_vectors(contents[name], file.parent / name, wanted)
+
+
+def _check_against(
+    table: CaseFile,
+    model: ModelFile,
+    contracts: Contracts,
+    vectors: Vectors,
+    report: _Report,
+) -> None:
+    """Limits that only make sense with this model and these vectors."""
+    outputs = model.output.elements
+    if "topk" in contracts.agreement and contracts.topk >= outputs:
+        problem = f"k is {contracts.topk}, the model has {outputs} outputs: the best {contracts.topk} always agree"
+        report.say(
+            ("contract", "agreement", "topk", "k"), problem, f"write a k from 1 to {outputs - 1}, or leave topk out"
+        )
+    if contracts.accuracy and (vectors.label is None or bool((vectors.label < 0).all())):
+        fix = f"add an array 'label' to {table.input.vectors}, or leave accuracy out"
+        report.say(("contract", "decision", "accuracy"), "the vectors carry no true label", fix)
+    if contracts.flash_bytes is not None and contracts.flash_bytes < len(model.data):
+        problem = f"{contracts.flash_bytes:,} bytes cannot hold the model, which alone has {len(model.data):,}"
+        report.say(("budget", "memory", "flash_bytes"), problem, "raise it: flash counts the image and the bundle")
+    report.raise_any()

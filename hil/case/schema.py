@@ -1,0 +1,203 @@
+"""The words of a case.toml: which tables and keys there are, of which type, in which range (docs/case-format.md)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+
+U32_MAX = 2**32 - 1
+MAX_LABELS = 64  # link.cddl, bundle-meta
+MAX_CHANNELS = 32  # link.cddl, prepare-part
+
+Count = Annotated[int, Field(ge=1, le=U32_MAX)]
+CountOrZero = Annotated[int, Field(ge=0, le=U32_MAX)]
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Text = Annotated[str, Field(min_length=1)]
+
+
+def _one_or_list(value: Any) -> str:
+    return "(list)" if isinstance(value, list | tuple) else "(one)"
+
+
+Many = Tag("(list)")  # in brackets, so that error places can tell a tag from a key
+One = Tag("(one)")
+Numbers = Annotated[
+    Annotated[float, One] | Annotated[tuple[float, ...], Field(strict=False, min_length=1), Many],
+    Discriminator(_one_or_list),
+]
+Wholes = Annotated[
+    Annotated[int, One] | Annotated[tuple[int, ...], Field(strict=False, min_length=1), Many],
+    Discriminator(_one_or_list),
+]
+
+
+class Table(BaseModel):
+    """A TOML table: unknown keys are refused, values are not converted (no "5" for 5), no infinities."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class CaseTable(Table):
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,63}$")]
+    version: Count
+    source: Text
+
+
+class ModelTable(Table):
+    int8: Text
+    float_: Annotated[str | None, Field(alias="float", min_length=1)] = None
+
+
+class GateTable(Table):
+    minimum: float | None = None
+    maximum: float | None = None
+    min_span: Annotated[float, Field(ge=0)] = 0.0
+
+
+class InputTable(Table):
+    vectors: Text = "vectors.npz"
+    rate_hz: Positive | None = None
+    prepare: Literal["tensor/1", "scale/1", "quantize/1"]
+    window: Count | None = None
+    channels: Count | None = None
+    full_scale: Numbers | None = None
+    offset: Wholes | None = None
+    source_channels: Annotated[tuple[int, ...] | None, Field(strict=False, min_length=1)] = None
+    gate: GateTable = GateTable()
+
+
+class DecisionTable(Table):
+    labels: Annotated[tuple[Text, ...], Field(strict=False, min_length=1, max_length=MAX_LABELS)]
+    threshold: float
+    release: float | None = None
+    debounce: Count = 1
+    cooldown: CountOrZero = 0
+    unknown: Text = "unknown"
+
+
+class Bounds(Table):
+    """`min`, `max` or both, inclusive."""
+
+    min: float | None = None
+    max: float | None = None
+
+
+class TopK(Bounds):
+    k: Annotated[int, Field(ge=1)] = 3
+
+
+class Flips(Bounds):
+    min: Annotated[int | None, Field(ge=0)] = None
+    max: Annotated[int | None, Field(ge=0)] = None
+    band: Annotated[float, Field(ge=0)] = 0.05
+
+
+class InputContract(Table):
+    saturation: Bounds | None = None
+
+
+class DeadlineTable(Table):
+    instructions: Count | None = None
+    ms: Count | None = None
+
+
+class ExecutionContract(Table):
+    lsb: Annotated[int, Field(ge=0, lt=255)] = 0
+    replays: Count = 10
+    passes: Count = 2
+    deadline: DeadlineTable = DeadlineTable()
+
+
+class DecisionContract(Table):
+    accuracy: Bounds | None = None
+
+
+class AgreementContract(Table):
+    top1: Bounds | None = None
+    topk: TopK | None = None
+    cosine: Bounds | None = None
+    sqnr_db: Bounds | None = None
+    max_abs_error: Bounds | None = None
+    spearman: Bounds | None = None
+    flips: Flips | None = None
+
+
+class LatencyContract(Table):
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    warmup: CountOrZero = 1
+
+
+class ContractTables(Table):
+    input: InputContract = InputContract()
+    execution: ExecutionContract = ExecutionContract()
+    decision: DecisionContract = DecisionContract()
+    agreement: AgreementContract = AgreementContract()
+    latency: LatencyContract = LatencyContract()
+
+
+class MemoryBudget(Table):
+    arena_bytes: Count
+    arena_headroom: Share | None = None
+    flash_bytes: Count | None = None
+    ram_bytes: Count | None = None
+    stack_bytes: Count | None = None
+    stack_headroom: Share | None = None
+
+
+class StageTicks(Table):
+    p50: Count | None = None
+    p95: Count | None = None
+    p99: Count | None = None
+    max: Count | None = None
+
+
+class StageCycles(StageTicks):
+    p50_ms: Positive | None = None
+    p95_ms: Positive | None = None
+    p99_ms: Positive | None = None
+    max_ms: Positive | None = None
+
+
+class InstructionBudget(Table):
+    prepare: StageTicks = StageTicks()
+    invoke: StageTicks = StageTicks()
+    decide: StageTicks = StageTicks()
+    total: StageTicks = StageTicks()
+
+
+class CycleBudget(Table):
+    prepare: StageCycles = StageCycles()
+    invoke: StageCycles = StageCycles()
+    decide: StageCycles = StageCycles()
+    total: StageCycles = StageCycles()
+
+
+class LatencyBudget(Table):
+    instructions: InstructionBudget = InstructionBudget()
+    cycles: CycleBudget = CycleBudget()
+
+
+class BudgetTables(Table):
+    memory: MemoryBudget
+    latency: LatencyBudget = LatencyBudget()
+
+
+class CaseFile(Table):
+    """A whole case.toml."""
+
+    case: CaseTable
+    model: ModelTable
+    input: InputTable
+    decision: DecisionTable | None = None
+    contract: ContractTables = ContractTables()
+    budget: BudgetTables
+
+
+TABLES = (
+    *("case", "model", "input", "input.gate", "decision"),
+    *("contract", "contract.input", "contract.execution", "contract.execution.deadline", "contract.decision"),
+    *("contract.agreement", "contract.latency"),
+    *("budget", "budget.memory", "budget.latency", "budget.latency.instructions", "budget.latency.cycles"),
+)

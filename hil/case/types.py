@@ -1,0 +1,228 @@
+"""What a case is, once read and checked: frozen values, no file access."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+INT8_MIN, INT8_MAX = -128, 127
+
+
+@dataclass(frozen=True)
+class Quantisation:
+    """Affine int8 quantisation: real = (q - zero_point) * scale. `scale` is the float32 value the model stores."""
+
+    scale: float
+    zero_point: int
+
+
+@dataclass(frozen=True)
+class TensorContract:
+    """Type name as in the TFLite schema (`"INT8"`), shape with the batch of 1, quantisation, size in bytes."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    quantisation: Quantisation
+    bytes: int
+
+    @property
+    def elements(self) -> int:
+        return int(np.prod(self.shape)) if self.shape else 1
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """One .tflite file: bytes, SHA-256, and what the flatbuffer says of it."""
+
+    path: Path
+    data: bytes = field(repr=False)
+    sha256: str
+    operators: tuple[str, ...]  # distinct builtin operator names in order of first use
+    input: TensorContract
+    output: TensorContract
+
+
+@dataclass(frozen=True)
+class Window:
+    """The raw sensor window: numpy type name (int16, float32, int8), samples, channels."""
+
+    dtype: str
+    samples: int
+    channels: int
+
+    @property
+    def bytes(self) -> int:
+        return self.samples * self.channels * np.dtype(self.dtype).itemsize
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Validity gate, in units of the window's type (docs/pipeline.md). All three are exact in float32."""
+
+    minimum: float
+    maximum: float
+    min_span: float
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One tensor channel of `scale/1`: source channel, offset in counts, gain in Q16.16 (LSB per 32768 counts)."""
+
+    source: int
+    offset: int
+    gain: int
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """A preparation stage and its version: `tensor/1`, `scale/1` (channels) or `quantize/1` (factor)."""
+
+    id: str
+    version: int
+    channels: tuple[Channel, ...] = ()
+    factor: float = 0.0  # the float32 value
+
+    @property
+    def name(self) -> str:
+        return f"{self.id}/{self.version}"
+
+
+@dataclass(frozen=True)
+class Decide:
+    """A decision stage and its version: `argmax/1` or `none/1`. Thresholds are raw scores (docs/pipeline.md)."""
+
+    id: str
+    version: int
+    threshold: int = 0
+    release: int = 0
+    debounce: int = 1
+    cooldown: int = 0
+    labels: tuple[str, ...] = ()
+    unknown: str = "unknown"
+
+    @property
+    def name(self) -> str:
+        return f"{self.id}/{self.version}"
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """The vectors of a case; `n` of them.
+
+    windows: [n, samples, channels] (or [n, *tensor shape] for tensor/1), C-contiguous, of the window's dtype.
+    Others are None when the file does not have them:
+    samples int [n]: samples really sent when not the full window (wrong-length vectors);
+    names [n] str; label [n] int, the true class, -1 unknown; reject [n] str, gate reason expected, "" for none;
+    sequence int [n]: vectors of one number >= 0 are one stream, in file order; -1 stands alone;
+    expected_output int8 [n, *output shape]: outputs from an external source (another board, a former release).
+    """
+
+    windows: NDArray[np.generic]
+    samples: NDArray[np.int64] | None = None
+    names: tuple[str, ...] | None = None
+    label: NDArray[np.int64] | None = None
+    reject: tuple[str, ...] | None = None
+    sequence: NDArray[np.int64] | None = None
+    expected_output: NDArray[np.int8] | None = None
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def payload(self, index: int) -> bytes:
+        """The bytes to send for one vector, cut or zero-padded to `samples[index]` samples where the file says so."""
+        window = np.ascontiguousarray(self.windows[index])
+        data = window.astype(window.dtype.newbyteorder("<"), copy=False).tobytes()
+        if self.samples is None:
+            return data
+        size = len(data) // window.shape[0] * int(self.samples[index])
+        return data[:size].ljust(size, b"\0")
+
+    def name(self, index: int) -> str:
+        return self.names[index] if self.names is not None else f"#{index}"
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What a number is held against: `minimum <= value <= maximum`, where given, in `unit`."""
+
+    minimum: float | None = None
+    maximum: float | None = None
+    unit: str = ""
+
+    def holds(self, value: float) -> bool:
+        """Whether `value` is inside; NaN never is."""
+        above = self.minimum is None or value >= self.minimum
+        below = self.maximum is None or value <= self.maximum
+        return value == value and above and below
+
+    def __str__(self) -> str:
+        bounds = ((">=", self.minimum), ("<=", self.maximum))
+        text = " and ".join(f"{sign} {value:,.15g}" for sign, value in bounds if value is not None)
+        return f"{text} {self.unit}".rstrip()
+
+
+@dataclass(frozen=True)
+class LatencyLimit:
+    """`stage` (prepare, invoke, decide, total), `statistic` (p50, p95, p99, max), limit in `unit` of a clock kind.
+
+    clock: "instructions" (unit "instructions") or "cycles" (unit "cycles" or "ms").
+    """
+
+    stage: str
+    statistic: str
+    clock: str
+    limit: Limit
+
+
+@dataclass(frozen=True)
+class Contracts:
+    """The values a case's contracts are held to; None or empty where the case sets none.
+
+    agreement keys: top1, topk, cosine, sqnr_db, max_abs_error, spearman, flips.
+    """
+
+    lsb: int = 0
+    replays: int = 10
+    passes: int = 2
+    saturation: Limit | None = None  # largest share of saturated elements over all vectors, 0..1
+    accuracy: Limit | None = None  # share of vectors with a true label whose answer is that label
+    agreement: Mapping[str, Limit] = field(default_factory=dict)
+    topk: int = 3
+    flip_band: float = (
+        0.05  # half width, in score, of the band around the threshold in which decision flips are excused
+    )
+    latency: tuple[LatencyLimit, ...] = ()
+    confidence: float = 0.95
+    warmup: int = 1
+    arena_headroom: float | None = None  # share of arena_bytes that must stay untouched, 0..1
+    flash_bytes: int | None = None
+    ram_bytes: int | None = None
+    stack_bytes: int | None = None
+    stack_headroom: float | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """One case, whole and valid. `files` maps each file of the case to its SHA-256; `locked` when case.lock vouches."""
+
+    path: Path  # case.toml
+    name: str
+    version: int
+    source: str
+    rate_hz: float | None
+    model: ModelFile
+    float_model: ModelFile | None
+    window: Window
+    gate: Gate
+    prepare: Prepare
+    decide: Decide
+    arena_bytes: int
+    contracts: Contracts
+    vectors: Vectors
+    deadline: Mapping[str, int] = field(default_factory=dict)  # "instructions" and "ms", where given
+    files: Mapping[str, str] = field(default_factory=dict)
+    locked: bool = False

@@ -1,0 +1,284 @@
+"""Reads vectors.npz: every array's header is judged before its data is read, and nothing is ever unpickled."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil.case.problems import Problem, raise_any
+from hil.case.types import Vectors, Window
+from hil.errors import CaseError
+from hil.records import GateReason
+
+KEYS = ("windows", "label", "reject", "samples", "sequence", "name", "expected_output")
+REASONS = tuple(reason.name.lower() for reason in GateReason if reason is not GateReason.VALID)
+WHOLE, TEXT = "whole numbers (integer)", "text (numpy <U)"
+SAVE_FIX = "write the file with numpy.savez_compressed and plain arrays"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the case needs of its vectors: window, tensor shapes without the batch, labels (empty: no decide stage)."""
+
+    window: Window
+    tensor_input: bool  # tensor/1: a window is the input tensor
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    labels: tuple[str, ...]
+
+    @property
+    def window_shape(self) -> tuple[int, ...]:
+        return self.input_shape if self.tensor_input else (self.window.samples, self.window.channels)
+
+
+def read_vectors(data: bytes, file: Path, wanted: Wanted) -> Vectors:
+    """The vectors in the bytes of an .npz. Raises CaseError that names array, what is expected and what was found."""
+    arrays = _Arrays(data, file)
+    windows = _windows(arrays, wanted)
+    n = len(windows)
+    problems: list[Problem] = []
+    reader = _Columns(arrays, n, problems)
+    label = reader.labels(wanted)
+    reject = reader.reject()
+    samples = reader.whole("samples", 0)
+    sequence = reader.whole("sequence", -1)
+    names = reader.names()
+    expected = reader.expected_output(wanted.output_shape)
+    if reject is not None:
+        problems += _wrong_lengths(reject, samples, wanted.window.samples)
+    raise_any(file, problems)
+    return Vectors(windows, samples, names, label, reject, sequence, expected)
+
+
+class _Arrays:
+    """The members of an .npz by array name; dtype and shape from the header, data on demand."""
+
+    def __init__(self, data: bytes, file: Path) -> None:
+        self.file = file
+        try:
+            self._zip = zipfile.ZipFile(io.BytesIO(data))
+        except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+            raise CaseError(file, "", f"this is no .npz file ({error})", SAVE_FIX) from None
+        names = [info.filename.removesuffix(".npy") for info in self._zip.infolist()]
+        problems = [_unknown(name) for name in names if name not in KEYS]
+        problems += [
+            Problem(f"array {name!r}", "it is in the file more than once", SAVE_FIX)
+            for name in KEYS
+            if names.count(name) > 1
+        ]
+        raise_any(file, problems)
+        self._members = {name: info for name, info in zip(names, self._zip.infolist(), strict=True)}
+        self._headers = {name: self._header(name) for name in self._members}
+        raise_any(file, [_objects(name) for name, (dtype, _) in self._headers.items() if dtype.hasobject])
+
+    def header(self, name: str) -> tuple[np.dtype[Any], tuple[int, ...]] | None:
+        """dtype and shape, None when the array is not there."""
+        return self._headers.get(name)
+
+    def read(self, name: str) -> NDArray[Any]:
+        """The array, in the machine's byte order and C-contiguous."""
+        dtype, shape = self._headers[name]
+        try:
+            with self._zip.open(self._members[name]) as stream:
+                array = np.lib.format.read_array(stream, allow_pickle=False)
+        except _BROKEN as error:
+            raise self._damaged(name, error) from None
+        if array.shape != shape or array.dtype != dtype:
+            raise self._damaged(name, "header and data differ")
+        return np.ascontiguousarray(array, dtype=dtype.newbyteorder("="))
+
+    def _header(self, name: str) -> tuple[np.dtype[Any], tuple[int, ...]]:
+        readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        member = self._members[name]
+        try:
+            with self._zip.open(member) as stream:
+                version = np.lib.format.read_magic(stream)
+                if version not in readers:
+                    raise ValueError(f"npy version {version}")
+                shape, _, dtype = readers[version](stream)
+                start = stream.tell()
+        except _BROKEN as error:
+            raise self._damaged(name, error) from None
+        size = dtype.itemsize * int(np.prod(shape, dtype=object))
+        if not dtype.hasobject and start + size != member.file_size:
+            raise self._damaged(name, f"{member.file_size - start} bytes of data, its header announces {size}")
+        return dtype, shape
+
+    def _damaged(self, name: str, why: object) -> CaseError:
+        return CaseError(self.file, f"array {name!r}", f"it is damaged ({why})", "build the file again, or restore it")
+
+
+_BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    ValueError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    OSError,
+    MemoryError,
+    SyntaxError,
+)
+
+
+def _unknown(name: str) -> Problem:
+    return Problem(f"array {name!r}", "unknown array", f"remove or rename it; the arrays are {', '.join(KEYS)}")
+
+
+def _objects(name: str) -> Problem:
+    problem = "it holds Python objects; loading them can run code, so it was not read"
+    return Problem(
+        f"array {name!r}", problem, "save numbers or text: numpy.array(values, dtype=...) before numpy.savez"
+    )
+
+
+def _windows(arrays: _Arrays, wanted: Wanted) -> NDArray[Any]:
+    """[n, samples, channels], or [n, *tensor shape without the batch] for tensor/1."""
+    header = arrays.header("windows")
+    where = "array 'windows'"
+    if header is None:
+        raise CaseError(arrays.file, where, "it is missing", "save the raw windows under this name")
+    dtype, shape = header
+    forms = [wanted.window_shape, (1, *wanted.window_shape)] if wanted.tensor_input else [wanted.window_shape]
+    expected = f"{wanted.window.dtype} {_shape('n', wanted.window_shape)}"
+    found = f"{dtype.newbyteorder('=')} {list(shape)}"
+    if dtype.newbyteorder("=") != np.dtype(wanted.window.dtype) or shape[1:] not in forms:
+        raise CaseError(arrays.file, where, f"expected {expected}, found {found}", _windows_fix(wanted))
+    if shape[0] == 0:
+        raise CaseError(arrays.file, where, "there are no vectors (n = 0)", "a case needs at least one window")
+    return arrays.read("windows").reshape(shape[0], *wanted.window_shape)
+
+
+def _windows_fix(wanted: Wanted) -> str:
+    if wanted.tensor_input:
+        return "save quantised input tensors, or take another prepare stage in [input]"
+    return f"save one window per row as {wanted.window.dtype}, or mend window, channels and prepare in [input]"
+
+
+def _shape(first: str, rest: Sequence[int]) -> str:
+    return f"[{', '.join((first, *map(str, rest)))}]"
+
+
+class _Columns:
+    """The arrays beside `windows`, each with n rows; faults go to `problems`."""
+
+    def __init__(self, arrays: _Arrays, n: int, problems: list[Problem]) -> None:
+        self._arrays, self._n, self._problems = arrays, n, problems
+
+    def whole(self, name: str, lowest: int) -> NDArray[np.int64] | None:
+        """An integer [n] array with values from `lowest` up."""
+        if not self._fits(name, "iu", WHOLE):
+            return None
+        values = self._arrays.read(name)
+        if values.min() < lowest or values.max() > np.iinfo(np.int64).max:
+            row = int(np.argmax((values < lowest) | (values > np.iinfo(np.int64).max)))
+            self._say(name, f"row {row} is {values[row]}, {lowest} is the least", "mend the row")
+            return None
+        return values.astype(np.int64)
+
+    def labels(self, wanted: Wanted) -> NDArray[np.int64] | None:
+        """Class indices, -1 unknown; text is looked up in the case's labels, which [n] integers must not exceed."""
+        header = self._arrays.header("label")
+        if header is not None and header[0].kind == "U" and self._fits("label", "U", TEXT):
+            return self._label_text(self._arrays.read("label"), wanted.labels)
+        values = self._label_numbers(header)
+        if values is not None and wanted.labels and values.max() >= len(wanted.labels):
+            row = int(np.argmax(values))
+            fix = "count the classes from 0 in the order of labels, -1 for unknown"
+            self._say("label", f"row {row} is {values[row]}, the case has {len(wanted.labels)} labels", fix)
+        return values
+
+    def _label_numbers(self, header: tuple[np.dtype[Any], tuple[int, ...]] | None) -> NDArray[np.int64] | None:
+        if header is None or header[0].kind != "f":
+            return self.whole("label", -1)
+        values = self._arrays.read("label")
+        nans = int(np.isnan(values).sum())
+        found = f"{header[0]}" + (f" with {nans} NaN" if nans else "")
+        self._say("label", f"expected {WHOLE} or {TEXT}, found {found}", "save class numbers as int64, -1 for unknown")
+        return None
+
+    def _label_text(self, values: NDArray[Any], labels: tuple[str, ...]) -> NDArray[np.int64] | None:
+        places = {label: index for index, label in enumerate(labels)} | {"": -1}
+        strange = {text: int(row) for row, text in reversed(list(enumerate(values.tolist()))) if text not in places}
+        for text, row in sorted(strange.items(), key=lambda each: each[1])[:5]:
+            known = (
+                f"one of {', '.join(map(repr, labels))}" if labels else "a number, as the case has no [decision] labels"
+            )
+            self._say(
+                "label", f"row {row} is {text!r}, which is no label of the case", f'write {known}, or "" for unknown'
+            )
+        return None if strange else np.array([places[text] for text in values.tolist()], np.int64)
+
+    def reject(self) -> tuple[str, ...] | None:
+        """Gate reasons expected, "" for none."""
+        if not self._fits("reject", "U", TEXT):
+            return None
+        values: list[str] = self._arrays.read("reject").tolist()
+        for row, text in enumerate(values):
+            if text not in ("", *REASONS):
+                self._say(
+                    "reject", f"row {row}: {text!r} is no reason of the gate", f'write {", ".join(REASONS)} or ""'
+                )
+                return None
+        return tuple(values)
+
+    def names(self) -> tuple[str, ...] | None:
+        """Names for reports; an empty one becomes the row's number."""
+        if not self._fits("name", "U", TEXT):
+            return None
+        values = [text or f"#{row}" for row, text in enumerate(self._arrays.read("name").tolist())]
+        first: dict[str, int] = {}
+        for row, text in enumerate(values):
+            if first.setdefault(text, row) != row:
+                self._say("name", f"rows {first[text]} and {row} are both {text!r}", "give each vector its own name")
+                return None
+        return tuple(values)
+
+    def expected_output(self, shape: tuple[int, ...]) -> NDArray[np.int8] | None:
+        """int8 [n, *output shape without the batch]; flat rows are taken too."""
+        header = self._arrays.header("expected_output")
+        if header is None:
+            return None
+        flat = (int(np.prod(shape)),)
+        if header[0] != np.dtype(np.int8) or header[1] not in [(self._n, *form) for form in (shape, flat, (1, *shape))]:
+            expected = f"int8 {_shape(str(self._n), shape)}"
+            self._say(
+                "expected_output",
+                f"expected {expected}, found {header[0]} {list(header[1])}",
+                "save the raw int8 outputs",
+            )
+            return None
+        return self._arrays.read("expected_output").reshape(self._n, *shape)
+
+    def _fits(self, name: str, kinds: str, wanted: str) -> bool:
+        """Whether the array is there, of one of the dtype kinds, with n rows; a fault is reported."""
+        header = self._arrays.header(name)
+        if header is None:
+            return False
+        dtype, shape = header
+        if dtype.kind in kinds and shape == (self._n,):
+            return True
+        fix = "save one entry per window" if dtype.kind in kinds else f"save it as {wanted}"
+        self._say(name, f"expected {wanted} of shape [{self._n}], found {dtype.newbyteorder('=')} {list(shape)}", fix)
+        return False
+
+    def _say(self, name: str, problem: str, fix: str) -> None:
+        self._problems.append(Problem(f"array {name!r}", problem, fix))
+
+
+def _wrong_lengths(reject: tuple[str, ...], samples: NDArray[np.int64] | None, full: int) -> list[Problem]:
+    """The gate judges the length first: `reject` is "length" exactly where `samples` is not the full window."""
+    for row, reason in enumerate(reject):
+        sent = full if samples is None else int(samples[row])
+        if (reason == "length") != (sent != full):
+            problem = f"row {row} expects {reason or 'no'} rejection but sends {sent} of {full} samples"
+            return [Problem("array 'reject'", problem, 'write "length" exactly where samples differs from window')]
+    return []

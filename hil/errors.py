@@ -1,0 +1,79 @@
+"""The one exception tree: whose fault it is decides the class.
+
+`UsageError`: the user's files, options or machine; raised before a board starts, with the line to fix or the command
+to run. `BenchError`: the board, probe, link or toolchain misbehaved; a test *error*, never a verdict on the product.
+A broken contract is no exception here: it is a `Finding`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class HilError(Exception):
+    """Base of all errors that hil raises on purpose."""
+
+
+class UsageError(HilError):
+    """The request cannot be carried out as written; nothing was started. Fix what the message names."""
+
+
+class CaseError(UsageError):
+    """A case folder is wrong. Names the file, the key or field, and the fix."""
+
+    def __init__(self, file: Path | str, where: str, problem: str, fix: str) -> None:
+        self.file, self.where, self.problem, self.fix = Path(file), where, problem, fix
+        place = f"{file}: {where}" if where else str(file)
+        super().__init__(f"{place}: {problem}\n  fix: {fix}")
+
+
+class MissingTool(UsageError):
+    """A program the run needs is not there. Install it with the command in the message."""
+
+    def __init__(self, tool: str, needed: str, install: str) -> None:
+        self.tool, self.needed, self.install = tool, needed, install
+        super().__init__(f"{tool} is needed {needed}, but was not found\n  fix: {install}")
+
+
+class BenchError(HilError):
+    """The board, link or toolchain broke. Says which step, and what to try next."""
+
+
+class BuildError(BenchError):
+    """The firmware did not build; carries the compiler's last lines."""
+
+
+class BoardError(BenchError):
+    """The board could not be started, provisioned or read, or went away."""
+
+
+class LinkError(BenchError):
+    """The link carried damaged or no data, and repeating the request did not help."""
+
+
+class DeviceSilent(LinkError):
+    """The board is alive but the agent did not answer in time."""
+
+
+class DeviceReset(BenchError):
+    """The firmware restarted while a session was open: its start counter changed."""
+
+    def __init__(self, before: int, after: int) -> None:
+        self.before, self.after = before, after
+        super().__init__(f"the firmware restarted in mid-session (start counter {before} -> {after})")
+
+
+class DeviceFault(BenchError):
+    """The firmware left a fault record. `fault` is the decoded record (hil.board.fault.Fault)."""
+
+    def __init__(self, fault: object) -> None:
+        self.fault = fault
+        super().__init__(str(fault))
+
+
+class AgentError(BenchError):
+    """The agent refused a request: harness and firmware do not fit each other."""
+
+    def __init__(self, code: int, detail: int, meaning: str) -> None:
+        self.code, self.detail = code, detail
+        super().__init__(f"the agent refused the request: {meaning} (code {code}, detail {detail})")

@@ -1,0 +1,194 @@
+"""What a device reported: typed replies for one window, and the columns that hold a whole run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil.case.types import TensorContract
+
+STAGES = ("prepare", "invoke", "decide")
+
+
+class Status(IntEnum):
+    """How far a window came (`record.status` in link.cddl). 100 and above are the harness's own: no record came
+    back.
+    """
+
+    DONE = 0
+    REJECTED = 1
+    NO_BUNDLE = 2
+    PREPARE_FAILED = 3
+    INVOKE_FAILED = 4
+    NOT_RUN = 100
+    FAULT = 101
+    RESET = 102
+    HANG = 103
+
+
+class GateReason(IntEnum):
+    """Why the validity gate rejected a window (docs/pipeline.md)."""
+
+    VALID = 0
+    LENGTH = 1
+    STALE = 2
+    NONFINITE = 3
+    RANGE = 4
+    FLAT = 5
+
+
+class DecisionReason(IntEnum):
+    """What the decide stage did (docs/pipeline.md)."""
+
+    ACCEPTED = 0
+    BELOW_THRESHOLD = 1
+    DEBOUNCE = 2
+    COOLDOWN = 3
+    NO_STAGE = 4
+
+
+@dataclass(frozen=True)
+class Decision:
+    """winner: label index or -1; score: its raw value; answer: label index or -1 for unknown; label: the device's
+    text.
+    """
+
+    winner: int
+    score: int
+    answer: int
+    reason: DecisionReason
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the device said of one window. Ticks are cumulative: board clock at the end of prepare, invoke, decide."""
+
+    status: Status
+    gate: GateReason
+    ticks: tuple[int, int, int]
+    digest: int
+    minimum: int
+    maximum: int
+    saturated: int
+    output: bytes
+    decision: Decision
+    canaries: int
+    arena_high_water: int
+    stack_high_water: int
+
+
+@dataclass(frozen=True)
+class Hello:
+    """The device's self-description (`hello-facts` in link.cddl)."""
+
+    protocol: int
+    firmware: str
+    target: str
+    compiler: str
+    flags: str
+    kernels: str
+    operators: tuple[str, ...]  # builtin operator names
+    clock: str
+    clock_hz: int
+    frame_bytes: int
+    arena_bytes: int
+    stack_bytes: int
+    bundle_status: int
+    bundle_detail: int
+    bundle_hash: str  # hex
+    model_hash: str  # hex
+    case: str
+    case_version: int
+    labels: tuple[str, ...]
+    input: TensorContract
+    output: TensorContract
+    arena_used: int
+    arena_high_water: int
+    boot: int
+
+
+@dataclass(frozen=True)
+class ClockSpec:
+    """What a tick of this board is. `kind`: "instructions", "cycles" or "host time"; `unit`: instructions, cycles, ns.
+
+    units = ceil(ticks * numerator / denominator); hz is units per second of the board's own time, 0 when meaningless.
+    deterministic: the same work always gives the same number.
+    """
+
+    kind: str
+    unit: str
+    numerator: int
+    denominator: int
+    hz: int
+    deterministic: bool
+
+    def units(self, ticks: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Ticks to units, rounded up (under icount exact: docs/boards.md)."""
+        return -((-ticks * self.numerator) // self.denominator)
+
+
+@dataclass(frozen=True)
+class FaultReport:
+    """A fault in words and numbers, as the board's post-mortem gives it."""
+
+    kind: str
+    stage: str
+    text: str  # several lines: registers, function and line, last lines of the log
+    registers: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class RunRecords:
+    """The columns of one run of one case on one board: one row a vector, in file order.
+
+    Rows whose status is not DONE hold zeros. `ticks` is cumulative as in `Record`. `labels` holds the device's label
+    texts, which repeat, so they are kept as indices into `label_texts`.
+    """
+
+    status: NDArray[np.uint8]  # [n]
+    gate: NDArray[np.uint8]  # [n]
+    ticks: NDArray[np.int64]  # [n, 3]
+    digest: NDArray[np.uint32]  # [n]
+    minimum: NDArray[np.int32]  # [n]
+    maximum: NDArray[np.int32]  # [n]
+    saturated: NDArray[np.int32]  # [n]
+    output: NDArray[np.int8]  # [n, output elements]
+    winner: NDArray[np.int32]  # [n]
+    score: NDArray[np.int32]  # [n]
+    answer: NDArray[np.int32]  # [n]
+    reason: NDArray[np.uint8]  # [n]
+    label: NDArray[np.int32]  # [n] index into label_texts, -1 when empty
+    canaries: NDArray[np.uint8]  # [n]
+    arena_high_water: NDArray[np.int64]  # [n]
+    stack_high_water: NDArray[np.int64]  # [n]
+    label_texts: list[str] = field(default_factory=list)
+
+    @classmethod
+    def empty(cls, n: int, output_elements: int) -> RunRecords:
+        """n rows, all `NOT_RUN`."""
+
+        return cls(
+            status=np.full(n, Status.NOT_RUN, np.uint8),
+            gate=np.zeros(n, np.uint8),
+            ticks=np.zeros((n, 3), np.int64),
+            digest=np.zeros(n, np.uint32),
+            minimum=np.zeros(n, np.int32),
+            maximum=np.zeros(n, np.int32),
+            saturated=np.zeros(n, np.int32),
+            output=np.zeros((n, output_elements), np.int8),
+            winner=np.zeros(n, np.int32),
+            score=np.zeros(n, np.int32),
+            answer=np.zeros(n, np.int32),
+            reason=np.zeros(n, np.uint8),
+            label=np.full(n, -1, np.int32),
+            canaries=np.zeros(n, np.uint8),
+            arena_high_water=np.zeros(n, np.int64),
+            stack_high_water=np.zeros(n, np.int64),
+        )
+
+    def __len__(self) -> int:
+        return len(self.status)

@@ -1,0 +1,170 @@
+"""vectors.npz is read without running anything in it, and each array that does not fit is named."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import pickle
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from case_folder import npz, windows
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from hil.case.types import Vectors, Window
+from hil.case.vectors import Wanted, read_vectors
+from hil.errors import CaseError
+
+FILE = Path("folder/vectors.npz")
+INT16 = Wanted(Window("int16", 4, 2), False, (8,), (3,), ("a", "b", "c"))
+TENSOR = Wanted(Window("int8", 4, 6), True, (4, 2, 3), (3,), ("a", "b", "c"))
+
+
+def read(wanted: Wanted = INT16, **arrays: object) -> Vectors:
+    return read_vectors(npz(**arrays), FILE, wanted)
+
+
+def refused(data: bytes, wanted: Wanted = INT16) -> CaseError:
+    with pytest.raises(CaseError) as caught:
+        read_vectors(data, FILE, wanted)
+    assert str(FILE) in str(caught.value)
+    return caught.value
+
+
+def test_all_arrays_arrive() -> None:
+    vectors = read(
+        windows=windows(3),
+        label=np.array(["a", "", "c"]),
+        reject=np.array(["", "range", "length"]),
+        samples=np.array([4, 4, 9], np.uint16),
+        sequence=np.array([-1, 0, 0], np.int8),
+        name=np.array(["first", "", "third"]),
+        expected_output=np.arange(9, dtype=np.int8).reshape(3, 3),
+    )
+    assert vectors.windows.shape == (3, 4, 2)
+    assert vectors.label is not None
+    assert vectors.label.tolist() == [0, -1, 2]
+    assert vectors.reject == ("", "range", "length")
+    assert vectors.samples is not None
+    assert vectors.samples.dtype == np.int64
+    assert vectors.names == ("first", "#1", "third")
+    assert len(vectors.payload(2)) == 9 * 2 * 2
+    assert vectors.expected_output is not None
+    assert vectors.expected_output.tolist() == np.arange(9).reshape(3, 3).tolist()
+
+
+@given(hnp.arrays(np.int16, st.tuples(st.integers(1, 5), st.just(4), st.just(2))), st.sampled_from("<>"), st.booleans())
+def test_windows_keep_their_values_in_any_layout(values: np.ndarray, order: str, fortran: bool) -> None:
+    stored = values.astype(values.dtype.newbyteorder(order))
+    found = read(windows=np.asfortranarray(stored) if fortran else stored).windows
+    assert found.dtype == np.dtype("int16")
+    assert found.flags.c_contiguous
+    assert np.array_equal(found, values)
+
+
+@pytest.mark.parametrize("shape", [(5, 4, 2, 3), (5, 1, 4, 2, 3)])
+def test_tensor_windows_come_with_or_without_the_batch(shape: tuple[int, ...]) -> None:
+    values = np.arange(120, dtype=np.int8)
+    assert read(TENSOR, windows=values.reshape(shape)).windows.tolist() == values.reshape(5, 4, 2, 3).tolist()
+
+
+class Trap:
+    """Unpickling it creates the file that it was made with."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("key", ["windows", "label"])
+def test_objects_are_refused_unread(tmp_path: Path, key: str) -> None:
+    mark = tmp_path / "mark"
+    trap = np.array([Trap(mark)], dtype=object)
+    pickle.loads(pickle.dumps(trap))
+    assert mark.exists(), "the trap must work"
+    mark.unlink()
+    data = npz(**{"windows": windows(1), key: trap})
+    error = refused(data)
+    assert not mark.exists()
+    assert error.where == f"array {key!r}"
+    assert "can run code" in error.problem
+    assert "dtype" in error.fix
+
+
+ONE = {"windows": windows(3)}
+WRONG: list[tuple[dict[str, object], str, str]] = [
+    ({"label": np.zeros(3, int)}, "'windows'", "missing"),
+    ({"windows": windows(3, "float32")}, "'windows'", "expected int16 [n, 4, 2], found float32 [3, 4, 2]"),
+    ({"windows": windows(3, "int16", (2, 4))}, "'windows'", "expected int16 [n, 4, 2], found int16 [3, 2, 4]"),
+    ({"windows": windows(0)}, "'windows'", "n = 0"),
+    ({"windows": np.int16(5)}, "'windows'", "found int16 []"),
+    (ONE | {"lables": np.zeros(3)}, "'lables'", "unknown array"),
+    (ONE | {"label": np.array([0.0, np.nan, 1.0])}, "'label'", "with 1 NaN"),
+    (ONE | {"label": np.zeros(4, int)}, "'label'", "of shape [3], found int64 [4]"),
+    (ONE | {"label": np.array([0, 3, 1])}, "'label'", "row 1 is 3, the case has 3 labels"),
+    (ONE | {"label": np.array([0, -2, 1])}, "'label'", "row 1 is -2"),
+    (ONE | {"label": np.array([0, 2**63 + 1, 1], np.uint64)}, "'label'", "row 1 is 9223372036854775809"),
+    (ONE | {"label": np.array(["a", "x", "b"])}, "'label'", "row 1 is 'x', which is no label"),
+    (ONE | {"label": np.array([b"a", b"b", b"c"])}, "'label'", "found |S1"),
+    (ONE | {"reject": np.array(["", "rage", ""])}, "'reject'", "row 1: 'rage' is no reason"),
+    (ONE | {"reject": np.array(["", "length", ""])}, "'reject'", "row 1 expects length rejection but sends 4 of 4"),
+    (ONE | {"reject": np.array([""] * 3), "samples": np.array([4, 4, 1])}, "'reject'", "row 2 expects no rejection"),
+    (ONE | {"samples": np.array([4, -1, 4])}, "'samples'", "row 1 is -1"),
+    (ONE | {"samples": np.array([4.0, 4.0, 4.0])}, "'samples'", "found float64"),
+    (ONE | {"sequence": np.array([0, 0])}, "'sequence'", "of shape [3], found int64 [2]"),
+    (ONE | {"sequence": np.array([0, -2, 0])}, "'sequence'", "row 1 is -2"),
+    (ONE | {"name": np.array(["a", "b", "a"])}, "'name'", "rows 0 and 2 are both 'a'"),
+    (ONE | {"name": np.arange(3)}, "'name'", "found int64"),
+    (ONE | {"expected_output": np.zeros((3, 3), np.uint8)}, "'expected_output'", "expected int8 [3, 3], found uint8"),
+    (ONE | {"expected_output": np.zeros((3, 4), np.int8)}, "'expected_output'", "found int8 [3, 4]"),
+]
+
+
+@pytest.mark.parametrize(("arrays", "where", "problem"), WRONG, ids=[problem for _, _, problem in WRONG])
+def test_an_array_that_does_not_fit_is_named(arrays: dict[str, object], where: str, problem: str) -> None:
+    error = refused(npz(**arrays))
+    assert where in error.where
+    assert problem in error.problem
+    assert error.fix
+
+
+def test_what_is_no_zip_file_is_refused() -> None:
+    stream = io.BytesIO()
+    np.save(stream, windows(3))
+    assert "no .npz file" in refused(stream.getvalue()).problem
+
+
+def test_an_array_that_occurs_twice_is_refused() -> None:
+    stream = io.BytesIO(npz(windows=windows(3)))
+    with zipfile.ZipFile(stream) as archive:
+        content = archive.read("windows.npy")
+    with zipfile.ZipFile(stream, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("windows.npy", content)
+    assert "more than once" in refused(stream.getvalue()).problem
+
+
+def test_a_header_that_promises_too_much_is_refused_before_reading() -> None:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<i2", "fortran_order": False, "shape": (10**12, 4, 2)})
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("windows.npy", header.getvalue() + bytes(64))
+    error = refused(stream.getvalue())
+    assert "64 bytes of data, its header announces 16000000000000" in error.problem
+
+
+@given(st.data())
+def test_damage_never_ends_in_another_exception(data: st.DataObject) -> None:
+    good = npz(windows=windows(3), label=np.array([0, 1, 2]), name=np.array(["a", "b", "c"]))
+    cut = data.draw(st.integers(0, len(good)))
+    damaged = bytearray(good[:cut] if data.draw(st.booleans()) else good)
+    if damaged:
+        damaged[data.draw(st.integers(0, len(damaged) - 1))] ^= data.draw(st.integers(0, 255))
+    with contextlib.suppress(CaseError):
+        assert read_vectors(bytes(damaged), FILE, INT16).windows.shape == (3, 4, 2)
