@@ -1,0 +1,192 @@
+"""What a contract reads (`Evidence`) and what it says (`CheckResult`, `Finding`). No check lives here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil.case.types import Case, Limit
+from hil.records import ClockSpec, Decision, FaultReport, GateReason, Hello, Record, RunRecords
+
+MAX_FINDINGS = 20  # findings kept per check; all are counted
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """The ELF under test: size in flash (code, constants, initial data), static RAM without the painted stack, both in
+    bytes.
+    """
+
+    sha256: str
+    flash_bytes: int
+    ram_bytes: int
+    stack_bytes: int
+
+
+@dataclass(frozen=True)
+class References:
+    """What the answers should be. Rows of vectors that the gate must reject hold zeros.
+
+    gate [n] GateReason; prepared int8 [n, input elements]; digest uint32 [n]; output int8 [n, output elements];
+    float_output float32 [n, output elements] or None without a float model; decisions: winner, score, answer, reason
+    [n] each.
+    """
+
+    gate: NDArray[np.uint8]
+    prepared: NDArray[np.int8]
+    digest: NDArray[np.uint32]
+    output: NDArray[np.int8]
+    float_output: NDArray[np.float32] | None
+    winner: NDArray[np.int32]
+    score: NDArray[np.int32]
+    answer: NDArray[np.int32]
+    reason: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class VectorFault:
+    """A vector that brought no record: fault, reset or hang."""
+
+    vector: int
+    status: int  # Status.FAULT, RESET or HANG
+    report: FaultReport
+
+
+@dataclass(frozen=True)
+class PreparedDifference:
+    """The device's prepared tensor for one vector whose digest is not the reference's; int8 [input elements]."""
+
+    vector: int
+    observed: NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class ReplayDifference:
+    """A run of a vector that did not repeat its first record. kind: "replay" (same vector again) or "pass" (whole set
+    again).
+    """
+
+    vector: int
+    kind: str
+    attempt: int
+    field: str  # digest, output, decision, status, ticks
+    first: str
+    again: str
+
+
+@dataclass(frozen=True)
+class GateProbe:
+    """A malformed window that the harness made itself, and the record it got (None: no record came back)."""
+
+    name: str
+    expected: GateReason
+    record: Record | None
+
+
+@dataclass(frozen=True)
+class ScoreProbe:
+    """Raw scores given straight to the decide stage, one step of a stream, and the answers wanted and got."""
+
+    name: str
+    scores: tuple[int, ...]
+    expected: Decision
+    observed: Decision
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that one run of one case on one board left behind. Every check reads this and nothing else."""
+
+    case: Case
+    board: str
+    clock: ClockSpec
+    image: ImageFacts
+    bundle_bytes: int
+    bundle_sha256: str
+    hello: Hello
+    records: RunRecords
+    references: References
+    faults: tuple[VectorFault, ...] = ()
+    prepared_differences: tuple[PreparedDifference, ...] = ()
+    replayed: int = 0  # vectors replayed, runs beyond the first in all
+    replay_runs: int = 0
+    pass_runs: int = 0
+    replay_differences: tuple[ReplayDifference, ...] = ()
+    gate_probes: tuple[GateProbe, ...] = ()
+    score_probes: tuple[ScoreProbe, ...] = ()
+
+
+class Outcome(StrEnum):
+    """`not judged`: this board, or what broke before, does not allow a verdict; never counted as passed."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_JUDGED = "not judged"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One broken check, as a person reads it. `stage`: first stage that differs on this vector."""
+
+    case: str
+    vector: str  # "" when the finding is about the whole run
+    contract: str
+    check: str
+    expected: str
+    observed: str
+    limit: str
+    stage: str
+    hint: str
+
+    def __str__(self) -> str:
+        rows = [
+            ("case", self.case),
+            ("vector", self.vector),
+            ("contract", self.contract),
+            ("check", self.check),
+            ("expected", self.expected),
+            ("observed", self.observed),
+            ("limit", self.limit),
+            ("first stage", self.stage),
+            ("next", self.hint),
+        ]
+        return "\n".join(f"  {key:<12}{value}" for key, value in rows if value)
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """The verdict of one check. `value` in `unit`; `numbers` holds further figures by name; `total` counts all
+    findings.
+    """
+
+    check: str
+    outcome: Outcome
+    findings: tuple[Finding, ...] = ()
+    total: int = 0
+    value: float | None = None
+    unit: str = ""
+    limit: Limit | None = None
+    reason: str = ""
+    numbers: Mapping[str, float | int | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Check:
+    """A declared check. `id` is `contract.name`; `formula` is what the documentation prints.
+
+    applies: whether the case asks for it (known before any board starts); judge: pure, reads only the evidence.
+    """
+
+    id: str
+    title: str
+    formula: str
+    applies: Callable[[Case], bool]
+    judge: Callable[[Evidence], CheckResult]
+
+    @property
+    def contract(self) -> str:
+        return self.id.split(".", 1)[0]

@@ -1,0 +1,116 @@
+"""All references of a case: what the device should have seen, computed and decided for every vector."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil.case.types import Case
+from hil.contract.types import References
+from hil.errors import CaseError
+from hil.records import GateReason
+from hil.reference.decide import decide_all
+from hil.reference.float import FloatReference
+from hil.reference.gate import judge
+from hil.reference.int8 import Int8Oracle
+from hil.reference.prepare import digests, prepare
+
+CHUNK = 64  # vectors between two calls of `progress`
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Stimuli:
+    """What the device should see: gate uint8 [n], prepared int8 [n, input elements], digest uint32 [n].
+
+    Rows of rejected vectors hold zeros in the last two.
+    """
+
+    gate: NDArray[np.uint8]
+    prepared: NDArray[np.int8]
+    digest: NDArray[np.uint32]
+
+    @property
+    def valid(self) -> NDArray[np.intp]:
+        """Indices of the vectors that the gate accepts."""
+        return np.flatnonzero(self.gate == GateReason.VALID)
+
+
+def prepare_all(case: Case, chunk: int = CHUNK) -> Stimuli:
+    """Gate and prepare over the case's vectors; quick, no model is run."""
+    vectors = case.vectors
+    gate = judge(vectors, case)
+    stimuli = Stimuli(
+        gate, np.zeros((len(vectors), case.model.input.elements), np.int8), np.zeros(len(vectors), np.uint32)
+    )
+    rows = stimuli.valid
+    for start in range(0, len(rows), chunk):
+        some = rows[start : start + chunk]
+        tensors = prepare(vectors.windows[some], case.prepare, case.model.input)
+        stimuli.prepared[some], stimuli.digest[some] = tensors, digests(tensors)
+    return stimuli
+
+
+def compute(
+    case: Case, stimuli: Stimuli | None = None, progress: Progress | None = None, chunk: int = CHUNK
+) -> References:
+    """Runs gate, prepare, both models and decide over the case's vectors.
+
+    stimuli: of `prepare_all`, when the caller has them already.
+    progress: called with (vectors done, vectors in all) after every `chunk` vectors through the models; what it raises
+    stops the computation. Safe to run in a thread of its own: it changes nothing shared. Memory beyond the columns does
+    not grow with the number of vectors. Raises UsageError when a model is refused, CaseError when it does not fit the
+    case.
+    """
+    stimuli = prepare_all(case) if stimuli is None else stimuli
+    oracle = Int8Oracle(case.model.data, str(case.model.path))
+    output = np.zeros((len(stimuli.gate), oracle.output.elements), np.int8)
+    floating = _FloatColumn(case)
+    rows = stimuli.valid
+    for start in range(0, len(rows), chunk):
+        some = rows[start : start + chunk]
+        output[some] = oracle.run(stimuli.prepared[some])
+        floating.fill(some, stimuli.prepared[some])
+        if progress is not None:
+            progress(min(start + chunk, len(rows)), len(rows))
+    decisions = decide_all(output, case.decide, case.vectors.sequence, stimuli.gate == GateReason.VALID)
+    return References(
+        gate=stimuli.gate,
+        prepared=stimuli.prepared,
+        digest=stimuli.digest,
+        output=output,
+        float_output=floating.output,
+        winner=decisions.winner,
+        score=decisions.score,
+        answer=decisions.answer,
+        reason=decisions.reason,
+    )
+
+
+class _FloatColumn:
+    """The float model's outputs, or nothing when the case has no float model."""
+
+    def __init__(self, case: Case) -> None:
+        self.output: NDArray[np.float32] | None = None
+        if case.float_model is None:
+            return
+        self._quantisation = case.model.input.quantisation
+        self._reference = FloatReference(case.float_model.data, str(case.float_model.path))
+        sizes = (self._reference.input_elements, self._reference.output_elements)
+        wanted = (case.model.input.elements, case.model.output.elements)
+        if sizes != wanted:
+            raise CaseError(
+                case.path,
+                "model.float",
+                f"takes {sizes[0]} and gives {sizes[1]} values, the int8 model {wanted[0]} and {wanted[1]}",
+                "name the float model that the int8 model was converted from",
+            )
+        self.output = np.zeros((len(case.vectors), sizes[1]), np.float32)
+
+    def fill(self, rows: NDArray[np.intp], tensors: NDArray[np.int8]) -> None:
+        if self.output is not None:
+            self.output[rows] = self._reference.run(tensors, self._quantisation)

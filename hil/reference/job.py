@@ -1,0 +1,52 @@
+"""The references of a case, computed beside the board: what the stream needs at once, the models' answers in a
+thread.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from hil.case.types import Case
+from hil.contract.types import References
+from hil.reference.compute import compute, prepare_all
+
+
+class _Cancelled(Exception):
+    """The run ended before the references were needed."""
+
+
+class ReferenceJob:
+    """Starts at once; `result` waits for the end. `close` stops it; call it on every exit path.
+
+    `stimuli`, what the device should see, is there from the start.
+    """
+
+    def __init__(self, case: Case) -> None:
+        self.stimuli = prepare_all(case)
+        self._cancelled = threading.Event()
+        self._references: References | None = None
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._compute, args=(case,), name="references", daemon=True)
+        self._thread.start()
+
+    def result(self) -> References:
+        """Wait for the references. Raises what their computation raised (UsageError when a model is refused)."""
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        assert self._references is not None
+        return self._references
+
+    def close(self) -> None:
+        self._cancelled.set()
+        self._thread.join()
+
+    def _compute(self, case: Case) -> None:
+        try:
+            self._references = compute(case, self.stimuli, self._stop_when_cancelled)
+        except BaseException as error:
+            self._error = error
+
+    def _stop_when_cancelled(self, done: int, total: int) -> None:
+        if self._cancelled.is_set():
+            raise _Cancelled
