@@ -1,0 +1,1 @@
+"""What runs the firmware, and how each kind of board is reached."""

@@ -1,0 +1,53 @@
+"""What every kind of board offers. A new kind is one file beside this one (docs/boards.md)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from hil.board.config import BoardConfig
+from hil.image.elf import Image
+from hil.link.rtt import Memory
+from hil.records import ClockSpec, FaultReport
+
+
+class Board(Protocol):
+    """A thing that runs an image. A context manager: whatever it holds is released on every exit path.
+
+    All methods raise BoardError when the board cannot be reached, and DeviceFault when the firmware left a fault
+    record.
+    """
+
+    config: BoardConfig
+    clock: ClockSpec
+    log: Path  # what the firmware wrote to its log
+
+    @property
+    def memory(self) -> Memory:
+        """RAM of the running target."""
+
+    @property
+    def image(self) -> Image:
+        """The image that was provisioned."""
+
+    def provision(self, image: Image, bundle: bytes) -> None:
+        """Write image and bundle, read both back, start the firmware and wait until its link is up."""
+
+    def reset(self) -> None:
+        """Start the firmware again with the same image and bundle; fault record and link are made anew."""
+
+    def check(self) -> None:
+        """Return when the board is alive and the firmware has left no fault record; raise otherwise. Cheap."""
+
+    def postmortem(self) -> FaultReport:
+        """Where the firmware is or died: registers, function and line, last lines of the log."""
+
+    def close(self) -> None:
+        """Release everything. Safe to call twice."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...

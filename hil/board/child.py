@@ -1,0 +1,69 @@
+"""A child process that cannot outlive its parent, and whose last words are kept."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+from collections.abc import Sequence
+
+from hil.errors import BoardError
+
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def _die_with_parent() -> None:
+    """Runs in the child before exec: the kernel kills it when this process ends, for any reason (prctl(2))."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Child:
+    """A running program. `fds` are inherited; its output goes to an unnamed file that `words` reads back."""
+
+    def __init__(self, command: Sequence[str], fds: Sequence[int] = ()) -> None:
+        self.name = os.path.basename(command[0])
+        self._stderr = os.memfd_create("hil-child-output")
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=self._stderr,
+                stderr=self._stderr,
+                pass_fds=tuple(fds),
+                preexec_fn=_die_with_parent,
+                start_new_session=True,  # Ctrl-C at the terminal reaches the harness alone, which then ends the child
+            )
+        except OSError as error:
+            os.close(self._stderr)
+            raise BoardError(f"cannot start {command[0]}: {error}") from error
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def ended(self) -> str | None:
+        """None while it runs, else how it ended, with its last words."""
+        code = self._process.poll()
+        if code is None:
+            return None
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        words = self.words().strip()
+        return f"{self.name} {how}" + (f"; its last words:\n{words}" if words else "")
+
+    def words(self, size: int = 4000) -> str:
+        """The last `size` bytes that it wrote to stdout and stderr."""
+        if self._stderr < 0:
+            return ""
+        end = os.fstat(self._stderr).st_size
+        return os.pread(self._stderr, size, max(0, end - size)).decode(errors="replace")
+
+    def kill(self) -> None:
+        """End it now and wait until it is gone. Safe to call twice."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        if self._stderr >= 0:
+            os.close(self._stderr)
+            self._stderr = -1

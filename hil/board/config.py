@@ -1,0 +1,113 @@
+"""Board files: `boards/*.toml`, one a board, read and checked."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from hil.errors import UsageError
+
+Settings = TypeVar("Settings", bound=BaseModel)
+
+
+class Timeouts(BaseModel):
+    """Seconds of host time."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    boot_s: float = Field(default=10.0, gt=0)
+    reply_s: float = Field(default=60.0, gt=0)
+
+
+class BoardConfig(BaseModel):
+    """One board file. `settings` is the table named after the kind; the kind's own module checks it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: str
+    file: Path
+    kind: str
+    target: str
+    description: str = ""
+    timeout: Timeouts = Timeouts()
+    settings: dict[str, Any] = {}
+
+
+def board_files(folders: list[Path]) -> dict[str, Path]:
+    """Board name (the file's stem) to file; a folder named earlier wins."""
+    found: dict[str, Path] = {}
+    for folder in folders:
+        for file in sorted(folder.glob("*.toml")):
+            found.setdefault(file.stem, file)
+    return found
+
+
+def load_board(name: str, folders: list[Path]) -> BoardConfig:
+    """The board called `name`. Raises UsageError for an unknown name or a wrong file, with the fix."""
+    files = board_files(folders)
+    if name not in files:
+        places = ", ".join(str(folder) for folder in folders)
+        known = ", ".join(files) or f"none (no *.toml in {places})"
+        close = difflib.get_close_matches(name, files, n=1)
+        hint = f"did you mean --board={close[0]}?" if close else f"use one of them, or add {folders[0] / name}.toml"
+        raise UsageError(f"unknown board {name!r}; known boards: {known}\n  fix: {hint}")
+    return read_board(files[name])
+
+
+def read_board(file: Path) -> BoardConfig:
+    """Read one board file. Raises UsageError that names file, key and fix."""
+    try:
+        data = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{file}: {error}\n  fix: make it a readable TOML file, as in docs/boards.md") from error
+    kind = data.get("kind")
+    settings = data.pop(kind, {}) if isinstance(kind, str) else {}
+    try:
+        config = BoardConfig(name=file.stem, file=file, settings=settings, **data)
+    except (ValidationError, TypeError) as error:
+        raise UsageError(f"{file}: {explain(error)}") from error
+    kind_module(config)
+    return config
+
+
+def kind_module(config: BoardConfig) -> Any:
+    """The module of the board's kind. Raises UsageError when there is none."""
+    kinds = kind_names()
+    if config.kind not in kinds:
+        raise UsageError(f"{config.file}: kind: there is no {config.kind!r}\n  fix: use one of {', '.join(kinds)}")
+    return importlib.import_module(f"hil.board.{config.kind}")
+
+
+def kind_names() -> list[str]:
+    """The kinds of board: modules of hil/board that have an `open_board`."""
+    return sorted(
+        file.stem
+        for file in Path(__file__).parent.glob("*.py")
+        if "\ndef open_board(" in file.read_text(encoding="utf-8")
+    )
+
+
+def check_settings(config: BoardConfig, model: type[Settings]) -> Settings:
+    """The board's own table as `model`. Raises UsageError that names file, key and fix."""
+    try:
+        return model.model_validate(config.settings)
+    except ValidationError as error:
+        raise UsageError(f"{config.file}: [{config.kind}]: {explain(error, model)}") from error
+
+
+def explain(error: Exception, model: type[BaseModel] = BoardConfig) -> str:
+    """A validation error as `key: what is wrong`, one line each, with the closest known key for an unknown one."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    lines = []
+    for item in sorted(error.errors(), key=lambda item: item["type"] != "extra_forbidden"):
+        key = ".".join(str(part) for part in item["loc"])
+        text = f"{key}: {item['msg']}"
+        if item["type"] == "extra_forbidden":
+            close = difflib.get_close_matches(key, model.model_fields, n=1)
+            text = f"{key}: unknown key\n  fix: " + (f"write {close[0]!r}" if close else "remove it")
+        lines.append(text)
+    return "\n".join(lines)

@@ -1,0 +1,53 @@
+"""Boards of kind `native`: the firmware compiled for this machine, with sanitizers, as a child process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from hil.board.config import BoardConfig, check_settings
+from hil.board.hosted import HostedBoard
+from hil.image.elf import Image
+from hil.records import ClockSpec
+
+HOST_TIME = ClockSpec("host time", "ns", 1, 1, 1_000_000_000, deterministic=False)
+_CONFESS_S = 2.0
+
+
+class Settings(BaseModel):
+    """The `[native]` table of a board file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    shared_base: int
+    shared_bytes: int = Field(gt=0)
+
+
+def open_board(config: BoardConfig, log: Path) -> NativeBoard:
+    """The board, not started yet. Raises UsageError for a wrong table."""
+    settings = check_settings(config, Settings)
+    return NativeBoard(config, HOST_TIME, log, settings.shared_base, settings.shared_bytes)
+
+
+class NativeBoard(HostedBoard):
+    """A host process; its ticks are host time, on which no latency limit is judged."""
+
+    def command(self, image: Image) -> tuple[Sequence[str], Sequence[int]]:
+        return (str(image.path), "--ram", self._memory.path), (self._memory.fd,)
+
+    def program_counter(self) -> int | None:
+        """Have the firmware's own deadline handler say where it is."""
+        pid = self.pid
+        if pid is None:
+            return None
+        os.kill(pid, signal.SIGALRM)
+        end = time.monotonic() + _CONFESS_S
+        while time.monotonic() < end:
+            if found := self.fault():
+                return found.registers["pc"]
+            time.sleep(1e-3)
+        return None

@@ -1,0 +1,1 @@
+"""How the device is reached: RTT rings over target memory, COBS frames, CBOR messages."""

@@ -1,0 +1,132 @@
+"""One request, one reply: ids, repeats, and what counts as the device being gone."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import cbor2
+
+from hil.errors import AgentError, DeviceReset, DeviceSilent, LinkError
+from hil.link import frame
+from hil.link.rtt import Rtt
+
+AGENT_ERRORS = {
+    1: "the request is not in the schema",
+    2: "protocol number not supported",
+    3: "item out of range",
+    4: "the reply does not fit into the ring",
+    5: "scores of the wrong length",
+}
+_SPIN_S = 150e-6  # a reply to a short request comes within this
+_NAP_S = 50e-6
+_LONGEST_NAP_S = 1e-3
+_ALIVE_EVERY_S = 10e-3
+
+
+@dataclass
+class LinkCounters:
+    """What went wrong on the wire and was mended by repeating; reported with every run."""
+
+    repeats: int = 0
+    damaged: int = 0
+    ignored: int = 0
+
+
+class LinkClient:
+    """Requests over one RTT attachment.
+
+    alive: called every few milliseconds of waiting; raises when the board is gone or the firmware left a fault record.
+    """
+
+    def __init__(self, rtt: Rtt, alive: Callable[[], None]) -> None:
+        self._rtt, self._alive = rtt, alive
+        self._reader = frame.FrameReader()
+        self._id = secrets.randbits(32)  # so that a reply to another client's request is never taken for ours
+        self._boot: int | None = None
+        self.counters = LinkCounters()
+
+    @property
+    def boot(self) -> int | None:
+        """The firmware's start counter, once the first reply has come."""
+        return self._boot
+
+    def request(self, command: dict[str, Any], timeout_s: float, repeat_s: float = 0.5) -> dict[str, Any]:
+        """Send one command, return the result map of its reply.
+
+        The same frame goes out again when `repeat_s` passed without an answer and the firmware has read all of the
+        last one; the agent answers a repeated request from its cache, so nothing runs twice.
+        Raises DeviceSilent after `timeout_s`, DeviceReset when the start counter changed, AgentError when the agent
+        refuses, LinkError when a reply is no message of the schema, and what `alive` raises.
+        """
+        self._id = (self._id + 1) & 0xFFFFFFFF
+        data = frame.encode(cbor2.dumps([self._id, command]))
+        start = time.monotonic()
+        deadline = start + timeout_s
+        self._send(frame.END + data, deadline)
+        repeat_at = start + repeat_s
+        for now in self._ticks(deadline):
+            for message in self._reader.feed(self._rtt.read()):
+                reply = self._match(message)
+                if reply is not None:
+                    return reply
+            if now >= repeat_at and self._rtt.drained():
+                self.counters.repeats += 1
+                self._send(frame.END + data, deadline)
+                repeat_s *= 2
+                repeat_at = now + repeat_s
+        self.counters.damaged = self._reader.damaged
+        raise DeviceSilent(
+            f"no answer to {next(iter(command))!r} within {timeout_s:g} s "
+            f"({self.counters.repeats} repeats, {self._reader.damaged} damaged frames received, "
+            f"request {'read' if self._rtt.drained() else 'not read'} by the firmware)"
+        )
+
+    def _ticks(self, deadline: float) -> Any:
+        """Host times to look for a reply at: at first without pause, then with growing naps."""
+        start = now = time.monotonic()
+        alive_at = start + _ALIVE_EVERY_S
+        nap = _NAP_S
+        while now < deadline:
+            yield now
+            now = time.monotonic()
+            if now - start > _SPIN_S:
+                time.sleep(nap)
+                nap = min(nap * 1.1, _LONGEST_NAP_S)
+            if now >= alive_at:
+                self._alive()
+                alive_at = now + _ALIVE_EVERY_S
+
+    def _send(self, data: bytes, deadline: float) -> None:
+        view = data
+        for _ in self._ticks(deadline):
+            view = view[self._rtt.write(view) :]
+            if not view:
+                return
+        raise DeviceSilent(
+            f"the firmware read no more of a request: {len(view)} of {len(data)} bytes did not fit the ring"
+        )
+
+    def _match(self, message: bytes) -> dict[str, Any] | None:
+        self.counters.damaged = self._reader.damaged
+        try:
+            number, boot, result = cbor2.loads(message)
+        except (cbor2.CBORDecodeError, ValueError, TypeError) as error:
+            raise LinkError(
+                f"a reply with a good CRC is no reply of the schema ({error}): {message[:32].hex(' ')}"
+            ) from error
+        if number != self._id:
+            self.counters.ignored += 1
+            return None
+        if self._boot is not None and boot != self._boot:
+            raise DeviceReset(self._boot, boot)
+        self._boot = boot
+        if not isinstance(result, dict):
+            raise LinkError(f"a reply with a good CRC has no result map: {message[:32].hex(' ')}")
+        if "error" in result:
+            code, detail = result["error"]
+            raise AgentError(code, detail, AGENT_ERRORS.get(code, "unknown agent status"))
+        return result

@@ -1,0 +1,122 @@
+"""Between the maps of link.cddl and typed values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from hil.case.types import Quantisation, TensorContract
+from hil.errors import LinkError
+from hil.records import Decision, DecisionReason, GateReason, Hello, Record, Status
+
+PROTOCOL = 1
+PREPARED, OUTPUT = 0, 1  # items of `fetch`
+
+
+def _names(enumeration: type) -> dict[int, str]:
+    return {value: name for name, value in vars(enumeration).items() if isinstance(value, int)}
+
+
+OPERATOR_NAMES = _names(schema.BuiltinOperator)
+TENSOR_TYPE_NAMES = _names(schema.TensorType)
+
+
+def hello_command() -> dict[str, Any]:
+    return {"hello": PROTOCOL}
+
+
+def run_command(sequence: int, fresh: bool, deadline_ticks: int, window: bytes) -> dict[str, Any]:
+    return {"run": [sequence & 0xFFFFFFFF, fresh, deadline_ticks, window]}
+
+
+def scores_command(fresh: bool, scores: bytes) -> dict[str, Any]:
+    return {"scores": [fresh, scores]}
+
+
+def fetch_command(item: int, offset: int, count: int) -> dict[str, Any]:
+    return {"fetch": [item, offset, count]}
+
+
+def decode_hello(result: dict[str, Any], boot: int) -> Hello:
+    """`hello-facts` as a value. Raises LinkError when a field is missing or of another type."""
+    facts = _field(result, "hello")
+    try:
+        return Hello(
+            operators=tuple(OPERATOR_NAMES.get(code, f"BUILTIN_{code}") for code in facts["operators"]),
+            bundle_hash=facts["bundle_hash"].hex(),
+            model_hash=facts["model_hash"].hex(),
+            labels=tuple(facts["labels"]),
+            input=_tensor(facts["input"]),
+            output=_tensor(facts["output"]),
+            boot=boot,
+            **{key: facts[key] for key in _PLAIN_FACTS},
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise LinkError(f"the device's hello does not fit the schema: {error!r}") from error
+
+
+def decode_record(result: dict[str, Any]) -> Record:
+    """`record` as a value. Raises LinkError when a field is missing or out of its range."""
+    record = _field(result, "run")
+    try:
+        return Record(
+            status=Status(record["status"]),
+            gate=GateReason(record["gate"]),
+            ticks=tuple(record["ticks"]),
+            decision=_decision(record["decision"]),
+            **{key: record[key] for key in _PLAIN_RECORD},
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise LinkError(f"a record does not fit the schema: {error!r}") from error
+
+
+def decode_decision(result: dict[str, Any]) -> Decision:
+    """The answer to `scores`. Raises LinkError when it does not fit the schema."""
+    try:
+        return _decision(_field(result, "scores"))
+    except (KeyError, TypeError, ValueError) as error:
+        raise LinkError(f"a decision does not fit the schema: {error!r}") from error
+
+
+def decode_fetch(result: dict[str, Any]) -> bytes:
+    """The bytes that `fetch` brought."""
+    return bytes(_field(result, "fetch"))
+
+
+_PLAIN_FACTS = (
+    *("protocol", "firmware", "target", "compiler", "flags", "kernels", "clock", "clock_hz", "frame_bytes"),
+    *("arena_bytes", "stack_bytes", "bundle_status", "bundle_detail", "case", "case_version"),
+    *("arena_used", "arena_high_water"),
+)
+_PLAIN_RECORD = (
+    *("digest", "minimum", "maximum", "saturated", "output", "canaries"),
+    *("arena_high_water", "stack_high_water"),
+)
+
+
+def _field(result: dict[str, Any], key: str) -> Any:
+    try:
+        return result[key]
+    except KeyError:
+        raise LinkError(f"asked for {key!r}, the device answered {next(iter(result), 'nothing')!r}") from None
+
+
+def _tensor(tensor: dict[str, Any]) -> TensorContract:
+    return TensorContract(
+        dtype=TENSOR_TYPE_NAMES.get(tensor["type"], f"TYPE_{tensor['type']}"),
+        shape=tuple(tensor["shape"]),
+        quantisation=Quantisation(float(np.float32(tensor["scale"])), tensor["zero_point"]),
+        bytes=tensor["bytes"],
+    )
+
+
+def _decision(decision: dict[str, Any]) -> Decision:
+    return Decision(
+        winner=decision["winner"],
+        score=decision["score"],
+        answer=decision["answer"],
+        reason=DecisionReason(decision["reason"]),
+        label=decision["label"],
+    )

@@ -1,0 +1,114 @@
+"""RTT ring buffers over target memory: the byte channel of every board.
+
+Layout of the control block as SEGGER documents it: 16 bytes of id, number of up and down rings, then per ring name,
+buffer, size, write offset, read offset, flags, all 32 bits. The host owns `rd` of the up ring and `wr` of the down
+ring.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Protocol
+
+from hil.errors import LinkError
+
+ID = b"SEGGER RTT"
+BLOCK_BYTES = 24 + 2 * 24  # one up and one down ring
+_UP, _DOWN = 24, 48
+_WRITE, _READ = 12, 16
+
+
+class Memory(Protocol):
+    """RAM of a running target. Both calls raise BoardError when the target is out of reach."""
+
+    def read(self, address: int, size: int) -> bytes:
+        """`size` bytes from `address`."""
+
+    def write(self, address: int, data: bytes) -> None:
+        """Store `data`; four bytes at a multiple of four are one store."""
+
+
+@dataclass(frozen=True)
+class _Ring:
+    """One ring descriptor as it was at the attach."""
+
+    buffer: int
+    size: int
+    write: int
+    read: int
+
+    @classmethod
+    def parse(cls, name: str, block: bytes, at: int) -> _Ring:
+        _, buffer, size, write, read, _ = struct.unpack_from("<6I", block, at)
+        if not buffer or size < 2 or write >= size or read >= size:
+            raise LinkError(
+                f"RTT {name} ring is not usable: buffer {buffer:#x}, size {size}, write {write}, read {read}"
+            )
+        return cls(buffer, size, write, read)
+
+
+class Rtt:
+    """One attachment to a control block. The block is read again on every attach; one client per ring."""
+
+    def __init__(self, memory: Memory, address: int) -> None:
+        self._memory, self._address = memory, address
+        block = memory.read(address, BLOCK_BYTES)
+        if not block.startswith(ID):
+            raise LinkError(f"no RTT control block at {address:#010x}: found {block[:16].hex(' ')}")
+        ups, downs = struct.unpack_from("<ii", block, 16)
+        if (ups, downs) != (1, 1):
+            raise LinkError(
+                f"RTT control block at {address:#010x} has {ups} up and {downs} down rings, 1 and 1 are needed"
+            )
+        self._up, self._down = _Ring.parse("up", block, _UP), _Ring.parse("down", block, _DOWN)
+        self._up_read, self._down_write = self._up.read, self._down.write
+
+    @staticmethod
+    def ready(memory: Memory, address: int) -> bool:
+        """Whether the firmware has published its block (it writes the id last)."""
+        return memory.read(address, len(ID)) == ID
+
+    def read(self) -> bytes:
+        """All bytes that wait in the up ring; empty when there are none."""
+        write = self._index(_UP + _WRITE, self._up.size)
+        read = self._up_read
+        if write == read:
+            return b""
+        if write > read:
+            data = self._memory.read(self._up.buffer + read, write - read)
+        else:
+            data = self._memory.read(self._up.buffer + read, self._up.size - read)
+            data += self._memory.read(self._up.buffer, write) if write else b""
+        self._up_read = write
+        self._store(_UP + _READ, write)
+        return data
+
+    def write(self, data: bytes) -> int:
+        """Put as much of `data` into the down ring as fits now; returns the number of bytes taken."""
+        read, write, size = self._index(_DOWN + _READ, self._down.size), self._down_write, self._down.size
+        taken = min(len(data), (read - write - 1) % size)
+        if not taken:
+            return 0
+        head = min(taken, size - write)
+        self._memory.write(self._down.buffer + write, data[:head])
+        if taken > head:
+            self._memory.write(self._down.buffer, data[head:taken])
+        self._down_write = (write + taken) % size
+        self._store(_DOWN + _WRITE, self._down_write)
+        return taken
+
+    def drained(self) -> bool:
+        """Whether the firmware has taken everything that was written."""
+        return self._index(_DOWN + _READ, self._down.size) == self._down_write
+
+    def _index(self, offset: int, size: int) -> int:
+        value = int.from_bytes(self._memory.read(self._address + offset, 4), "little")
+        if value >= size:
+            raise LinkError(
+                f"RTT ring index {value} is outside its ring of {size} bytes: the control block was overwritten"
+            )
+        return value
+
+    def _store(self, offset: int, value: int) -> None:
+        self._memory.write(self._address + offset, value.to_bytes(4, "little"))
