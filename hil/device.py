@@ -1,0 +1,90 @@
+"""The firmware's test agent as an object: typed requests over the link of one board."""
+
+from __future__ import annotations
+
+from hil.board.base import Board
+from hil.errors import LinkError
+from hil.link import messages
+from hil.link.client import LinkClient, LinkCounters
+from hil.link.rtt import Rtt
+from hil.records import Decision, Hello, Record
+
+_CHUNK_BYTES = 2048
+
+
+class Device:
+    """One session with the agent on a provisioned board. Not safe for use from two threads.
+
+    Every call raises DeviceFault, DeviceReset, DeviceSilent or another BenchError when the firmware or the bench
+    breaks.
+    """
+
+    def __init__(self, board: Board) -> None:
+        self.board = board
+        self._sequence = 0
+        self._repeats = LinkCounters()
+        self._connect()
+
+    def _connect(self) -> None:
+        board = self.board
+        rtt = Rtt(board.memory, board.image.symbol("_SEGGER_RTT"))
+        self._link = LinkClient(rtt, board.check)
+        self.hello = self._hello()
+
+    def _hello(self) -> Hello:
+        timeout = self.board.config.timeout.boot_s
+        result = self._link.request(messages.hello_command(), timeout)
+        hello = messages.decode_hello(result, self._link.boot or 0)
+        if hello.protocol != messages.PROTOCOL:
+            raise LinkError(
+                f"the firmware speaks protocol {hello.protocol}, this harness {messages.PROTOCOL}: rebuild it"
+            )
+        return hello
+
+    @property
+    def counters(self) -> LinkCounters:
+        """Repeats and damaged frames of this session."""
+        return self._link.counters
+
+    def next_sequence(self) -> int:
+        """A capture number that no window of this session had."""
+        self._sequence = (self._sequence + 1) & 0xFFFFFFFF
+        return self._sequence
+
+    def run(self, window: bytes, *, fresh: bool = True, sequence: int | None = None, deadline_ticks: int = 0) -> Record:
+        """Run the whole pipeline on one raw window (little-endian samples).
+
+        fresh: forget the decision state first. sequence: capture number, a new one by default. deadline_ticks: board
+        clock ticks until the watchdog fires, 0 for the longest that the port can do.
+        """
+        number = self.next_sequence() if sequence is None else sequence
+        command = messages.run_command(number, fresh, deadline_ticks, window)
+        return messages.decode_record(self._link.request(command, self.board.config.timeout.reply_s))
+
+    def decide(self, scores: bytes, *, fresh: bool = True) -> Decision:
+        """Give raw int8 scores straight to the firmware's decide stage."""
+        command = messages.scores_command(fresh, scores)
+        return messages.decode_decision(self._link.request(command, self.board.config.timeout.reply_s))
+
+    def prepared(self) -> bytes:
+        """The input tensor of the last window that was prepared, as int8 bytes."""
+        return self._fetch(messages.PREPARED, self.hello.input.bytes)
+
+    def _fetch(self, item: int, size: int) -> bytes:
+        data = b""
+        while len(data) < size:
+            count = min(_CHUNK_BYTES, size - len(data))
+            result = self._link.request(
+                messages.fetch_command(item, len(data), count), self.board.config.timeout.reply_s
+            )
+            chunk = messages.decode_fetch(result)
+            if len(chunk) != count:
+                raise LinkError(f"asked for {count} bytes of item {item}, got {len(chunk)}")
+            data += chunk
+        return data
+
+    def restart(self) -> Hello:
+        """Reset the board and open a new session with the agent."""
+        self.board.reset()
+        self._connect()
+        return self.hello

@@ -1,0 +1,297 @@
+"""The pytest plugin: options, case files as test items, fixtures. It translates; the work is done below it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from hil.board.base import Board
+from hil.bundle import build_bundle
+from hil.case.load import load_case
+from hil.case.types import Case
+from hil.contract import checks_for
+from hil.contract.types import Check, CheckResult, Outcome
+from hil.device import Device
+from hil.errors import BenchError, HilError, UsageError
+from hil.report.terminal import ProgressLine, case_table
+from hil.run import PROJECT, HilRun, Settings
+
+CASE_FILE = "case.toml"
+_RUN = pytest.StashKey[HilRun]()
+_CASE_ERRORS = pytest.StashKey[list[str]]()
+_JUDGED = pytest.StashKey[int]()
+_OPTIONS = {
+    # name: (default, help)
+    "board": ("qemu", "board to run on: a file of boards/ without .toml"),
+    "hil-out": ("hil-out", "folder for run.json, records and logs"),
+    "hil-image": ("", "run this ELF and build nothing"),
+    "hil-bundle": ("", "provision this bundle in place of the one built from the case"),
+    "hil-boards": ("", "further folder with board files, searched first"),
+}
+
+
+class ContractBroken(Exception):
+    """A check that does not hold; carries its result."""
+
+    def __init__(self, result: CheckResult) -> None:
+        self.result = result
+        super().__init__(result.check)
+
+
+# ---- options: command line, then environment, then ini file, then default
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("hil", "hardware-in-the-loop tests of TinyML firmware")
+    for name, (default, text) in _OPTIONS.items():
+        twins = f"environment {_environment_name(name)}, ini {_ini_name(name)}, default {default or 'none'}"
+        group.addoption(f"--{name}", default=None, help=f"{text} ({twins})")
+        parser.addini(_ini_name(name), text, default=default)
+
+
+def _environment_name(option: str) -> str:
+    return "HIL_" + option.removeprefix("hil-").upper().replace("-", "_")
+
+
+def _ini_name(option: str) -> str:
+    return "hil_" + option.removeprefix("hil-").replace("-", "_")
+
+
+def _option(config: pytest.Config, name: str) -> str:
+    given = config.getoption(f"--{name}")
+    return str(given or os.environ.get(_environment_name(name)) or config.getini(_ini_name(name)))
+
+
+def _path(config: pytest.Config, name: str) -> Path | None:
+    text = _option(config, name)
+    if not text:
+        return None
+    path = config.invocation_params.dir / text
+    if name in ("hil-image", "hil-bundle") and not path.is_file():
+        raise pytest.UsageError(f"--{name}: no such file: {path}")
+    return path
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "hil_case(path): the case that the `case` and `device` fixtures use")
+    config.stash[_CASE_ERRORS] = []
+    config.stash[_JUDGED] = 0
+    folders = [_path(config, "hil-boards"), config.rootpath / "boards", PROJECT / "boards"]
+    settings = Settings(
+        board=_option(config, "board"),
+        out=_path(config, "hil-out") or config.invocation_params.dir / "hil-out",
+        board_folders=tuple(dict.fromkeys(folder for folder in folders if folder is not None)),
+        image=_path(config, "hil-image"),
+        bundle=_path(config, "hil-bundle"),
+    )
+    try:
+        config.stash[_RUN] = HilRun(settings, lambda title: _progress(config, title))
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def _progress(config: pytest.Config, title: str) -> ProgressLine:
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    capture = config.pluginmanager.getplugin("capturemanager")
+    if reporter is None or not reporter.isatty or config.option.verbose < 0:
+        return ProgressLine(None, title)
+
+    def write(text: str) -> None:
+        with capture.global_and_fixture_disabled():
+            reporter._tw.write(text, flush=True)
+
+    return ProgressLine(write, title)
+
+
+# ---- collection: one item per case and check
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> CaseFile | None:
+    if file_path.name == CASE_FILE:
+        return CaseFile.from_parent(parent, path=file_path)
+    return None
+
+
+class CaseFile(pytest.File):
+    """A case.toml; its items are the checks that the case asks for."""
+
+    def collect(self) -> Iterator[CheckItem]:
+        try:
+            case = load_case(self.path)
+        except UsageError as error:
+            self.config.stash[_CASE_ERRORS].append(str(error))
+            return
+        for check in checks_for(case):
+            yield CheckItem.from_parent(self, name=check.id, case=case, check=check)
+
+
+class CheckItem(pytest.Item):
+    """One check of one case."""
+
+    def __init__(self, *, case: Case, check: Check, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.case, self.check = case, check
+
+    def setup(self) -> None:
+        run = self.config.stash[_RUN]
+        if error := run.broken(self.case):
+            pytest.skip(f"the bench broke while case {self.case.name} ran: {type(error).__name__}")
+        run.result(self.case, self.check)
+
+    def runtest(self) -> None:
+        result = self.config.stash[_RUN].result(self.case, self.check)
+        self._record_properties(result)
+        if result.outcome is Outcome.NOT_JUDGED:
+            pytest.skip(f"not judged here: {result.reason}")
+        self.config.stash[_JUDGED] += 1
+        if result.outcome is Outcome.FAILED:
+            raise ContractBroken(result)
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        return self.path, 0, f"{self.case.name}: {self.check.id}"
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        error = excinfo.value
+        if isinstance(error, ContractBroken):
+            return describe(self.check, error.result)
+        return super().repr_failure(excinfo, style)
+
+    def _record_properties(self, result: CheckResult) -> None:
+        run = self.config.stash[_RUN]
+        board = run.board()
+        facts: dict[str, object] = {
+            "case": self.case.name,
+            "case_version": self.case.version,
+            "board": board.config.name,
+            "clock": board.clock.kind,
+            "firmware_sha256": run.image().sha256,
+            "model_sha256": self.case.model.sha256,
+            "outcome": result.outcome,
+        }
+        if result.value is not None:
+            facts |= {"value": result.value, "unit": result.unit}
+        if result.limit is not None:
+            facts["limit"] = result.limit
+        facts |= {f"number.{name}": value for name, value in result.numbers.items()}
+        self.user_properties += [(name, str(value)) for name, value in facts.items()]
+
+
+def describe(check: Check, result: CheckResult) -> str:
+    """All findings of a broken check as text."""
+    shown = len(result.findings)
+    more = f" (the first {shown} of {result.total:,})" if result.total > shown else ""
+    head = f"{check.id} is broken: {check.title}{more}"
+    return "\n\n".join([head, *(str(finding) for finding in result.findings)])
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Misuse stops here, before anything starts."""
+    if errors := config.stash[_CASE_ERRORS]:
+        raise pytest.UsageError("\n".join(errors))
+    if any(_needs_board(item) for item in items) and not config.option.collectonly:
+        _guard_termination()
+        try:
+            config.stash[_RUN].prepare()
+        except UsageError as error:
+            raise pytest.UsageError(str(error)) from error
+
+
+def _needs_board(item: pytest.Item) -> bool:
+    return isinstance(item, CheckItem) or "board" in getattr(item, "fixturenames", ())
+
+
+def _guard_termination() -> None:
+    """A CI system ends a job with SIGTERM: leave by the same door as Ctrl-C, so that everything is released."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt(signal.Signals(number).name)
+
+    signal.signal(signal.SIGTERM, interrupt)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Build the image before the first test, so that a missing compiler is misuse and not a broken test."""
+    if session.config.option.collectonly or not any(_needs_board(item) for item in session.items):
+        return
+    try:
+        session.config.stash[_RUN].image()
+    except BenchError:
+        return  # told by the first test that needs it
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+# ---- reports
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    """An error of the bench is told by its message; a stack of the harness helps nobody."""
+    report = yield
+    if call.excinfo is not None and isinstance(call.excinfo.value, HilError) and report.failed:
+        error = call.excinfo.value
+        report.longrepr = f"{type(error).__name__}: {error}"
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    config = session.config
+    run = config.stash[_RUN]
+    try:
+        run.finish(interrupted=exitstatus == pytest.ExitCode.INTERRUPTED)
+    finally:
+        run.close()
+    checks = [item for item in session.items if isinstance(item, CheckItem)] if hasattr(session, "items") else []
+    if checks and exitstatus == pytest.ExitCode.OK and not config.stash[_JUDGED] and not config.option.collectonly:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if run := config.stash.get(_RUN, None):
+        run.close()
+
+
+def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
+    run = config.stash[_RUN]
+    reports = run.reports()
+    if not reports:
+        return
+    terminalreporter.section(f"hil on board {run.config.name}")
+    for report in reports:
+        for line in case_table(report):
+            terminalreporter.line(line)
+    if not config.stash[_JUDGED] and exitstatus == pytest.ExitCode.TESTS_FAILED:
+        terminalreporter.line("no check was judged: a gate in which nothing ran fails", red=True)
+    terminalreporter.line(f"results: {run.settings.out}")
+
+
+# ---- fixtures for Python tests
+
+
+@pytest.fixture(scope="session")
+def board(pytestconfig: pytest.Config) -> Board:
+    """The board of this session (--board), shared by all tests; the session releases it."""
+    return pytestconfig.stash[_RUN].board()
+
+
+@pytest.fixture
+def case(request: pytest.FixtureRequest) -> Case:
+    """The case that `@pytest.mark.hil_case("path/to/case")` names, relative to the root folder."""
+    marker = request.node.get_closest_marker("hil_case")
+    if marker is None or len(marker.args) != 1:
+        raise UsageError('the `case` fixture needs @pytest.mark.hil_case("golden_vectors/NAME") on the test')
+    return load_case(request.config.rootpath / marker.args[0])
+
+
+@pytest.fixture
+def device(board: Board, case: Case, pytestconfig: pytest.Config) -> Device:
+    """The agent on a board that was just provisioned with `case`: clean state, start of a session."""
+    board.provision(pytestconfig.stash[_RUN].image(), build_bundle(case))
+    return Device(board)

@@ -1,0 +1,72 @@
+"""The folder of one run's results: one run at a time, whole files only."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+from pathlib import Path
+
+from hil.errors import UsageError
+
+RUN_FILE = "run.json"
+_LOCK_FILE = ".lock"
+
+
+class OutDir:
+    """`path`, held by this process until `close`. Raises UsageError when it cannot be written or another run holds
+    it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(path / _LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise UsageError(
+                f"output folder {path} cannot be written: {error.strerror}\n  fix: give another one with --hil-out=DIR"
+            ) from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.pread(self._lock, 200, 0).decode(errors="replace").strip() or "another run"
+            os.close(self._lock)
+            raise UsageError(
+                f"output folder {path} is in use by {holder}\n"
+                f"  fix: wait for it, or give this run its own with --hil-out=DIR"
+            ) from None
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, f"pid {os.getpid()} ({' '.join(sys.argv)[:120]})\n".encode(), 0)
+        self._forget_last_run()
+
+    def write(self, name: str, data: bytes) -> Path:
+        """A whole file or none. Raises UsageError when the folder went away or the disk is full."""
+        target = self.path / name
+        part = target.with_name(f".{target.name}.part")
+        try:
+            part.write_bytes(data)
+            os.replace(part, target)
+        except OSError as error:
+            raise UsageError(
+                f"cannot write {target}: {error.strerror}\n  fix: free space, or give --hil-out=DIR"
+            ) from error
+        return target
+
+    def close(self) -> None:
+        """Let others in. Safe to call twice."""
+        if self._lock >= 0:
+            os.ftruncate(self._lock, 0)
+            os.close(self._lock)
+            self._lock = -1
+
+    def _forget_last_run(self) -> None:
+        """An interrupted run must not leave the verdict of the one before it."""
+        try:
+            (self.path / RUN_FILE).unlink(missing_ok=True)
+        except OSError as error:
+            self.close()
+            raise UsageError(
+                f"output folder {self.path} cannot be written: {error.strerror}\n"
+                f"  fix: give another one with --hil-out=DIR"
+            ) from error

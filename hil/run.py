@@ -1,0 +1,179 @@
+"""One invocation of the harness: one board, one image, any number of cases, one output folder. Knows nothing of
+pytest.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from hil.board.base import Board
+from hil.board.config import BoardConfig, kind_module, load_board
+from hil.case.types import Case
+from hil.contract import checks_for, judge
+from hil.contract.types import Check, CheckResult
+from hil.errors import BenchError, UsageError
+from hil.image.build import build
+from hil.image.elf import Image
+from hil.report.outdir import RUN_FILE, OutDir
+from hil.report.run_json import CaseReport, dump, records_archive, run_document
+from hil.session import Progress, run_case
+
+PROJECT = Path(__file__).resolve().parent.parent
+ProgressFactory = Callable[[str], Progress]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user asked for. image and bundle replace what would be built; board_folders are searched in order."""
+
+    board: str
+    out: Path
+    board_folders: tuple[Path, ...]
+    image: Path | None = None
+    bundle: Path | None = None
+
+
+@dataclass
+class _Outcome:
+    """What became of one case: a report, and the bench's failure if there was one."""
+
+    report: CaseReport
+    error: BenchError | None = None
+    results: dict[str, CheckResult] = field(default_factory=dict)
+
+
+class HilRun:
+    """Opens what is needed when it is needed, keeps one board for all cases, and releases everything in `close`."""
+
+    def __init__(self, settings: Settings, progress: ProgressFactory = lambda _title: lambda *_: None) -> None:
+        """Raises UsageError for an unknown board or a wrong board file. Nothing is started."""
+        self.settings, self._progress = settings, progress
+        self.config: BoardConfig = load_board(settings.board, list(settings.board_folders))
+        self._board: Board | None = None
+        self._image: Image | None = None
+        self._out: OutDir | None = None
+        self._outcomes: dict[Path, _Outcome] = {}
+        self._began, self._started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
+
+    # ---- before anything runs
+
+    def prepare(self) -> None:
+        """Take the output folder, check the board's tools. Raises UsageError."""
+        self._out = OutDir(self.settings.out)
+        self.board()
+        if self.settings.image is None and not (PROJECT / "firmware").is_dir():
+            raise UsageError("no firmware sources beside the package\n  fix: name an image with --hil-image=ELF")
+
+    def image(self) -> Image:
+        """The image under test: the one named, else built from the sources. Raises BuildError or UsageError."""
+        if self._image is None:
+            path = self.settings.image
+            if path is None:
+                log = self._folder() / f"build.{self.config.target}.log"
+                path = build(self.config.target, PROJECT, log=log)
+            self._image = Image(path)
+        return self._image
+
+    def board(self) -> Board:
+        """The one board of this run, opened on first use. Raises MissingTool or UsageError."""
+        if self._board is None:
+            log = self._folder() / f"{self.config.name}.log"
+            board: Board = kind_module(self.config).open_board(self.config, log.resolve())
+            self._board = board
+        return self._board
+
+    # ---- running and judging
+
+    def result(self, case: Case, check: Check) -> CheckResult:
+        """The verdict of one check; the first call for a case runs it. Raises BenchError when its run broke."""
+        outcome = self._outcome(case)
+        if outcome.error is not None:
+            raise outcome.error
+        return outcome.results[check.id]
+
+    def broken(self, case: Case) -> BenchError | None:
+        """How the bench broke during this case's run, if it did."""
+        outcome = self._outcomes.get(case.path)
+        return outcome.error if outcome else None
+
+    def _outcome(self, case: Case) -> _Outcome:
+        if case.path not in self._outcomes:
+            self._outcomes[case.path] = self._run(case)
+        return self._outcomes[case.path]
+
+    def _run(self, case: Case) -> _Outcome:
+        began = time.monotonic()
+        bundle = self.settings.bundle.read_bytes() if self.settings.bundle else None
+        progress = self._progress(case.name)
+        try:
+            board = self.board()
+            board.log = (self._folder() / f"{self._stem(case)}.log").resolve()
+            result = run_case(case, board, self.image(), bundle=bundle, progress=progress)
+        except BenchError as error:
+            report = CaseReport(case, (), seconds=time.monotonic() - began, error=f"{type(error).__name__}: {error}")
+            return _Outcome(report, error)
+        evidence = result.evidence
+        results = [judge(check, evidence) for check in checks_for(case)]
+        records = f"{self._stem(case)}.npz"
+        self._write(records, records_archive(case, evidence.records))
+        report = CaseReport(
+            case,
+            results,
+            evidence,
+            result.link,
+            time.monotonic() - began,
+            records_file=records,
+            log_file=board.log.name,
+        )
+        return _Outcome(report, results={result.check: result for result in results})
+
+    # ---- after
+
+    def reports(self) -> Sequence[CaseReport]:
+        """What is known of each case that ran, in the order they ran."""
+        return [outcome.report for outcome in self._outcomes.values()]
+
+    def finish(self, interrupted: bool) -> Path | None:
+        """Write run.json when a case ran, or was about to; returns its path."""
+        if self._out is None:
+            return None
+        clock = self._board.clock if self._board else None
+        document = run_document(
+            self.reports(),
+            self.config,
+            clock,
+            interrupted=interrupted,
+            started=self._started,
+            seconds=time.monotonic() - self._began,
+        )
+        return self._write(RUN_FILE, dump(document))
+
+    def close(self) -> None:
+        """Release board and output folder. Safe to call twice."""
+        board, self._board = self._board, None
+        out, self._out = self._out, None
+        try:
+            if board is not None:
+                board.close()
+        finally:
+            if out is not None:
+                out.close()
+
+    def _folder(self) -> Path:
+        return self._out.path if self._out is not None else self.settings.out
+
+    def _write(self, name: str, data: bytes) -> Path:
+        if self._out is None:
+            raise UsageError("the output folder is not open")
+        return self._out.write(name, data)
+
+    def _stem(self, case: Case) -> str:
+        """File stem of a case's results; a second case of the same name gets its number."""
+        same = [
+            path for path in self._outcomes if path != case.path and self._outcomes[path].report.case.name == case.name
+        ]
+        return f"{case.name}.{self.config.name}" + (f".{len(same) + 1}" if same else "")
