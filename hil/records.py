@@ -145,8 +145,9 @@ class FaultReport:
 class RunRecords:
     """The columns of one run of one case on one board: one row a vector, in file order.
 
-    Rows whose status is not DONE hold zeros. `ticks` is cumulative as in `Record`. `labels` holds the device's label
-    texts, which repeat, so they are kept as indices into `label_texts`.
+    Rows that are not DONE hold zeros in ticks, digest, minimum, maximum, saturated and output. `ticks` is cumulative
+    as in `Record`. `labels` holds the device's label texts, which repeat, so they are kept as indices into
+    `label_texts`.
     """
 
     status: NDArray[np.uint8]  # [n]

@@ -242,8 +242,7 @@ def _fetch_difference(run: _Run, index: int, record: Record, job: ReferenceJob) 
 
 def _replay(run: _Run) -> tuple[int, int]:
     """One vector again and again; returns vectors replayed and runs beyond the first."""
-    fresh = {group[0] for group in groups(run.case)}
-    done = [int(i) for i in np.flatnonzero(run.records.status == Status.DONE) if int(i) in fresh]
+    done = list(_afresh(run))
     runs = 0
     for vector in done[:1]:
         for attempt in range(1, run.case.contracts.replays):
@@ -255,6 +254,16 @@ def _replay(run: _Run) -> tuple[int, int]:
                 _compare(run, vector, record, "replay", attempt)
             run.progress("replays", attempt, run.case.contracts.replays - 1)
     return len(done[:1]), runs
+
+
+def _afresh(run: _Run) -> Iterator[int]:
+    """Vectors that were done and met no decision state: nothing before them in their group was done."""
+    for group in groups(run.case):
+        for index in group:
+            if run.records.status[index] != Status.REJECTED:
+                if run.records.status[index] == Status.DONE:
+                    yield index
+                break
 
 
 def _more_passes(run: _Run) -> int:
@@ -287,9 +296,11 @@ def _compare(run: _Run, index: int, record: Record, kind: str, attempt: int) -> 
         ),
     }
     if record.status == Status.DONE == rows.status[index]:
+        if run.device.board.clock.deterministic:
+            pairs["ticks"] = (rows.ticks[index].tolist(), list(record.ticks))
         pairs["digest"] = (f"{int(rows.digest[index]):#010x}", f"{record.digest:#010x}")
         pairs["output"] = (rows.output[index].tobytes().hex(" "), record.output.hex(" "))
-    for name in ("status", "gate", "digest", "output", "decision"):
+    for name in ("status", "gate", "digest", "output", "decision", "ticks"):
         if name in pairs and pairs[name][0] != pairs[name][1]:
             first, again = (str(value) for value in pairs[name])
             run.differences.append(ReplayDifference(index, kind, attempt, name, first, again))

@@ -21,7 +21,7 @@ AGENT_ERRORS = {
     4: "the reply does not fit into the ring",
     5: "scores of the wrong length",
 }
-_SPIN_S = 150e-6  # a reply to a short request comes within this
+_SPIN_S = 500e-6  # a reply to a short request comes within this, and a nap would cost more than that
 _NAP_S = 50e-6
 _LONGEST_NAP_S = 1e-3
 _ALIVE_EVERY_S = 10e-3

@@ -1,0 +1,94 @@
+"""The `hil` command: translates arguments into calls, and errors into exit codes. No logic lives here."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import hil
+from hil.errors import BenchError, HilError, UsageError
+
+PROJECT = Path(hil.__file__).resolve().parents[1]
+EXIT_FOUND, EXIT_USAGE, EXIT_BENCH = 1, 2, 3
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Returns 0 when all is well, 1 when something is missing, 2 for misuse, 3 for a broken bench."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except HilError as error:
+        print(f"hil: {error}", file=sys.stderr)
+        return EXIT_BENCH if isinstance(error, BenchError) else EXIT_USAGE
+
+
+def board_folders() -> list[Path]:
+    """Where board files are looked for: the user's own first, then the project's."""
+    return list(dict.fromkeys([Path.cwd() / "boards", PROJECT / "boards"]))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="hil", description=hil.__doc__)
+    parser.add_argument("--version", action="version", version=f"hil {hil.__version__}")
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    doctor = commands.add_parser("doctor", help="what this machine has and what it lacks")
+    doctor.add_argument("--board", default="qemu", help="the board to be used (default: qemu)")
+    doctor.set_defaults(run=_doctor)
+
+    boards = commands.add_parser("boards", help="list the boards")
+    boards.set_defaults(run=_boards)
+
+    case = commands.add_parser("case", help="check a case, or lock its files").add_subparsers(
+        required=True, metavar="action"
+    )
+    check = case.add_parser("check", help="read the case and report every mistake")
+    check.set_defaults(run=_case_check)
+    lock = case.add_parser("lock", help="write case.lock: the hashes of this version's files")
+    lock.set_defaults(run=_case_lock)
+    for action in (check, lock):
+        action.add_argument("path", type=Path, help="the case's folder, or its case.toml")
+    return parser
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from hil.board.config import load_board
+    from hil.doctor import examine, is_fine, table
+
+    board = load_board(options.board, board_folders())
+    rows = examine(board.kind, board.target)
+    print(table(rows))
+    return 0 if is_fine(rows) else EXIT_FOUND
+
+
+def _boards(_: argparse.Namespace) -> int:
+    from hil.board.config import board_files, read_board
+
+    boards = [read_board(file) for file in board_files(board_folders()).values()]
+    if not boards:
+        raise UsageError("there is no board file\n  fix: add boards/NAME.toml (docs/boards.md)")
+    width = max(len(board.name) for board in boards)
+    for board in boards:
+        print(f"{board.name:<{width}}  {board.description}")
+    return 0
+
+
+def _case_check(options: argparse.Namespace) -> int:
+    from hil.case.load import load_case
+
+    case = load_case(options.path)
+    print(f"{case.path}: case {case.name} version {case.version}, {len(case.vectors)} vectors: in order")
+    return 0
+
+
+def _case_lock(options: argparse.Namespace) -> int:
+    from hil.case.load import write_lock
+
+    print(f"wrote {write_lock(options.path)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,28 @@
+"""Knows all contracts: every check, in the order of blame, which of them a case asks for, and how to run one."""
+
+from hil.case.types import Case
+from hil.contract import agreement, decision, execution, input, latency, memory
+from hil.contract.latency import LatencySummary, latency_summary
+from hil.contract.types import Check, CheckResult, Evidence
+
+CHECKS: tuple[Check, ...] = (
+    *input.CHECKS,
+    *execution.CHECKS,
+    *decision.CHECKS,
+    *agreement.CHECKS,
+    *latency.CHECKS,
+    *memory.CHECKS,
+)
+
+
+def checks_for(case: Case) -> tuple[Check, ...]:
+    """The checks that this case asks for, in the order of blame; known before any board starts."""
+    return tuple(check for check in CHECKS if check.applies(case))
+
+
+def judge(check: Check, evidence: Evidence) -> CheckResult:
+    """The verdict of one check that applies to the evidence's case. An exception in here is a bug and is not caught."""
+    return check.judge(evidence)
+
+
+__all__ = ["CHECKS", "LatencySummary", "checks_for", "judge", "latency_summary"]

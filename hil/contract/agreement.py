@@ -1,0 +1,246 @@
+"""Knows the agreement contract: the float model against the device's dequantised output on the same prepared tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil.case.types import Case, Limit
+from hil.contract import metrics
+from hil.contract.blame import blame, blocks, comparable, has_decide
+from hil.contract.metrics import Floats
+from hil.contract.ready import asked, unready
+from hil.contract.types import Check, CheckResult, Evidence
+from hil.contract.verdict import Sheet, number, plural
+
+Rows = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class _Metric:
+    """One agreement figure: a value per vector, how the values become one, and how bad each is (0: nothing to see)."""
+
+    key: str
+    title: str
+    formula: str
+    unit: str
+    per_vector: Callable[[Case, Floats, Floats], Floats]
+    total: Callable[[Floats], float]
+    badness: Callable[[Floats], Floats]
+    across: bool = False  # outputs of one element have no value per vector: take them as one row over all vectors
+
+
+def _mean(values: Floats) -> float:
+    return float(values.mean())
+
+
+def _max(values: Floats) -> float:
+    return float(values.max())
+
+
+def _shortfall(values: Floats) -> Floats:
+    return 1 - values
+
+
+def _itself(values: Floats) -> Floats:
+    return values
+
+
+def _noise(values: Floats) -> Floats:
+    noise: Floats = values[:, 1]
+    return noise
+
+
+def threshold_score(case: Case) -> float:
+    """The real score at which the device starts to accept: between the raw threshold and the next raw score.
+
+    Infinite where the threshold lies outside int8, so that every score, or none, is accepted.
+    """
+    threshold, quantisation = case.decide.threshold, case.model.output.quantisation
+    if threshold < -128:
+        return -np.inf
+    if threshold >= 127:
+        return np.inf
+    return (threshold + 0.5 - quantisation.zero_point) * quantisation.scale
+
+
+def _flips(case: Case, reference: Floats, observed: Floats) -> Floats:
+    """1 where argmax and threshold, on the vector alone, differ and the float score is clear of the threshold."""
+    border = threshold_score(case)
+
+    def answers(scores: Floats) -> NDArray[np.intp]:
+        return np.where(scores.max(axis=1) >= border, scores.argmax(axis=1), -1)
+
+    excused = np.abs(reference.max(axis=1) - border) <= case.contracts.flip_band
+    flipped: Floats = ((answers(reference) != answers(observed)) & ~excused).astype(np.float64)
+    return flipped
+
+
+_METRICS = (
+    _Metric(
+        "top1",
+        "same winner",
+        "share of vectors with argmax(f) = argmax(d)",
+        "",
+        lambda _, f, d: metrics.top1(f, d),
+        _mean,
+        _shortfall,
+    ),
+    _Metric(
+        "topk",
+        "the float model's winner is among the device's k highest",
+        "share of vectors with argmax(f) in the k highest of d",
+        "",
+        lambda case, f, d: metrics.topk(f, d, case.contracts.topk),
+        _mean,
+        _shortfall,
+    ),
+    _Metric(
+        "cosine",
+        "direction of the output",
+        "mean over vectors of sum(f d) / (|f| |d|)",
+        "",
+        lambda _, f, d: metrics.cosine(f, d),
+        _mean,
+        _shortfall,
+        across=True,
+    ),
+    _Metric(
+        "sqnr_db",
+        "signal to quantisation noise",
+        "10 log10(sum f^2 / sum (f - d)^2) over all vectors and elements",
+        "dB",
+        lambda _, f, d: metrics.energies(f, d),
+        metrics.sqnr_db,
+        _noise,
+    ),
+    _Metric(
+        "max_abs_error",
+        "largest error",
+        "max |f - d| over all vectors and elements",
+        "",
+        lambda _, f, d: metrics.max_abs_error(f, d),
+        _max,
+        _itself,
+    ),
+    _Metric(
+        "spearman",
+        "order of the outputs",
+        "mean over vectors of the Pearson correlation of average ranks of f and d",
+        "",
+        lambda _, f, d: metrics.spearman(f, d),
+        _mean,
+        _shortfall,
+        across=True,
+    ),
+    _Metric(
+        "flips",
+        "decisions that quantisation changes outside the band around the threshold",
+        "number of vectors with decision(f) != decision(d) and |max f - threshold| > band",
+        "vectors",
+        _flips,
+        lambda values: float(values.sum()),
+        _itself,
+    ),
+)
+
+
+def _judge(metric: _Metric) -> Callable[[Evidence], CheckResult]:
+    check = f"agreement.{metric.key}"
+
+    def judge(evidence: Evidence) -> CheckResult:
+        limit = evidence.case.contracts.agreement[metric.key]
+        sheet = Sheet(check, evidence, limit)
+        population = comparable(evidence)
+        if reason := _impossible(metric, evidence) or unready(evidence) or asked(population, evidence):
+            return sheet.not_judged(reason)
+        found = blame(evidence)
+        broken = population & found.broke_here  # not before_decide: state that a stream carries on has no part in this
+        clean = population & ~broken
+        if not clean.any():
+            return _none_clean(sheet, metric, evidence, np.flatnonzero(population), limit)
+        everything = _per_vector(metric, evidence, np.flatnonzero(population), evidence.records.output)
+        kept = everything
+        if broken.any():
+            kept = _per_vector(metric, evidence, np.flatnonzero(clean), evidence.records.output)
+        value, clean_value = metric.total(everything), metric.total(kept)
+        numbers = {"vectors": int(population.sum()), "vectors_unbroken": int(clean.sum())}
+        if not limit.holds(clean_value):
+            _own_finding(sheet, metric, evidence, np.flatnonzero(clean), kept)
+            value = clean_value
+        elif not limit.holds(value):
+            sheet.blame_earlier(np.flatnonzero(broken), found, f"{metric.key} {limit}")
+        return sheet.result(value=value, unit=limit.unit or metric.unit, numbers=numbers)
+
+    return judge
+
+
+def _none_clean(sheet: Sheet, metric: _Metric, evidence: Evidence, rows: Rows, limit: Limit) -> CheckResult:
+    """Something broke earlier on every vector: a bad figure is a finding that says so, a good one proves nothing."""
+    found = blame(evidence)
+    value = metric.total(_per_vector(metric, evidence, rows, evidence.records.output))
+    if limit.holds(value):
+        return sheet.not_judged(f"an earlier contract broke on every vector: see {found.check(int(rows[0]))}")
+    sheet.blame_earlier(rows, found, f"{metric.key} {limit}")
+    return sheet.result(value=value, unit=limit.unit or metric.unit, numbers={"vectors": len(rows)})
+
+
+def _own_finding(sheet: Sheet, metric: _Metric, evidence: Evidence, rows: Rows, values: Floats) -> None:
+    value = metric.total(values)
+    oracle = metric.total(_per_vector(metric, evidence, rows, evidence.references.output))
+    same = "the int8 oracle is as far off: the loss is in quantisation; check calibration data and per-layer ranges"
+    other = f"the int8 oracle gives {number(oracle)}: the difference is inside the LSB budget; lower lsb"
+    sheet.add(
+        f"{metric.key} {sheet.limit}",
+        f"{number(value)}{f' {metric.unit}' if metric.unit else ''}{_worst(metric, evidence, rows, values)}",
+        stage="invoke" if oracle != value else "",
+        hint=same if oracle == value else other,
+    )
+
+
+def _worst(metric: _Metric, evidence: Evidence, rows: Rows, values: Floats) -> str:
+    """Names the vectors that weigh most; empty where values are not per vector."""
+    if len(values) != len(rows):
+        return ""
+    badness = metric.badness(values)
+    order = np.argsort(-badness, kind="stable")[:3]
+    names = [evidence.case.vectors.name(int(rows[place])) for place in order if badness[place] > 0]
+    return f" over {plural(len(rows), 'vector')}; worst: {', '.join(names)}" if names else ""
+
+
+def _impossible(metric: _Metric, evidence: Evidence) -> str:
+    if evidence.references.float_output is None:
+        return "the case has no float model"
+    if metric.key == "flips" and not has_decide(evidence.case):
+        return "the case has no decide stage"
+    return ""
+
+
+def _per_vector(metric: _Metric, evidence: Evidence, rows: Rows, output: NDArray[np.int8]) -> Floats:
+    """The metric's values on these vectors, computed in blocks; one value in all where it runs across vectors."""
+    reference = evidence.references.float_output
+    assert reference is not None  # _impossible() asks first
+    quantisation = evidence.case.model.output.quantisation
+
+    def pair(block: Rows) -> tuple[Floats, Floats]:
+        observed = (output[block].astype(np.float64) - quantisation.zero_point) * quantisation.scale
+        return reference[block].astype(np.float64), observed
+
+    if metric.across and reference.shape[1] == 1:
+        f, d = pair(rows)
+        return metric.per_vector(evidence.case, f.T, d.T)
+    parts = [metric.per_vector(evidence.case, *pair(block)) for block in blocks(rows, reference.shape[1])]
+    return np.concatenate(parts)
+
+
+def _asks(key: str) -> Callable[[Case], bool]:
+    return lambda case: key in case.contracts.agreement
+
+
+CHECKS = tuple(
+    Check(f"agreement.{metric.key}", metric.title, metric.formula, _asks(metric.key), _judge(metric))
+    for metric in _METRICS
+)

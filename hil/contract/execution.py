@@ -1,0 +1,422 @@
+"""Knows the execution contract: bundle and model accepted, nothing broke, outputs are the oracle's and repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil.case.types import Case, Limit
+from hil.contract.blame import Blame, blame, comparable, done, output_distance, previous_vector, ran, run_order
+from hil.contract.ready import asked, refused, unready
+from hil.contract.types import Check, CheckResult, Evidence, ReplayDifference
+from hil.contract.verdict import Sheet, number, plural, vector_name
+from hil.records import Status
+
+# Bundle statuses (docs/bundle-format.md) that say how the interpreter fits into memory.
+_ARENA_LIMIT, _MODEL_ARENA = 21, 34
+_CANARY = {1: "below the arena", 2: "above the arena", 3: "below and above the arena"}
+_LOST = (Status.FAULT, Status.RESET, Status.HANG)
+
+
+def _always(_: Case) -> bool:
+    return True
+
+
+# ---- bundle, model, memory of the interpreter ------------------------------------------------------------------------
+
+
+def _judge_bundle(evidence: Evidence) -> CheckResult:
+    sheet = Sheet("execution.bundle", evidence)
+    hello, case = evidence.hello, evidence.case
+    if hello.bundle_status != 0:
+        from hil.bundle import describe  # only a refusal needs the table of reasons
+
+        sheet.add(
+            "bundle accepted (status 0)",
+            f"refused (status {hello.bundle_status}, detail {hello.bundle_detail}): "
+            f"{describe(hello.bundle_status, hello.bundle_detail, case)}",
+            hint="nothing of this case ran; docs/bundle-format.md lists what each status means",
+        )
+        return sheet.result()
+    if hello.bundle_hash.lower() != evidence.bundle_sha256.lower():
+        sheet.add(
+            f"bundle SHA-256 {evidence.bundle_sha256}",
+            hello.bundle_hash,
+            hint="another bundle is on the board: provision it again and read it back",
+        )
+    if (hello.case, hello.case_version) != (case.name, case.version):
+        sheet.add(
+            f"case {case.name} version {case.version}",
+            f"case {hello.case} version {hello.case_version}",
+            hint="the bundle was built for another case or version: build it again",
+        )
+    return sheet.result()
+
+
+def _judge_model(evidence: Evidence) -> CheckResult:
+    sheet = Sheet("execution.model", evidence)
+    observed = evidence.hello.model_hash.lower()
+    reason = refused(evidence)
+    if reason and not observed.strip("0"):
+        return sheet.not_judged(reason)
+    if observed != evidence.case.model.sha256.lower():
+        sheet.add(
+            f"model SHA-256 {evidence.case.model.sha256}",
+            observed,
+            hint="the board runs another model than the case judges: build the bundle again and provision it",
+        )
+    return sheet.result()
+
+
+def _judge_operators(evidence: Evidence) -> CheckResult:
+    sheet = Sheet("execution.operators", evidence)
+    held = set(evidence.hello.operators)
+    missing = [name for name in evidence.case.model.operators if name not in held]
+    if missing:
+        sheet.add(
+            f"operators {', '.join(evidence.case.model.operators)}",
+            f"the firmware lacks {', '.join(missing)}",
+            stage="invoke",
+            hint="add them to the firmware's resolver, or convert the model without them",
+        )
+    return sheet.result(numbers={"operators": len(evidence.case.model.operators), "missing": len(missing)})
+
+
+def _judge_arena(evidence: Evidence) -> CheckResult:
+    hello, asked_bytes = evidence.hello, evidence.case.arena_bytes
+    sheet = Sheet("execution.arena", evidence, Limit(maximum=asked_bytes, unit="bytes"))
+    expected = f"the interpreter fits into {number(asked_bytes)} bytes"
+    if hello.bundle_status == _MODEL_ARENA:
+        known = f"it needs {number(hello.bundle_detail)} bytes"
+        needed = known if hello.bundle_detail else "it does not fit into the whole static arena"
+        sheet.add(expected, needed, hint="raise arena_bytes in [budget.memory], or shrink the model's largest layer")
+        return sheet.result(value=float(hello.bundle_detail) if hello.bundle_detail else None)
+    if hello.bundle_status == _ARENA_LIMIT:
+        sheet.add(
+            expected,
+            f"the firmware's static arena has only {number(hello.bundle_detail)} bytes",
+            hint="lower arena_bytes in [budget.memory], or build the firmware with a larger arena",
+        )
+        return sheet.result()
+    if reason := refused(evidence):
+        return sheet.not_judged(reason)
+    if hello.arena_used > asked_bytes:
+        sheet.add(
+            expected,
+            f"the interpreter reports {number(hello.arena_used)} bytes used",
+            hint="the firmware gave the interpreter more than the case allows: check how it passes arena_bytes on",
+        )
+    return sheet.result(value=float(hello.arena_used))
+
+
+# ---- what happened while it ran --------------------------------------------------------------------------------------
+
+
+def _judge_canaries(evidence: Evidence) -> CheckResult:
+    sheet = Sheet("execution.canaries", evidence)
+    if reason := unready(evidence):
+        return sheet.not_judged(reason)
+    order = run_order(evidence.case)
+    damage = evidence.records.canaries[order]
+    # A canary stays damaged: only the vectors that damage one are findings, not all that follow.
+    so_far = np.bitwise_or.accumulate(damage)
+    fresh = damage & ~np.concatenate(([np.uint8(0)], so_far[:-1]))
+    damaged = dict(zip(order.tolist(), fresh.tolist(), strict=True))
+
+    def describe(vector: int) -> None:
+        sheet.add(
+            "both canaries whole",
+            f"overwritten {_CANARY.get(damaged[vector], f'(bits {damaged[vector]:#x})')}",
+            vector=evidence.case.vectors.name(vector),
+            stage="invoke",
+            hint="a kernel or a stage writes outside the arena: set a watchpoint there, or run this vector on `native`",
+        )
+
+    sheet.each(order[fresh != 0], describe)
+    return sheet.result(
+        numbers={"vectors": int(ran(evidence.records).sum()), "vectors_with_damage": int((damage != 0).sum())}
+    )
+
+
+def _judge_fault(evidence: Evidence) -> CheckResult:
+    sheet = Sheet("execution.fault", evidence)
+    lost = np.flatnonzero(np.isin(evidence.records.status, _LOST))
+    if not evidence.faults and not len(lost) and (reason := unready(evidence)):
+        return sheet.not_judged(reason)
+    for fault in evidence.faults:
+        sheet.add(
+            "no fault, reset or hang",
+            f"{Status(fault.status).name.lower()}: {fault.report.kind} in stage {fault.report.stage}\n"
+            f"{fault.report.text}",
+            vector=vector_name(evidence, fault.vector),
+            stage="fault",
+            hint=_FAULT_HINT if fault.vector >= 0 else "it broke on a window or scores that the harness made itself",
+        )
+    told = {fault.vector for fault in evidence.faults}
+    for vector in (int(row) for row in lost if int(row) not in told):
+        sheet.add(
+            "no fault, reset or hang",
+            f"{Status(int(evidence.records.status[vector])).name.lower()}, without a post-mortem",
+            vector=vector_name(evidence, vector),
+            stage="fault",
+            hint="replay this vector alone with a debugger attached",
+        )
+    return sheet.result(numbers={"vectors_that_ran": int(ran(evidence.records).sum())})
+
+
+_FAULT_HINT = "read the program counter's function and line above; replay this vector alone"
+
+
+def _judge_complete(evidence: Evidence) -> CheckResult:
+    sheet = Sheet("execution.complete", evidence)
+    if reason := refused(evidence):
+        return sheet.not_judged(reason)
+    status = evidence.records.status
+    name = evidence.case.vectors.name
+    broken = {Status.PREPARE_FAILED: "prepare", Status.INVOKE_FAILED: "invoke", Status.NO_BUNDLE: ""}
+
+    def describe(vector: int) -> None:
+        code = Status(int(status[vector]))
+        sheet.add(
+            "status done or rejected",
+            f"status {code.name.lower().replace('_', ' ')}",
+            vector=name(vector),
+            stage=broken[code],
+            hint="the stage itself returned an error: read the firmware's log",
+        )
+
+    sheet.each(np.flatnonzero(np.isin(status, list(broken))), describe)
+    lost = np.flatnonzero(np.isin(status, _LOST))
+    if len(lost):
+        sheet.add(
+            "a record for every vector",
+            f"{plural(len(lost), 'vector')} ended in a fault, reset or hang",
+            vector=name(int(lost[0])),
+            stage="fault",
+            hint="see execution.fault",
+        )
+    skipped = np.flatnonzero(status == Status.NOT_RUN)
+    if len(skipped) or not len(status):
+        first = f", the first is {name(int(skipped[0]))}" if len(skipped) else ""
+        sheet.add(
+            "a record for every vector",
+            f"{len(skipped):,} of {plural(len(status), 'vector')} did not run{first}",
+            hint="see execution.fault" if len(lost) or evidence.faults else "the run was cut short: run the case again",
+        )
+    return sheet.result(numbers={"vectors": len(status), "vectors_with_record": int(ran(evidence.records).sum())})
+
+
+# ---- outputs ---------------------------------------------------------------------------------------------------------
+
+
+def _judge_output(evidence: Evidence) -> CheckResult:
+    found = blame(evidence)
+    return _judge_against(
+        "execution.output", evidence, found, evidence.references.output, lambda vector: _output_hint(evidence, vector)
+    )
+
+
+def _judge_golden(evidence: Evidence) -> CheckResult:
+    golden = evidence.case.vectors.expected_output
+    assert golden is not None  # applies() asks for it
+    lsb = evidence.case.contracts.lsb
+    off_oracle = output_distance(evidence) > lsb
+
+    def hint(vector: int) -> str:
+        if off_oracle[vector]:
+            return "the oracle does not give the device's output either: see execution.output"
+        return "the oracle agrees with the device: the expected outputs come from another model, runtime or input"
+
+    return _judge_against("execution.golden", evidence, blame(evidence), golden.reshape(len(golden), -1), hint)
+
+
+def _judge_against(
+    check: str, evidence: Evidence, found: Blame, wanted: NDArray[np.int8], hint: Callable[[int], str]
+) -> CheckResult:
+    """Hold the device's raw outputs to `wanted` within the LSB budget, on vectors whose input did not break first."""
+    lsb = evidence.case.contracts.lsb
+    sheet = Sheet(check, evidence, Limit(maximum=lsb, unit="LSB"))
+    population = comparable(evidence)
+    if reason := unready(evidence) or asked(population, evidence):
+        return sheet.not_judged(reason)
+    distance = output_distance(evidence, wanted)
+    offending = distance > lsb
+    clean = population & ~found.before_invoke
+
+    def describe(vector: int) -> None:
+        row, output = wanted[vector].astype(int), evidence.records.output[vector].astype(int)
+        place = int(np.abs(output - row).argmax())
+        sheet.add(
+            f"{row[place]} at {_element_name(evidence.case, place)}",
+            f"{output[place]} ({distance[vector]} LSB off; {int((output != row).sum())} of {len(row)} elements differ)",
+            vector=evidence.case.vectors.name(vector),
+            stage=found.text(vector),
+            hint=hint(vector),
+        )
+
+    sheet.each(np.flatnonzero(offending & clean), describe)
+    sheet.blame_earlier(np.flatnonzero(offending & ~clean), found, f"within {lsb} LSB")
+    numbers = {"vectors_compared": int(clean.sum()), "vectors_that_differ": int((distance[clean] > 0).sum())}
+    if not sheet.total and not clean.any():
+        return sheet.not_judged("input broke first on every vector: see input.prepared", numbers)
+    return sheet.result(value=float(distance[clean].max(initial=0)), numbers=numbers)
+
+
+def _element_name(case: Case, index: int) -> str:
+    label = f" ({case.decide.labels[index]})" if index < len(case.decide.labels) else ""
+    return f"output [{index}]{label}"
+
+
+def _output_hint(evidence: Evidence, vector: int) -> str:
+    output = evidence.records.output[vector]
+    previous = previous_vector(evidence, vector)
+    if previous is not None and np.array_equal(output, evidence.references.output[previous]):
+        return "looks like a stale output, that of the vector before: is the input tensor written before each invoke?"
+    if int(np.abs(output.astype(int) - evidence.references.output[vector]).max()) == 1:
+        return "off by 1 LSB: other kernels round differently; if that is meant, set lsb = 1 in [contract.execution]"
+    if "FULLY_CONNECTED" in evidence.case.model.operators:
+        return "other arithmetic: are FULLY_CONNECTED weights quantised per channel? older TFLM reads one scale only"
+    return "other arithmetic: compare kernels, operator versions and compiler flags with the oracle's"
+
+
+# ---- the same again --------------------------------------------------------------------------------------------------
+
+_ORDER = ("status", "gate", "digest", "output", "decision", "ticks")
+_STAGE_OF = {"status": "", "gate": "gate", "digest": "prepare", "output": "invoke", "decision": "decide", "ticks": ""}
+
+
+def _judge_repeat(evidence: Evidence) -> CheckResult:
+    wanted = evidence.case.contracts.replays - 1
+    words = f"{wanted} more runs of the same vector, all alike"
+    return _judge_again("execution.repeat", evidence, "replay", evidence.replay_runs, wanted, words)
+
+
+def _judge_replay(evidence: Evidence) -> CheckResult:
+    extra = evidence.case.contracts.passes - 1
+    wanted = extra * int(done(evidence.records).sum())
+    words = f"the whole set run {evidence.case.contracts.passes} times, all alike"
+    return _judge_again("execution.replay", evidence, "pass", evidence.pass_runs, wanted, words)
+
+
+def _judge_again(check: str, evidence: Evidence, kind: str, runs: int, wanted: int, expected: str) -> CheckResult:
+    sheet = Sheet(check, evidence)
+    if reason := unready(evidence):
+        return sheet.not_judged(reason)
+    if runs < max(1, wanted):
+        sheet.add(
+            expected,
+            f"{runs:,} runs compared, {max(1, wanted):,} wanted",
+            hint="the run ended before: see execution.fault" if evidence.faults else "let the run finish",
+        )
+    for difference in _first_fields(evidence, kind):
+        sheet.add(
+            f"{difference.field} {difference.first}",
+            f"{difference.field} {difference.again} in run {difference.attempt}",
+            vector=evidence.case.vectors.name(difference.vector),
+            stage=_STAGE_OF.get(difference.field, ""),
+            hint="state survives from one run to the next: uninitialised memory, a buffer not cleared, or a race",
+        )
+    numbers: dict[str, float | int | str] = {"runs_compared": runs}
+    if kind == "replay":
+        numbers["vectors_replayed"] = evidence.replayed
+    return sheet.result(numbers=numbers)
+
+
+def _first_fields(evidence: Evidence, kind: str) -> list[ReplayDifference]:
+    """Differences of one kind, of each run only the first in pipeline order: the later ones follow from it.
+
+    Ticks must repeat only on a deterministic clock.
+    """
+    first: dict[tuple[int, int], ReplayDifference] = {}
+    for difference in evidence.replay_differences:
+        if difference.kind != kind or (difference.field == "ticks" and not evidence.clock.deterministic):
+            continue
+        key = (difference.vector, difference.attempt)
+        if key not in first or _rank(difference) < _rank(first[key]):
+            first[key] = difference
+    return list(first.values())
+
+
+def _rank(difference: ReplayDifference) -> int:
+    return _ORDER.index(difference.field) if difference.field in _ORDER else len(_ORDER)
+
+
+def _has_golden(case: Case) -> bool:
+    return case.vectors.expected_output is not None
+
+
+CHECKS = (
+    Check(
+        "execution.bundle",
+        "the device accepts the bundle, and it is the one that was built for this case",
+        "bundle status = 0 and bundle SHA-256, case name and version as provisioned",
+        _always,
+        _judge_bundle,
+    ),
+    Check(
+        "execution.model",
+        "the model on the device is the case's",
+        "hello.model_hash = SHA-256(model.int8)",
+        _always,
+        _judge_model,
+    ),
+    Check(
+        "execution.operators",
+        "the firmware holds every operator of the model",
+        "operators(model) is a subset of hello.operators",
+        _always,
+        _judge_operators,
+    ),
+    Check(
+        "execution.arena",
+        "the interpreter fits into what the case gives it",
+        "bundle status is not 34 or 21 and hello.arena_used <= arena_bytes",
+        _always,
+        _judge_arena,
+    ),
+    Check(
+        "execution.canaries",
+        "guard words around the arena",
+        "record.canaries = 0 on every vector",
+        _always,
+        _judge_canaries,
+    ),
+    Check("execution.fault", "no fault, reset or hang", "faults + resets + hangs = 0", _always, _judge_fault),
+    Check(
+        "execution.complete",
+        "every vector came to an end",
+        "status in {done, rejected} for every vector",
+        _always,
+        _judge_complete,
+    ),
+    Check(
+        "execution.output",
+        "raw int8 output of the device against the int8 oracle",
+        "max |device - oracle| <= lsb over all vectors and elements",
+        _always,
+        _judge_output,
+    ),
+    Check(
+        "execution.golden",
+        "raw int8 output of the device against outputs from elsewhere",
+        "max |device - expected_output| <= lsb over all vectors and elements",
+        _has_golden,
+        _judge_golden,
+    ),
+    Check(
+        "execution.repeat",
+        "one vector again and again gives the same record",
+        "differences over replays - 1 further runs of a vector = 0",
+        lambda case: case.contracts.replays > 1,
+        _judge_repeat,
+    ),
+    Check(
+        "execution.replay",
+        "the whole set again gives the same records",
+        "differences over passes - 1 further runs of the set = 0",
+        lambda case: case.contracts.passes > 1,
+        _judge_replay,
+    ),
+)

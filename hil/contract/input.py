@@ -1,0 +1,371 @@
+"""Knows the input contract: the model's input tensor, the validity gate, and the prepared tensor of every vector."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil.case.types import Case, TensorContract
+from hil.contract.blame import (
+    blame,
+    blocks,
+    comparable,
+    done,
+    gate_differs,
+    prepared_differs,
+    previous_vector,
+    ran,
+)
+from hil.contract.cause import likely_cause
+from hil.contract.ready import asked, refused, unready
+from hil.contract.types import Check, CheckResult, Evidence, GateProbe
+from hil.contract.verdict import Sheet, number
+from hil.records import GateReason, Status
+
+
+def _always(_: Case) -> bool:
+    return True
+
+
+# ---- the tensor, as the device's hello shows it ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Field:
+    """One field of the input tensor: how to read and word it, and what the bundle status for it says in its detail."""
+
+    name: str
+    status: int  # bundle status that refuses a model for this field (docs/bundle-format.md)
+    value: Callable[[TensorContract], str]
+    detail: Callable[[int], str]
+    hint: str
+
+
+def _scale_text(scale: float) -> str:
+    bits = struct.unpack("<I", struct.pack("<f", scale))[0]
+    return f"{np.float32(scale)!s} (bits 0x{bits:08x})"
+
+
+_FIELDS = (
+    _Field(
+        "type",
+        40,
+        lambda tensor: tensor.dtype,
+        lambda code: f"tensor type code {code} of the TFLite schema",
+        "convert the model with an int8 input",
+    ),
+    _Field(
+        "shape",
+        41,
+        lambda tensor: str(list(tensor.shape)),
+        lambda place: f"another shape; first differing dimension: {place}",
+        "the window or the channels of the case do not fit this model: was another model flashed?",
+    ),
+    _Field(
+        "scale",
+        42,
+        lambda tensor: _scale_text(tensor.quantisation.scale),
+        lambda bits: _scale_text(struct.unpack("<f", struct.pack("<I", bits))[0]),
+        "the model was quantised anew: build the bundle from the model that is flashed",
+    ),
+    _Field(
+        "zero_point",
+        43,
+        lambda tensor: str(tensor.quantisation.zero_point),
+        lambda word: str(struct.unpack("<i", struct.pack("<I", word))[0]),
+        "the model was quantised anew: build the bundle from the model that is flashed",
+    ),
+)
+
+
+def _judge_field(field: _Field) -> Callable[[Evidence], CheckResult]:
+    def judge(evidence: Evidence) -> CheckResult:
+        hello = evidence.hello
+        sheet = Sheet(f"input.{field.name}", evidence)
+        expected = field.value(evidence.case.model.input)
+        if hello.bundle_status == field.status:
+            sheet.add(expected, field.detail(hello.bundle_detail), hint=field.hint)
+        elif reason := refused(evidence):
+            return sheet.not_judged(reason)
+        elif (observed := field.value(hello.input)) != expected:
+            sheet.add(expected, observed, hint=field.hint)
+        return sheet.result()
+
+    return judge
+
+
+# ---- the prepared tensor ---------------------------------------------------------------------------------------------
+
+
+def _judge_prepared(evidence: Evidence) -> CheckResult:
+    sheet = Sheet("input.prepared", evidence)
+    compared = comparable(evidence)
+    if reason := unready(evidence) or asked(compared, evidence):
+        return sheet.not_judged(reason)
+    broken = blame(evidence)
+    observed = {difference.vector: difference.observed for difference in evidence.prepared_differences}
+    offending = prepared_differs(evidence)
+
+    def describe(vector: int) -> None:
+        row = evidence.references.prepared[vector]
+        expected, seen, hint = _prepared_words(evidence, vector, row, observed.get(vector))
+        sheet.add(expected, seen, vector=evidence.case.vectors.name(vector), stage=broken.text(vector), hint=hint)
+
+    sheet.each(np.flatnonzero(offending), describe)
+    return sheet.result(numbers={"vectors_compared": int(compared.sum()), "vectors_that_differ": int(offending.sum())})
+
+
+def _prepared_words(
+    evidence: Evidence, vector: int, row: NDArray[np.int8], tensor: NDArray[np.int8] | None
+) -> tuple[str, str, str]:
+    """Expected, observed and hint of one vector that differs: digest, then min and max, then the first element."""
+    records, references = evidence.records, evidence.references
+    expected = [f"digest {int(references.digest[vector]):08x}", f"min {row.min()}, max {row.max()}"]
+    observed = [
+        f"digest {int(records.digest[vector]):08x}",
+        f"min {int(records.minimum[vector])}, max {int(records.maximum[vector])}",
+    ]
+    stage = f"compare the device's {evidence.case.prepare.name} with docs/pipeline.md"
+    if tensor is None:
+        return "; ".join(expected), "; ".join(observed), f"{stage}; the tensor of this vector was not fetched"
+    if len(tensor) == len(row):
+        different = np.flatnonzero(tensor != row)
+        if not len(different):
+            repeated = "the tensor fetched afterwards is the reference's: the difference did not repeat"
+            return "; ".join(expected), f"{'; '.join(observed)}; {repeated}", "look for a race or uninitialised memory"
+        first = int(different[0])
+        expected.append(f"{row[first]} at {element_name(evidence.case, first)}")
+        observed.append(f"{tensor[first]} there, {len(different):,} of {len(row):,} elements differ")
+    previous = previous_vector(evidence, vector)
+    cause = likely_cause(
+        row,
+        tensor,
+        zero_point=evidence.case.model.input.quantisation.zero_point,
+        channels=tensor_channels(evidence.case),
+        previous=None if previous is None else evidence.references.prepared[previous],
+    )
+    return "; ".join(expected), "; ".join(observed), f"looks like {cause}" if cause else stage
+
+
+def tensor_channels(case: Case) -> int:
+    """Channels of the prepared tensor: elements that belong to one sample."""
+    if case.prepare.id == "tensor":
+        shape = case.model.input.shape
+        return shape[-1] if len(shape) > 1 else 1
+    return len(case.prepare.channels) or case.window.channels
+
+
+def element_name(case: Case, index: int) -> str:
+    """Where a flat element of the input tensor lies: sample and channel; for `tensor/1` its place in the tensor."""
+    if case.prepare.id == "tensor":
+        place = np.unravel_index(index, case.model.input.shape[1:] or (1,))
+        return str([int(part) for part in place])
+    sample, channel = divmod(index, tensor_channels(case))
+    return f"[sample {sample}, channel {channel}]"
+
+
+def _judge_saturation(evidence: Evidence) -> CheckResult:
+    limit = evidence.case.contracts.saturation
+    assert limit is not None  # applies() asks for it
+    sheet = Sheet("input.saturation", evidence, limit)
+    counted = done(evidence.records)
+    if reason := unready(evidence) or asked(counted, evidence):
+        return sheet.not_judged(reason)
+    saturated = np.where(counted, evidence.records.saturated, 0)
+    elements = evidence.case.model.input.elements
+    share = float(saturated.sum()) / (int(counted.sum()) * elements)
+    if not limit.holds(share):
+        worst = int(saturated.argmax())
+        sheet.add(
+            f"share {limit}",
+            f"{number(share)} over {number(int(counted.sum()))} vectors; most on "
+            f"{evidence.case.vectors.name(worst)}: {saturated[worst]} of {elements} elements",
+            stage="prepare" if prepared_differs(evidence).any() else "",
+            hint=_saturation_hint(evidence, share),
+        )
+    numbers = {"vectors": int(counted.sum()), "most_in_one_vector": int(saturated.max())}
+    return sheet.result(value=share, numbers=numbers)
+
+
+def _saturation_hint(evidence: Evidence, share: float) -> str:
+    if prepared_differs(evidence).any():
+        return "prepared tensors differ from the reference: see input.prepared first"
+    reference = 0
+    rows = np.flatnonzero(comparable(evidence))
+    for block in blocks(rows, evidence.references.prepared.shape[1]):
+        reference += int(np.isin(evidence.references.prepared[block], (-128, 127)).sum())
+    if len(rows) and reference / (len(rows) * evidence.case.model.input.elements) >= share:
+        return "the reference saturates as much: full_scale is too small for this data, or the model's input range is"
+    return "the device counts more saturated elements than the reference has: check its counter"
+
+
+# ---- the gate --------------------------------------------------------------------------------------------------------
+
+
+def _judge_gate(evidence: Evidence) -> CheckResult:
+    sheet = Sheet("input.gate", evidence)
+    judged = ran(evidence.records)
+    if reason := unready(evidence) or asked(judged, evidence):
+        return sheet.not_judged(reason)
+    offending = gate_differs(evidence)
+    name = evidence.case.vectors.name
+
+    def describe(vector: int) -> None:
+        wanted, given = int(evidence.references.gate[vector]), int(evidence.records.gate[vector])
+        rejected = evidence.records.status[vector] == Status.REJECTED
+        sheet.add(
+            _gate_words(wanted, wanted != GateReason.VALID),
+            _gate_words(given, bool(rejected)),
+            vector=name(vector),
+            stage="gate",
+            hint=_gate_hint(wanted, bool(rejected)),
+        )
+
+    def describe_column(vector: int) -> None:
+        column = (evidence.case.vectors.reject or ())[vector]
+        sheet.add(
+            _gate_words(int(evidence.references.gate[vector]), evidence.references.gate[vector] != GateReason.VALID),
+            f"`reject` column of the vectors: {column or 'none'}",
+            vector=name(vector),
+            hint="the case contradicts itself: fix `reject` or [input.gate]",
+        )
+
+    def describe_label(vector: int) -> None:
+        sheet.add(
+            "a rejected window has no label",
+            f"rejected, and labelled {evidence.records.label_texts[evidence.records.label[vector]]!r}",
+            vector=name(vector),
+            stage="gate",
+            hint="the decide stage ran on a window that the gate refused: check what runs after a rejection",
+        )
+
+    rejected = evidence.records.status == Status.REJECTED
+    sheet.each(np.flatnonzero(offending), describe)
+    sheet.each(np.flatnonzero(rejected & (evidence.records.label >= 0)), describe_label)
+    sheet.each(np.flatnonzero(_column_differs(evidence) & judged), describe_column)
+    return sheet.result(numbers={"vectors": int(judged.sum()), "rejected": int(rejected.sum())})
+
+
+def _column_differs(evidence: Evidence) -> NDArray[np.bool_]:
+    """The case's own `reject` column says something else than the reference's gate."""
+    column = evidence.case.vectors.reject
+    if column is None:
+        return np.zeros(len(evidence.records), np.bool_)
+    codes = {"": GateReason.VALID, **{reason.name.lower(): reason for reason in GateReason if reason}}
+    wanted = np.fromiter((codes.get(reason, -1) for reason in column), np.int16, len(column))
+    differs: NDArray[np.bool_] = wanted != evidence.references.gate.astype(np.int16)
+    return differs
+
+
+def _gate_words(reason: int, rejected: bool) -> str:
+    if not rejected:
+        return "valid"
+    return f"rejected: {_reason_name(reason)}" if reason else "rejected without a reason"
+
+
+def _reason_name(reason: int) -> str:
+    return {known.value: known.name.lower() for known in GateReason}.get(reason, f"unknown reason {reason}")
+
+
+def _gate_hint(wanted: int, rejected: bool) -> str:
+    if not rejected:
+        return "a malformed window went into the model: check the order and bounds of the gate's rules"
+    if wanted == GateReason.VALID:
+        return "a valid window was lost: check the gate's bounds, and the capture number if the reason is stale"
+    return "rejected for another reason: the first rule that holds must give it (docs/pipeline.md)"
+
+
+def _judge_rejects(evidence: Evidence) -> CheckResult:
+    sheet = Sheet("input.rejects", evidence)
+    if reason := unready(evidence):
+        return sheet.not_judged(reason)
+    if not evidence.gate_probes and (reason := asked(done(evidence.records), evidence)):
+        return sheet.not_judged(reason)  # malformed windows are made from a valid one
+    if not evidence.gate_probes:
+        sheet.add("malformed windows sent to the gate", "none was sent", hint=_no_probe(evidence))
+    for probe in evidence.gate_probes:
+        if faults := _probe_faults(probe):
+            sheet.add(
+                f"rejected: {_reason_name(int(probe.expected))}; no label, no output",
+                "; ".join(faults),
+                vector=probe.name,
+                stage="gate",
+                hint="a malformed window must stop at the gate: check the rule and what runs after it",
+            )
+    return sheet.result(numbers={"windows_sent": len(evidence.gate_probes)})
+
+
+def _probe_faults(probe: GateProbe) -> list[str]:
+    """What is wrong with the record of one malformed window; empty when it was rejected as it must be."""
+    record = probe.record
+    if record is None:
+        return ["no record came back"]
+    faults = []
+    if record.status != Status.REJECTED:
+        faults.append(f"status {record.status.name.lower().replace('_', ' ')}")
+    if record.gate != probe.expected:
+        faults.append(f"reason {_reason_name(int(record.gate))}")
+    if record.decision.answer != -1 or record.decision.label:
+        faults.append(f"labelled {record.decision.label or record.decision.answer!r}")
+    if record.output:
+        faults.append(f"{len(record.output)} bytes of output")
+    return faults
+
+
+def _no_probe(evidence: Evidence) -> str:
+    return "the run ended before: see execution.fault" if evidence.faults else "run the probes of this case"
+
+
+CHECKS = (
+    *(
+        Check(
+            f"input.{field.name}",
+            f"{field.name.replace('_', ' ')} of the input tensor: the device's against the case's model",
+            formula,
+            _always,
+            _judge_field(field),
+        )
+        for field, formula in zip(
+            _FIELDS,
+            (
+                "hello.input.type = model.input.type",
+                "hello.input.shape = model.input.shape",
+                "float32 bits of hello.input.scale = float32 bits of model.input.scale",
+                "hello.input.zero_point = model.input.zero_point",
+            ),
+            strict=True,
+        )
+    ),
+    Check(
+        "input.prepared",
+        "prepared tensor of every vector: digest, then min and max, then the first differing element",
+        "CRC-32(device tensor) = CRC-32(reference tensor)",
+        _always,
+        _judge_prepared,
+    ),
+    Check(
+        "input.saturation",
+        "share of saturated elements of the prepared tensors",
+        "sum of saturated elements / (vectors done * input elements)",
+        lambda case: case.contracts.saturation is not None,
+        _judge_saturation,
+    ),
+    Check(
+        "input.gate",
+        "verdict of the validity gate on every vector, and the case's own `reject` column",
+        "device verdict = reference verdict = `reject`",
+        _always,
+        _judge_gate,
+    ),
+    Check(
+        "input.rejects",
+        "malformed windows that the harness makes: rejected for the right reason, never labelled",
+        "status = rejected and reason = expected and answer = -1 and output empty",
+        _always,
+        _judge_rejects,
+    ),
+)

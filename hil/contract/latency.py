@@ -1,0 +1,233 @@
+"""Knows the latency contract: ticks to units, distinct samples, percentiles, the bound that a limit is held against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil.case.types import Case, LatencyLimit, Limit
+from hil.contract.blame import blocks, done
+from hil.contract.ready import asked, unready
+from hil.contract.statistics import minimum_samples, percentile, upper_bound
+from hil.contract.types import Check, CheckResult, Evidence
+from hil.contract.verdict import Sheet, number, plural
+
+STAGES = ("prepare", "invoke", "decide", "total")
+QUANTILES: Mapping[str, float] = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
+STATISTICS = (*QUANTILES, "max")
+
+
+class LatencySummary(TypedDict):
+    """For reports: the clock's unit, and per stage n, min, p50, p95, p99, max (nearest rank) and mean."""
+
+    unit: str
+    stages: dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class _Samples:
+    """Ascending values of one stage over distinct samples, in units of the clock, and the vector of the largest."""
+
+    ordered: NDArray[np.int64]
+    slowest: int
+
+
+def latency_summary(evidence: Evidence) -> LatencySummary:
+    """The figures of prepare, invoke, decide and total over distinct samples, whatever the case limits.
+
+    `stages` is empty when no vector was done. Percentiles here are point estimates; a limit is held to an upper bound.
+    """
+    rows, spent = _distinct(evidence)
+    stages = {stage: _figures(np.sort(spent[:, column])) for column, stage in enumerate(STAGES)} if len(rows) else {}
+    return LatencySummary(unit=evidence.clock.unit, stages=stages)
+
+
+def stage_units(evidence: Evidence, rows: NDArray[np.intp]) -> NDArray[np.int64]:
+    """Units spent in prepare, invoke, decide and in total, [rows, 4].
+
+    Cumulative ticks become units first and are then subtracted, so that the stages add up to the total.
+    """
+    cumulative = evidence.clock.units(evidence.records.ticks[rows])
+    stages = np.diff(cumulative, axis=1, prepend=0)
+    return np.concatenate([stages, cumulative[:, 2:]], axis=1)
+
+
+def distinct_windows(windows: NDArray[np.generic]) -> NDArray[np.intp]:
+    """Group number of each window, [n]: windows with the same bytes share one.
+
+    Grouped by a 64-bit multilinear hash of the bytes with random weights; two different windows meet with odds of at
+    most 2**-57, as the difference of two bytes has no more than 7 factors of two.
+    """
+    flat = np.ascontiguousarray(windows).reshape(len(windows), -1).view(np.uint8)
+    weights = np.random.default_rng(0x48494C).integers(0, 2**64, flat.shape[1], np.uint64)
+    keys = np.empty(len(flat), np.uint64)
+    for rows in blocks(np.arange(len(flat)), flat.shape[1]):
+        keys[rows] = flat[rows].astype(np.uint64) @ weights
+    return np.unique(keys, return_inverse=True)[1].astype(np.intp)
+
+
+def _distinct(evidence: Evidence) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+    """Rows of the vectors that count as samples, and their `stage_units`.
+
+    On a deterministic clock equal windows are one sample. Decision state may still make them differ by some ticks: per
+    stage the longest counts.
+    """
+    rows = np.flatnonzero(done(evidence.records))
+    spent = stage_units(evidence, rows)
+    if not evidence.clock.deterministic or not len(rows):
+        return rows, spent
+    group = distinct_windows(evidence.case.vectors.windows[rows])
+    order = np.argsort(group, kind="stable")
+    starts = np.flatnonzero(np.diff(group[order], prepend=-1))
+    return rows[order[starts]], np.maximum.reduceat(spent[order], starts, axis=0)
+
+
+def _samples(evidence: Evidence, stage: str) -> _Samples:
+    rows, spent = _distinct(evidence)
+    values = spent[:, STAGES.index(stage)]
+    return _Samples(np.sort(values), int(rows[values.argmax()]))
+
+
+def _figures(ordered: NDArray[np.int64]) -> dict[str, float]:
+    points = {name: percentile(ordered, p) for name, p in QUANTILES.items()}
+    return {"n": len(ordered), "min": int(ordered[0]), **points, "max": int(ordered[-1]), "mean": float(ordered.mean())}
+
+
+def limits_of(case: Case, stage: str, statistic: str) -> tuple[LatencyLimit, ...]:
+    """The case's limits on one statistic of one stage: at most one per unit."""
+    return tuple(limit for limit in case.contracts.latency if (limit.stage, limit.statistic) == (stage, statistic))
+
+
+def not_judged_here(evidence: Evidence, limit: LatencyLimit) -> str:
+    """Why this board cannot judge this limit; "" when it can."""
+    clock = evidence.clock
+    if limit.clock != clock.kind:
+        return f"{limit.limit}: needs a board whose clock counts {limit.clock}; {evidence.board} counts {clock.kind}"
+    if limit.limit.unit == "ms" and clock.hz <= 0:
+        return f"{limit.limit}: needs a clock of known frequency; {evidence.board} gives none"
+    return ""
+
+
+def _judge(stage: str, statistic: str) -> Callable[[Evidence], CheckResult]:
+    check = f"latency.{stage}.{statistic}"
+
+    def judge(evidence: Evidence) -> CheckResult:
+        limits = limits_of(evidence.case, stage, statistic)
+        foreign = "; ".join(filter(None, (not_judged_here(evidence, limit) for limit in limits)))
+        own = [limit for limit in limits if not not_judged_here(evidence, limit)]
+        sheet = Sheet(check, evidence, (own or limits)[0].limit)
+        if not own:
+            return sheet.not_judged(foreign)
+        if reason := unready(evidence) or asked(done(evidence.records), evidence):
+            return sheet.not_judged(reason)
+        if _clock_stands(sheet):
+            return sheet.result()
+        return _judge_limits(sheet, stage, statistic, own, f"not judged here: {foreign}" if foreign else "")
+
+    return judge
+
+
+def _clock_stands(sheet: Sheet) -> bool:
+    """Adds a finding when the ticks cannot be true: no inference takes no time, no stage takes less than none."""
+    evidence = sheet.evidence
+    rows = np.flatnonzero(done(evidence.records))
+    spent = np.diff(evidence.records.ticks[rows], axis=1, prepend=0)
+    impossible = rows[(spent < 0).any(axis=1) | (spent[:, STAGES.index("invoke")] == 0)]
+    if len(impossible):
+        vector = int(impossible[0])
+        sheet.add(
+            "ticks that do not fall from stage to stage, and an invoke that takes some",
+            f"ticks {evidence.records.ticks[vector].tolist()} at the end of prepare, invoke and decide"
+            f" ({plural(len(impossible), 'such vector')})",
+            vector=evidence.case.vectors.name(vector),
+            hint="the clock of the port does not run, or wraps: look at its start and read functions",
+        )
+    return bool(len(impossible))
+
+
+def _judge_limits(sheet: Sheet, stage: str, statistic: str, limits: list[LatencyLimit], reason: str) -> CheckResult:
+    """Hold one statistic to all limits of this board's clock; the result shows the first broken one, else the first."""
+    evidence = sheet.evidence
+    samples = _samples(evidence, stage)
+    figures = _figures(samples.ordered)
+    bound: int | None = int(samples.ordered[-1])
+    if statistic in QUANTILES:
+        bound = upper_bound(samples.ordered, QUANTILES[statistic], evidence.case.contracts.confidence)
+    if bound is None:
+        _too_few(sheet, stage, statistic, figures)
+        return sheet.result(reason=reason, numbers=figures)
+    broken = [limit for limit in limits if not limit.limit.holds(_in_unit(bound, limit.limit, evidence))]
+    for limit in broken:
+        sheet.limit = limit.limit
+        _too_slow(sheet, limit, bound, figures, samples.slowest)
+    sheet.limit = (broken or limits)[0].limit
+    return sheet.result(
+        value=_in_unit(bound, sheet.limit, evidence), reason=reason, numbers={**figures, "bound": bound}
+    )
+
+
+def _in_unit(value: float, limit: Limit, evidence: Evidence) -> float:
+    """A value of the clock in the unit of the limit."""
+    return value * 1000 / evidence.clock.hz if limit.unit == "ms" else float(value)
+
+
+def _too_few(sheet: Sheet, stage: str, statistic: str, figures: dict[str, float]) -> None:
+    confidence = sheet.evidence.case.contracts.confidence
+    needed = minimum_samples(QUANTILES[statistic], confidence)
+    largest = f"largest {stage} {number(figures['max'])} {sheet.evidence.clock.unit}"
+    equal = "; equal windows are one sample on this clock" if sheet.evidence.clock.deterministic else ""
+    sheet.add(
+        f"{plural(needed, 'distinct sample')} for an upper bound of {statistic} at {number(100 * confidence)} %",
+        f"{plural(int(figures['n']), 'distinct sample')}{equal}; {largest}",
+        hint="add vectors with other windows, or limit a statistic that needs fewer samples",
+    )
+
+
+def _too_slow(sheet: Sheet, limit: LatencyLimit, bound: int, figures: dict[str, float], slowest: int) -> None:
+    evidence, unit = sheet.evidence, limit.limit.unit
+
+    def words(value: float) -> str:
+        return f"{number(_in_unit(value, limit.limit, evidence))} {unit}"
+
+    name = evidence.case.vectors.name(slowest)
+    observed = words(bound)
+    if limit.statistic in QUANTILES:
+        point = figures[limit.statistic]
+        confidence = number(100 * evidence.case.contracts.confidence)
+        observed += f" (upper {confidence} % bound; {limit.statistic} itself {words(point)})"
+    shares = stage_units(evidence, np.array([slowest]))[0]
+    heaviest = int(shares[:3].argmax())
+    sheet.add(
+        f"{limit.stage} {limit.statistic} {limit.limit}",
+        f"{observed}; max {words(figures['max'])} on {name}",
+        hint=f"on {name} most goes to {STAGES[heaviest]}: {number(int(shares[heaviest]))} of {number(int(shares[3]))} "
+        f"{evidence.clock.unit}; compare with the accepted release, then look at compiler flags and kernels",
+    )
+
+
+def _asks(stage: str, statistic: str) -> Callable[[Case], bool]:
+    return lambda case: bool(limits_of(case, stage, statistic))
+
+
+def _formula(statistic: str) -> str:
+    if statistic == "max":
+        return "largest of n distinct samples"
+    p = f"{QUANTILES[statistic]:g}"
+    return f"X(r) of n distinct samples, smallest r with P[Binomial(n, {p}) < r] >= confidence"
+
+
+CHECKS = tuple(
+    Check(
+        f"latency.{stage}.{statistic}",
+        f"{statistic} of {stage if stage != 'total' else 'all stages together'}",
+        _formula(statistic),
+        _asks(stage, statistic),
+        _judge(stage, statistic),
+    )
+    for stage in STAGES
+    for statistic in STATISTICS
+)

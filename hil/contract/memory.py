@@ -1,0 +1,212 @@
+"""Knows the memory contract: arena, flash, static RAM and stack against what the case may spend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil.case.types import Case, Limit
+from hil.contract.blame import done
+from hil.contract.ready import asked, unready
+from hil.contract.types import Check, CheckResult, Evidence
+from hil.contract.verdict import Sheet, number
+
+_GROW = "the high-water mark is measured, not reported: raise the budget or shrink the model's largest layer"
+
+_PADDING = 64  # bytes that the interpreter may count for alignment and never touch
+
+
+def _always(_: Case) -> bool:
+    return True
+
+
+def arena_high_water(evidence: Evidence) -> int:
+    """Largest arena mark of the start and of all vectors, in bytes; 0 when the firmware measured none."""
+    return max(evidence.hello.arena_high_water, int(evidence.records.arena_high_water.max(initial=0)))
+
+
+def stack_high_water(evidence: Evidence) -> int:
+    """Largest stack mark of all vectors, in bytes; 0 when the firmware measured none."""
+    return int(evidence.records.stack_high_water.max(initial=0))
+
+
+def stack_size(evidence: Evidence) -> int:
+    """Size of the painted stack in bytes, from the image or else from the firmware; 0 when neither has one."""
+    return evidence.image.stack_bytes or evidence.hello.stack_bytes
+
+
+def _judge_arena(evidence: Evidence) -> CheckResult:
+    asked_bytes, mark = evidence.case.arena_bytes, arena_high_water(evidence)
+    sheet = Sheet("memory.arena", evidence, Limit(maximum=asked_bytes, unit="bytes"))
+    numbers = {"high_water": mark, "arena_used": evidence.hello.arena_used}
+    if mark > asked_bytes:
+        sheet.add(
+            f"arena high-water mark <= {number(asked_bytes)} bytes",
+            f"{number(mark)} bytes; the interpreter reports {number(evidence.hello.arena_used)}",
+            vector=_largest(evidence, evidence.records.arena_high_water, evidence.hello.arena_high_water),
+            hint=_GROW,
+        )
+    elif reason := _unmeasured(evidence, mark, "arena"):
+        return sheet.not_judged(reason, numbers)
+    elif mark < evidence.hello.arena_used - _PADDING:
+        sheet.add(
+            f"a mark of at least what the interpreter reports, {number(evidence.hello.arena_used)} bytes",
+            f"{number(mark)} bytes",
+            hint="the mark is not measured truly: look at how the arena is filled and scanned",
+        )
+    return sheet.result(value=float(mark), numbers=numbers)
+
+
+def _judge_arena_headroom(evidence: Evidence) -> CheckResult:
+    least = evidence.case.contracts.arena_headroom
+    assert least is not None  # applies() asks for it
+    sheet = Sheet("memory.arena_headroom", evidence, Limit(minimum=least))
+    mark, size = arena_high_water(evidence), evidence.case.arena_bytes
+    if reason := _unmeasured(evidence, mark, "arena"):
+        return sheet.not_judged(reason)
+    share = (size - mark) / size
+    if share < least:
+        sheet.add(
+            f"untouched share of the arena >= {number(least)}",
+            f"{number(share)} ({number(size - mark)} of {number(size)} bytes)",
+            vector=_largest(evidence, evidence.records.arena_high_water, evidence.hello.arena_high_water),
+            hint=f"arena_bytes = {_size_for(mark, least)} would leave it",
+        )
+    return sheet.result(value=share, numbers={"high_water": mark, "untouched_bytes": size - mark})
+
+
+def _judge_flash(evidence: Evidence) -> CheckResult:
+    most = evidence.case.contracts.flash_bytes
+    assert most is not None  # applies() asks for it
+    image, bundle = evidence.image.flash_bytes, evidence.bundle_bytes
+    parts = {"image": image, "bundle": bundle, "model": len(evidence.case.model.data)}
+    return _judge_size("memory.flash", evidence, most, image + bundle, parts, "flash")
+
+
+def _judge_ram(evidence: Evidence) -> CheckResult:
+    most = evidence.case.contracts.ram_bytes
+    assert most is not None  # applies() asks for it
+    parts = {"static_arena": evidence.hello.arena_bytes}
+    return _judge_size("memory.ram", evidence, most, evidence.image.ram_bytes, parts, "static RAM")
+
+
+def _judge_size(check: str, evidence: Evidence, most: int, size: int, parts: dict[str, int], noun: str) -> CheckResult:
+    """A size that is known without a run."""
+    sheet = Sheet(check, evidence, Limit(maximum=most, unit="bytes"))
+    words = ", ".join(f"{name.replace('_', ' ')} {number(value)}" for name, value in parts.items())
+    if size > most:
+        sheet.add(
+            f"{noun} <= {number(most)} bytes",
+            f"{number(size)} bytes ({words})",
+            hint=f"{number(size - most)} bytes too many: look at the map file, and at operators that no model uses",
+        )
+    return sheet.result(value=float(size), numbers=parts)
+
+
+def _judge_stack(evidence: Evidence) -> CheckResult:
+    most, mark, size = evidence.case.contracts.stack_bytes, stack_high_water(evidence), stack_size(evidence)
+    sheet = Sheet("memory.stack", evidence, Limit(maximum=size - 1 if most is None else most, unit="bytes"))
+    if reason := _unmeasured(evidence, mark, "stack") or _no_stack(size):
+        return sheet.not_judged(reason)
+    vector = _largest(evidence, evidence.records.stack_high_water, 0)
+    if mark >= size:
+        sheet.add(
+            f"stack high-water mark below the stack's {number(size)} bytes",
+            f"{number(mark)} bytes: no paint is left, so it may have overflowed",
+            vector=vector,
+            hint="enlarge the stack in the linker script, then measure again",
+        )
+    if most is not None and mark > most:
+        sheet.add(
+            f"stack high-water mark <= {number(most)} bytes",
+            f"{number(mark)} bytes",
+            vector=vector,
+            hint="look for large locals and deep calls (-fstack-usage), or raise stack_bytes",
+        )
+    return sheet.result(value=float(mark), numbers={"high_water": mark, "stack_size": size})
+
+
+def _judge_stack_headroom(evidence: Evidence) -> CheckResult:
+    least = evidence.case.contracts.stack_headroom
+    assert least is not None  # applies() asks for it
+    sheet = Sheet("memory.stack_headroom", evidence, Limit(minimum=least))
+    mark, size = stack_high_water(evidence), stack_size(evidence)
+    if reason := _unmeasured(evidence, mark, "stack") or _no_stack(size):
+        return sheet.not_judged(reason)
+    share = (size - mark) / size
+    if share < least:
+        sheet.add(
+            f"untouched share of the stack >= {number(least)}",
+            f"{number(share)} ({number(size - mark)} of {number(size)} bytes)",
+            vector=_largest(evidence, evidence.records.stack_high_water, 0),
+            hint=f"a stack of {_size_for(mark, least)} bytes would leave it",
+        )
+    return sheet.result(value=share, numbers={"high_water": mark, "stack_size": size})
+
+
+def _unmeasured(evidence: Evidence, mark: int, what: str) -> str:
+    if reason := unready(evidence) or asked(done(evidence.records), evidence):
+        return reason
+    return f"the firmware gives no high-water mark of the {what}" if mark == 0 else ""
+
+
+def _no_stack(size: int) -> str:
+    return "" if size else "this image has no painted stack"
+
+
+def _largest(evidence: Evidence, marks: NDArray[np.int64], at_start: int) -> str:
+    """The vector that reached the mark, "" when the start of the firmware already had."""
+    vector = int(marks.argmax())
+    return evidence.case.vectors.name(vector) if marks[vector] > at_start else ""
+
+
+def _size_for(mark: int, headroom: float) -> str:
+    """The smallest size, a multiple of 16, that leaves this headroom over the mark."""
+    size = 0 if headroom >= 1 else int(np.ceil(mark / (1 - headroom) / 16)) * 16
+    return number(size) if size else "more"
+
+
+def _limits(name: str) -> Callable[[Case], bool]:
+    return lambda case: getattr(case.contracts, name) is not None
+
+
+CHECKS = (
+    Check(
+        "memory.arena",
+        "high-water mark of the arena, at start and over all vectors",
+        "max(hello.arena_high_water, record.arena_high_water) <= arena_bytes",
+        _always,
+        _judge_arena,
+    ),
+    Check(
+        "memory.arena_headroom",
+        "share of the arena that nothing touched",
+        "(arena_bytes - high water) / arena_bytes",
+        _limits("arena_headroom"),
+        _judge_arena_headroom,
+    ),
+    Check("memory.flash", "flash of image and bundle", "image flash + bundle", _limits("flash_bytes"), _judge_flash),
+    Check(
+        "memory.ram",
+        "static RAM of the image without the painted stack, arena included",
+        "image static RAM",
+        _limits("ram_bytes"),
+        _judge_ram,
+    ),
+    Check(
+        "memory.stack",
+        "high-water mark of the painted stack",
+        "max(record.stack_high_water) < stack size, and <= stack_bytes",
+        _always,
+        _judge_stack,
+    ),
+    Check(
+        "memory.stack_headroom",
+        "share of the stack that nothing touched",
+        "(stack size - high water) / stack size",
+        _limits("stack_headroom"),
+        _judge_stack_headroom,
+    ),
+)

@@ -1,0 +1,170 @@
+"""Knows how a target's firmware is built: the CMake preset of that name in `firmware/`, under one lock per checkout."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hil.errors import BuildError, MissingTool, UsageError
+from hil.image.toolchain import CARGO, require_programs, require_tools, tools_of_target
+
+IMAGE_NAME = "hil_firmware.elf"
+# Set by a user for other projects, these would quietly change the image.
+_UNWANTED_FLAGS = ("CFLAGS", "CXXFLAGS", "CPPFLAGS", "ASMFLAGS", "LDFLAGS")
+_UNWANTED_PATHS = ("CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "LIBRARY_PATH")
+_UNWANTED_CMAKE = ("CMAKE_GENERATOR", "CMAKE_TOOLCHAIN_FILE", "CMAKE_BUILD_TYPE", "NINJA_STATUS")
+_UNWANTED = frozenset((*_UNWANTED_FLAGS, *_UNWANTED_PATHS, *_UNWANTED_CMAKE))
+_TELLING = re.compile(r"error:|CMake Error|undefined reference|region .* overflowed|multiple definition|: not found")
+_LAST_LINES = 12
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def build(
+    target: str,
+    root: Path,
+    python: Path = Path(sys.executable),
+    log: Path | None = None,
+    say: Callable[[str], None] = _say,
+) -> Path:
+    """Build the firmware for `target` and return the path of its ELF; quick when nothing changed.
+
+    root: the project; its `firmware/` holds the sources, `build/` takes the result. python: runs the code generators.
+    log: where the compiler's words go, by default `build/firmware/<target>.log`. say: told when the call has to wait.
+    Raises UsageError for an unknown target, MissingTool, and BuildError with the compiler's errors and the log's path.
+    """
+    firmware, folder = root / "firmware", root / "build" / "firmware" / target
+    _check_preset(firmware, target)
+    tools = tools_of_target(target)
+    require_programs(tuple(tool for tool in tools if tool is not CARGO))
+    log = log or folder.with_name(f"{target}.log")
+    for needed in (folder.parent, log.parent):
+        needed.mkdir(parents=True, exist_ok=True)
+    with _locked(root / "build" / "firmware.lock", say):
+        log.write_bytes(b"")
+        fingerprint = _fingerprint(firmware, target, python)
+        if _configured(folder) != fingerprint:
+            require_tools(tools)
+            say(f"configuring the firmware for {target}")
+            _configure(firmware, folder, target, python, log)
+            _mark(folder).write_text(fingerprint, encoding="utf-8")
+        _run(["cmake", "--build", "--preset", target], firmware, log, target)
+    return _result(folder, log)
+
+
+def _check_preset(firmware: Path, target: str) -> None:
+    known = preset_names(firmware / "CMakePresets.json")
+    if target not in known:
+        raise UsageError(
+            f"{firmware / 'CMakePresets.json'}: no preset {target!r}; there are {', '.join(known) or 'none'}\n"
+            f"  fix: set the board's target to one of them, or add the preset (docs/boards.md)"
+        )
+
+
+def preset_names(file: Path) -> list[str]:
+    """Names of the targets that a CMakePresets.json can configure. Raises UsageError when it cannot be read."""
+    try:
+        presets = json.loads(file.read_text(encoding="utf-8")).get("configurePresets", [])
+        return sorted(preset["name"] for preset in presets if not preset.get("hidden", False))
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise UsageError(f"{file}: not a readable CMake presets file ({error})\n  fix: restore it from git") from error
+
+
+@contextmanager
+def _locked(file: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Hold the lock file. The kernel lets go of it when the process ends, however it ends."""
+    with file.open("a") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("another run is building the firmware; waiting for it")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _mark(folder: Path) -> Path:
+    """Written when configuring came to its end; holds what it was made from."""
+    return folder / ".hil-configured"
+
+
+def _fingerprint(firmware: Path, target: str, python: Path) -> str:
+    """All that needs a new configuration and that ninja does not watch itself."""
+    presets = hashlib.sha256((firmware / "CMakePresets.json").read_bytes()).hexdigest()
+    tools = [shutil.which(tool.program) for tool in tools_of_target(target) if tool is not CARGO]
+    return json.dumps([str(firmware.resolve()), str(python), presets, tools])
+
+
+def _configured(folder: Path) -> str | None:
+    mark = _mark(folder)
+    return mark.read_text(encoding="utf-8") if mark.is_file() and (folder / "build.ninja").is_file() else None
+
+
+def _configure(firmware: Path, folder: Path, target: str, python: Path, log: Path) -> None:
+    """Configure from nothing: a cache left by an interruption, another compiler or path is not to be trusted."""
+    _mark(folder).unlink(missing_ok=True)
+    (folder / "CMakeCache.txt").unlink(missing_ok=True)
+    shutil.rmtree(folder / "CMakeFiles", ignore_errors=True)
+    _run(["cmake", "--preset", target, f"-DPython3_EXECUTABLE={python}"], firmware, log, target)
+
+
+def _result(folder: Path, log: Path) -> Path:
+    image = folder / IMAGE_NAME
+    if not image.is_file():
+        raise BuildError(
+            f"the build ended without an error, but made no {image}\n  log: {log}\n  next: look at the log"
+        )
+    return image
+
+
+def _run(command: list[str], directory: Path, log: Path, target: str) -> None:
+    environment = {key: value for key, value in os.environ.items() if key not in _UNWANTED}
+    environment["LC_ALL"] = "C"  # the errors are searched for by their English words
+    with log.open("ab") as output:
+        output.write(f"$ {' '.join(command)}\n".encode())
+        output.flush()
+        status = _call(command, directory, environment, output.fileno())
+    if status != 0:
+        raise BuildError(
+            f"the firmware for {target} did not build: {' '.join(command[:2])} ended with code {status}\n"
+            f"{_telling_lines(log)}\n  log: {log}"
+        )
+
+
+def _call(command: list[str], directory: Path, environment: dict[str, str], output: int) -> int:
+    """Run to the end; on an interruption stop the whole group, so that no compiler goes on without the lock."""
+    try:
+        process = subprocess.Popen(
+            command,
+            cwd=directory,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except FileNotFoundError as error:
+        raise MissingTool(command[0], "to build the firmware", f"install {command[0]}") from error
+    try:
+        return process.wait()
+    except BaseException:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+        raise
+
+
+def _telling_lines(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    telling = [line for line in lines if _TELLING.search(line)]
+    return "\n".join(f"  {line}" for line in (telling or lines)[-_LAST_LINES:])

@@ -1,0 +1,413 @@
+"""Every check passes on a run that breaks nothing, and fails with a telling finding on the defect it is for."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hil.case.types import LatencyLimit, Limit, Quantisation
+from hil.contract import CHECKS, checks_for, judge
+from hil.contract.types import (
+    Evidence,
+    GateProbe,
+    Outcome,
+    PreparedDifference,
+    ReplayDifference,
+    VectorFault,
+)
+from hil.records import DecisionReason, FaultReport, GateReason, Record, Status
+
+BY_ID = {check.id: check for check in CHECKS}
+
+
+@dataclass(frozen=True)
+class Defect:
+    """`damage` breaks `check`; the first finding then names `vector` and `stage`, and holds all `words` somewhere."""
+
+    check: str
+    name: str
+    damage: Callable[[Evidence], Evidence]
+    words: tuple[str, ...]
+    vector: str = ""
+    stage: str = ""
+
+
+def hello(**changes: Any) -> Callable[[Evidence], Evidence]:
+    return lambda evidence: replace(evidence, hello=replace(evidence.hello, **changes))
+
+
+def records(vectors: int | slice, **columns: Any) -> Callable[[Evidence], Evidence]:
+    """Overwrite columns of the device's records on some vectors."""
+
+    def damage(evidence: Evidence) -> Evidence:
+        for name, value in columns.items():
+            getattr(evidence.records, name)[vectors] = value
+        return evidence
+
+    return damage
+
+
+def contracts(**changes: Any) -> Callable[[Evidence], Evidence]:
+    def damage(evidence: Evidence) -> Evidence:
+        return replace(evidence, case=replace(evidence.case, contracts=replace(evidence.case.contracts, **changes)))
+
+    return damage
+
+
+def vectors(**changes: Any) -> Callable[[Evidence], Evidence]:
+    def damage(evidence: Evidence) -> Evidence:
+        return replace(evidence, case=replace(evidence.case, vectors=replace(evidence.case.vectors, **changes)))
+
+    return damage
+
+
+def evidence_with(**changes: Any) -> Callable[[Evidence], Evidence]:
+    return lambda evidence: replace(evidence, **changes)
+
+
+def input_tensor(**changes: Any) -> Callable[[Evidence], Evidence]:
+    def damage(evidence: Evidence) -> Evidence:
+        return replace(evidence, hello=replace(evidence.hello, input=replace(evidence.hello.input, **changes)))
+
+    return damage
+
+
+def prepared(vector: int, make: Callable[[np.ndarray], np.ndarray]) -> Callable[[Evidence], Evidence]:
+    """The device prepared another tensor for one vector."""
+
+    def damage(evidence: Evidence) -> Evidence:
+        tensor = make(evidence.references.prepared[vector].reshape(8, 3)).astype(np.int8).ravel()
+        evidence.records.digest[vector] = zlib.crc32(tensor.tobytes())
+        evidence.records.minimum[vector], evidence.records.maximum[vector] = tensor.min(), tensor.max()
+        return replace(evidence, prepared_differences=(PreparedDifference(vector, tensor),))
+
+    return damage
+
+
+def one_element(tensor: np.ndarray) -> np.ndarray:
+    changed = tensor.copy()
+    changed[4, 1] ^= 0x55
+    return changed
+
+
+def output(vector: int, element: int, step: int) -> Callable[[Evidence], Evidence]:
+    """One output element is off; the device decides on what it has, so winner and score follow."""
+
+    def damage(evidence: Evidence) -> Evidence:
+        rows = evidence.records
+        rows.output[vector, element] += step
+        rows.winner[vector] = rows.output[vector].argmax()
+        rows.score[vector] = rows.output[vector].max()
+        return evidence
+
+    return damage
+
+
+def golden(evidence: Evidence) -> Evidence:
+    expected = evidence.references.output.copy()
+    expected[9, 2] += 4
+    return vectors(expected_output=expected)(evidence)
+
+
+def quantised_badly(step: int) -> Callable[[Evidence], Evidence]:
+    """The int8 model is off by `step` LSB on the second element: oracle and device agree, the float model does not."""
+
+    def damage(evidence: Evidence) -> Evidence:
+        shifted = np.clip(evidence.references.output.astype(int)[:, 1] + step, -128, 127)
+        evidence.references.output[:, 1] = shifted
+        evidence.records.output[:, 1] = shifted
+        for row in (evidence.references, evidence.records):
+            row.winner[:] = np.where(row.winner >= 0, evidence.references.output.argmax(axis=1), -1)
+            row.score[:] = np.where(row.winner >= 0, evidence.references.output.max(axis=1), 0)
+        return evidence
+
+    return damage
+
+
+def float_scores(function: Callable[[np.ndarray], np.ndarray]) -> Callable[[Evidence], Evidence]:
+    def damage(evidence: Evidence) -> Evidence:
+        floats = evidence.references.float_output
+        assert floats is not None
+        return replace(evidence, references=replace(evidence.references, float_output=function(floats.copy())))
+
+    return damage
+
+
+def flipped(floats: np.ndarray) -> np.ndarray:
+    """Vector 3 lies below the threshold on the device; the float model is sure of it."""
+    floats[3, floats[3].argmax()] = 0.99
+    return floats
+
+
+def probes(index: int, **changes: Any) -> Callable[[Evidence], Evidence]:
+    def damage(evidence: Evidence) -> Evidence:
+        changed = list(evidence.score_probes)
+        changed[index] = replace(changed[index], observed=replace(changed[index].observed, **changes))
+        return replace(evidence, score_probes=tuple(changed))
+
+    return damage
+
+
+def gate_probe(**changes: Any) -> Callable[[Evidence], Evidence]:
+    def damage(evidence: Evidence) -> Evidence:
+        probe = evidence.gate_probes[1]
+        assert probe.record is not None
+        changed: Record = replace(probe.record, **changes)
+        return replace(evidence, gate_probes=(evidence.gate_probes[0], GateProbe(probe.name, probe.expected, changed)))
+
+    return damage
+
+
+def replayed(kind: str, field: str) -> Callable[[Evidence], Evidence]:
+    return evidence_with(replay_differences=(ReplayDifference(5, kind, 3, field, "00ff", "00fe"),))
+
+
+def fault(evidence: Evidence) -> Evidence:
+    evidence.records.status[12] = Status.FAULT
+    report = FaultReport("bus fault", "invoke", "pc 0x00001234 conv.cc:88\nlast line of the log")
+    return replace(evidence, faults=(VectorFault(12, Status.FAULT, report),))
+
+
+def swap(evidence: Evidence) -> Evidence:
+    """Two answers change places, as with a label file in another order."""
+    evidence.records.answer[4] = (evidence.references.answer[4] + 1) % 4
+    return evidence
+
+
+DEFECTS = (
+    Defect("input.type", "float input", input_tensor(dtype="FLOAT32"), ("INT8", "FLOAT32")),
+    Defect("input.type", "refused for it", hello(bundle_status=40, bundle_detail=1), ("INT8", "code 1")),
+    Defect("input.shape", "one sample less", input_tensor(shape=(1, 7, 3)), ("[1, 8, 3]", "[1, 7, 3]")),
+    Defect("input.shape", "refused for it", hello(bundle_status=41, bundle_detail=1), ("dimension: 1",)),
+    Defect(
+        "input.scale",
+        "one bit off",
+        input_tensor(quantisation=Quantisation(float(np.nextafter(np.float32(0.125), np.float32(1))), 3)),
+        ("0x3e000000", "0x3e000001"),  # IEEE 754: 0.125 = 2**-3 has the exponent field 124
+    ),
+    Defect("input.scale", "refused for it", hello(bundle_status=42, bundle_detail=0x3E800000), ("0.125", "0.25")),
+    Defect("input.zero_point", "off by one", input_tensor(quantisation=Quantisation(0.125, 4)), ("3", "4")),
+    Defect("input.zero_point", "refused for it", hello(bundle_status=43, bundle_detail=0xFFFFFFFE), ("3", "-2")),
+    Defect(
+        "input.prepared",
+        "one wrong element",
+        prepared(40, one_element),
+        ("[sample 4, channel 1]", "1 of 24 elements differ", "docs/pipeline.md"),
+        vector="#40",
+        stage="prepare",
+    ),
+    Defect(
+        "input.prepared",
+        "axes swapped",
+        prepared(40, lambda tensor: tensor[:, [1, 0, 2]]),
+        ("axis swap: channel 0 holds channel 1, channel 1 holds channel 0",),
+        vector="#40",
+        stage="prepare",
+    ),
+    Defect(
+        "input.prepared",
+        "tensor not fetched",
+        records(40, digest=1, minimum=-3, maximum=9),
+        ("digest 00000001", "min -3, max 9", "not fetched"),
+        vector="#40",
+        stage="prepare",
+    ),
+    Defect("input.saturation", "clipped data", records(slice(None), saturated=12), ("share <= 0.25", "0.5")),
+    Defect(
+        "input.gate",
+        "valid window rejected",
+        records(15, status=Status.REJECTED, gate=GateReason.STALE),
+        ("valid", "rejected: stale"),
+        vector="#15",
+        stage="gate",
+    ),
+    Defect(
+        "input.gate",
+        "malformed window accepted",
+        records(7, status=Status.DONE, gate=0),
+        ("rejected: range", "valid"),
+        vector="#7",
+        stage="gate",
+    ),
+    Defect("input.gate", "other reason", records(7, gate=5), ("rejected: range", "flat"), vector="#7", stage="gate"),
+    Defect("input.gate", "no reason", records(7, gate=0), ("without a reason",), vector="#7", stage="gate"),
+    Defect("input.gate", "valid, no reason", records(15, status=Status.REJECTED), ("without a reason",), "#15", "gate"),
+    Defect("input.gate", "reason ignored", records(7, status=Status.DONE), ("a malformed window",), "#7", "gate"),
+    Defect("input.gate", "labelled", records(7, label=0), ("labelled 'tap'",), vector="#7", stage="gate"),
+    Defect(
+        "input.gate",
+        "the case contradicts itself",
+        vectors(reject=tuple("flat" if i == 30 else "range" if i == 7 else "" for i in range(320))),
+        ("`reject` column", "flat", "[input.gate]"),
+        vector="#30",
+    ),
+    Defect("input.rejects", "none sent", evidence_with(gate_probes=()), ("none was sent",)),
+    Defect("input.rejects", "accepted", gate_probe(status=Status.DONE), ("status done",), "bad RANGE", "gate"),
+    Defect("input.rejects", "other reason", gate_probe(gate=GateReason.FLAT), ("range", "flat"), "bad RANGE", "gate"),
+    Defect("input.rejects", "output", gate_probe(output=b"1234"), ("4 bytes of output",), "bad RANGE", "gate"),
+    Defect(
+        "input.rejects",
+        "no record",
+        lambda evidence: replace(evidence, gate_probes=(GateProbe("odd", GateReason.LENGTH, None),)),
+        ("no record came back",),
+        "odd",
+        "gate",
+    ),
+    Defect(
+        "execution.bundle", "refused", hello(bundle_status=7, bundle_detail=0xABCD), ("status 7", "43981", "0000abcd")
+    ),
+    Defect("execution.bundle", "another bundle", hello(bundle_hash="00" * 32), ("CD" * 32, "00" * 32)),
+    Defect("execution.bundle", "older version", hello(case_version=1), ("motion version 2", "motion version 1")),
+    Defect("execution.model", "another model", hello(model_hash="12" * 32), ("ab" * 32, "12" * 32)),
+    Defect(
+        "execution.operators",
+        "lacks one",
+        hello(operators=("CONV_2D", "SOFTMAX")),
+        ("lacks FULLY_CONNECTED",),
+        stage="invoke",
+    ),
+    Defect("execution.arena", "too small", hello(bundle_status=34, bundle_detail=9000), ("8,192", "needs 9,000 bytes")),
+    Defect("execution.arena", "static arena", hello(bundle_status=21, bundle_detail=4096), ("only 4,096 bytes",)),
+    Defect("execution.arena", "given too much", hello(arena_used=8200), ("8,192", "8,200")),
+    Defect(
+        "execution.canaries", "write above", records(slice(33, None), canaries=2), ("above the arena",), "#33", "invoke"
+    ),
+    Defect("execution.fault", "bus fault", fault, ("bus fault in stage invoke", "conv.cc:88"), "#12", "fault"),
+    Defect("execution.fault", "no report", records(6, status=Status.HANG), ("hang", "post-mortem"), "#6", "fault"),
+    Defect("execution.complete", "fault", fault, ("see execution.fault",), "#12", "fault"),
+    Defect("execution.complete", "cut short", records(slice(300, None), status=Status.NOT_RUN), ("20 of 320", "#300")),
+    Defect(
+        "execution.complete", "stage error", records(6, status=Status.INVOKE_FAILED), ("invoke failed",), "#6", "invoke"
+    ),
+    Defect("execution.output", "3 LSB", output(9, 2, 3), ("3 LSB off", "output [2] (shake)"), "#9", "invoke"),
+    Defect("execution.output", "1 LSB", output(9, 2, 1), ("set lsb = 1",), "#9", "invoke"),
+    Defect("execution.golden", "other release", golden, ("4 LSB off", "the oracle agrees with the device"), "#9"),
+    Defect("execution.golden", "device", output(9, 2, 3), ("see execution.output",), "#9", "invoke"),
+    Defect("execution.repeat", "output", replayed("replay", "output"), ("00ff", "00fe in run 3"), "#5", "invoke"),
+    Defect("execution.repeat", "none run", evidence_with(replay_runs=0), ("0 runs compared, 9 wanted",)),
+    Defect("execution.replay", "digest", replayed("pass", "digest"), ("digest 00fe",), "#5", "prepare"),
+    Defect("execution.replay", "ticks", replayed("pass", "ticks"), ("ticks 00fe",), "#5"),
+    Defect("execution.replay", "cut short", evidence_with(pass_runs=100), ("100 runs compared, 319 wanted",)),
+    Defect(
+        "decision.labels",
+        "swapped",
+        hello(labels=("circle", "shake", "idle", "tap")),
+        ("label 1 is 'idle'", "'shake'"),
+        stage="decide",
+    ),
+    Defect("decision.labels", "one missing", hello(labels=("circle", "idle", "shake")), ("4 labels", "3: ")),
+    Defect("decision.answer", "other index", swap, ("with the text",), "#4", "decide"),
+    Defect(
+        "decision.answer", "other text", records(4, label=-1), ("with the text ''", "decision.labels"), "#4", "decide"
+    ),
+    Defect("decision.answer", "other score", records(4, score=3), ("4",), "#4", "decide"),
+    Defect(
+        "decision.reject",
+        "threshold ignored",
+        records(3, reason=DecisionReason.ACCEPTED),
+        ("below threshold", "accepted", "raw score -15, threshold 0"),
+        "#3",
+        "decide",
+    ),
+    Defect(
+        "decision.threshold",
+        "off by one",
+        probes(1, answer=-1, label=""),
+        ("'idle'", "unknown"),
+        "threshold above",
+        "decide",
+    ),
+    Defect("decision.threshold", "none", evidence_with(score_probes=()), ("none were given",)),
+    Defect(
+        "decision.ties",
+        "last wins",
+        probes(2, winner=3, answer=3),
+        ("winner 1", "winner 3"),
+        "tie of 1 and 3",
+        "decide",
+    ),
+    Defect("decision.ties", "none", evidence_with(score_probes=()), ("none were given",)),
+    Defect(
+        "decision.stream",
+        "debounce",
+        probes(3, reason=DecisionReason.DEBOUNCE),
+        ("accepted", "debounce"),
+        "stream step 0",
+        "decide",
+    ),
+    Defect("decision.stream", "none", evidence_with(score_probes=()), ("none were given",)),
+    Defect(
+        "decision.accuracy",
+        "device",
+        records(slice(0, 200), answer=-1),
+        ("accuracy >= 0.8", "0.3", "decision.answer"),
+        "",
+        "decide",
+    ),
+    Defect("decision.accuracy", "model", contracts(accuracy=Limit(minimum=0.95)), ("the reference is as inaccurate",)),
+    Defect(
+        "agreement.top1", "bad quantisation", quantised_badly(200), ("top1 >= 0.98", "the int8 oracle is as far off")
+    ),
+    Defect("agreement.topk", "float disagrees", float_scores(lambda f: -f), ("topk >= 0.99", "over 319 vectors")),
+    Defect("agreement.cosine", "bad quantisation", quantised_badly(200), ("cosine >= 0.99", "worst: ")),
+    Defect("agreement.sqnr_db", "bad quantisation", quantised_badly(60), ("sqnr_db >= 20 dB", " dB over 319 vectors")),
+    Defect("agreement.max_abs_error", "bad quantisation", quantised_badly(5), ("max_abs_error <= 0.01", "0.0")),
+    Defect("agreement.spearman", "order reversed", float_scores(lambda f: -f), ("spearman >= 0.9", "-0.9")),
+    Defect("agreement.flips", "threshold", float_scores(flipped), ("flips <= 0", "worst: #3")),
+    Defect("memory.arena", "outgrown", records(50, arena_high_water=8200), ("8,192", "8,200"), "#50"),
+    Defect("memory.arena", "outgrown at start", hello(arena_high_water=8200), ("8,192", "8,200")),
+    Defect("memory.arena_headroom", "tight", records(50, arena_high_water=8000), (">= 0.1", "192 of 8,192"), "#50"),
+    Defect(
+        "memory.flash", "bundle grew", evidence_with(bundle_bytes=60_000), ("200,000", "210,000", "10,000 bytes too")
+    ),
+    Defect("memory.ram", "budget", contracts(ram_bytes=79_999), ("79,999", "80,000")),
+    Defect("memory.stack", "budget", records(50, stack_high_water=3001), ("<= 3,000", "3,001"), "#50"),
+    Defect("memory.stack", "no paint left", records(50, stack_high_water=4096), ("below the stack's 4,096",), "#50"),
+    Defect("memory.stack_headroom", "tight", records(50, stack_high_water=3100), (">= 0.25", "996 of 4,096"), "#50"),
+    *(
+        Defect(
+            f"latency.{stage}.{statistic}",
+            "slow",
+            contracts(
+                latency=(LatencyLimit(stage, statistic, "instructions", Limit(maximum=20, unit="instructions")),)
+            ),
+            (f"{stage} {statistic} <= 20 instructions", "most goes to invoke"),
+        )
+        for stage in ("prepare", "invoke", "decide", "total")
+        for statistic in ("p50", "p95", "p99", "max")
+    ),
+    Defect(
+        "latency.total.p99",
+        "too few",
+        records(slice(290, None), status=Status.NOT_RUN),
+        ("299 distinct samples", "289 distinct samples", "95 %"),
+    ),
+)
+
+
+def test_the_run_as_built_breaks_no_check(evidence: Evidence) -> None:
+    results = [judge(check, evidence) for check in checks_for(evidence.case)]
+    assert {result.check: result.outcome for result in results} == {check.id: Outcome.PASSED for check in CHECKS}
+
+
+def test_every_check_has_a_defect() -> None:
+    assert {defect.check for defect in DEFECTS} == set(BY_ID)
+
+
+@pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: f"{defect.check}: {defect.name}")
+def test_the_check_finds_its_defect(evidence: Evidence, defect: Defect) -> None:
+    broken = defect.damage(evidence)
+    result = judge(BY_ID[defect.check], broken)
+    assert result.outcome is Outcome.FAILED
+    assert result.total >= len(result.findings) >= 1
+    finding = result.findings[0]
+    assert (finding.case, finding.check, finding.contract) == ("motion", defect.check, defect.check.split(".")[0])
+    assert (finding.vector, finding.stage) == (defect.vector, defect.stage)
+    assert finding.hint
+    text = str(finding)
+    assert [word for word in defect.words if word not in text] == []
