@@ -1,0 +1,64 @@
+# One command for each thing a person does here; `make help` lists them.
+# ARGS="..." is handed to pytest, BOARD names the board of `make gate` and `make doctor`, PYTHON the interpreter for .venv.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+PYTHON_ := .venv/bin/python
+BOARD ?= qemu
+ARGS ?=
+CPP_FILES = find firmware tests -not -path '*/build/*' \( -name '*.cpp' -o -name '*.hpp' -o -name '*.c' -o -name '*.h' \) -print0
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
+
+.PHONY: gate
+gate: bootstrap ## judge every case on the board (BOARD=qemu); what stops a release
+	@$(PYTHON_) -m pytest --board=$(BOARD) $(ARGS)
+
+.PHONY: test
+test: bootstrap ## the project's own tests
+	@$(PYTHON_) -m pytest tests -m "not slow" $(ARGS)
+
+.PHONY: test-slow
+test-slow: bootstrap ## the project's slow tests
+	@$(PYTHON_) -m pytest tests -m slow $(ARGS)
+
+.PHONY: lint
+lint: bootstrap ## ruff, mypy, clang-format: complain
+	@$(PYTHON_) -m ruff check .
+	@$(PYTHON_) -m ruff format --check .
+	@$(PYTHON_) -m mypy
+	@$(CPP_FILES) | xargs -0 -r .venv/bin/clang-format --dry-run --Werror
+
+.PHONY: format
+format: bootstrap ## ruff, clang-format: mend
+	@$(PYTHON_) -m ruff check --fix-only .
+	@$(PYTHON_) -m ruff format .
+	@$(CPP_FILES) | xargs -0 -r .venv/bin/clang-format -i
+
+.PHONY: doctor
+doctor: bootstrap ## what is installed, what is missing
+	@$(PYTHON_) -m hil.cli doctor --board $(BOARD)
+
+.PHONY: bootstrap
+bootstrap: ## system tools and .venv; all other targets do this first
+	@setup/bootstrap.sh
+
+.PHONY: rebuild
+rebuild: ## make the case imu_motion again, from its data (TensorFlow, in .venv-rebuild)
+	@setup/bootstrap.sh rebuild
+	@.venv-rebuild/bin/python golden_vectors/imu_motion/build.py $(ARGS)
+
+.PHONY: lock
+lock: bootstrap ## resolve pyproject.toml into the lock files (UPGRADE=1 moves versions)
+	@setup/lock.sh
+
+.PHONY: clean
+clean: ## remove what was built
+	@rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
+
+.PHONY: distclean
+distclean: clean ## remove the Python environments too
+	@rm -rf .venv .venv-rebuild
