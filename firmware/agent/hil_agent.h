@@ -1,0 +1,131 @@
+/* The test agent: answers the harness over the link by calling the product (docs/link.md, link/link.cddl).
+ *
+ * A C interface, so that any firmware can add the test mode: fill in a hil_product, call hil_agent_start() once and
+ * hil_agent_poll() from the main loop. The agent needs the link (link/) and a port (port/port.h). It holds no stage of
+ * the product: what it tests is what the functions below run.
+ */
+#ifndef HIL_AGENT_H
+#define HIL_AGENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define HIL_PROTOCOL 1u
+#define HIL_MAX_RANK 6
+#define HIL_MAX_LABELS 64
+#define HIL_MAX_OPERATORS 128
+
+typedef struct {
+  const uint8_t* data;
+  uint32_t size;
+} hil_bytes;
+
+/* Not terminated by a zero. */
+typedef struct {
+  const char* data;
+  uint32_t size;
+} hil_text;
+
+typedef struct {
+  uint8_t type; /* TensorType of the TFLite schema */
+  uint32_t rank;
+  uint32_t shape[HIL_MAX_RANK];
+  float scale;
+  int32_t zero_point;
+  uint32_t bytes;
+} hil_tensor;
+
+/* What the firmware says of itself; fields as in hello-facts of link.cddl. All pointers stay valid. */
+typedef struct {
+  const char* firmware;
+  const char* target;
+  const char* compiler;
+  const char* flags;
+  const char* kernels;
+  hil_bytes operators;
+  const char* clock;
+  uint32_t clock_hz;
+  uint32_t arena_bytes;
+  uint32_t stack_bytes;
+  uint16_t bundle_status;
+  uint32_t bundle_detail;
+  uint8_t bundle_hash[32];
+  uint8_t model_hash[32];
+  hil_text case_name;
+  uint32_t case_version;
+  uint32_t label_count;
+  hil_text labels[HIL_MAX_LABELS];
+  hil_tensor input;
+  hil_tensor output;
+  uint32_t arena_used;
+  uint32_t arena_high_water;
+} hil_facts;
+
+typedef struct {
+  uint32_t capture; /* capture number */
+  bool fresh;       /* forget the decision state first */
+  uint32_t deadline;
+  hil_bytes bytes;
+} hil_window;
+
+typedef struct {
+  int32_t winner;
+  int32_t score;
+  int32_t answer;
+  uint8_t reason;
+  hil_text label;
+} hil_decision;
+
+/* Fields as in record of link.cddl. */
+typedef struct {
+  uint8_t status;
+  uint8_t gate;
+  uint32_t ticks[3]; /* at the end of prepare, invoke, decide */
+  uint32_t digest;
+  int32_t minimum;
+  int32_t maximum;
+  uint32_t saturated;
+  hil_bytes output; /* valid until the next window */
+  hil_decision decision;
+  uint8_t canaries;
+  uint32_t arena_high_water;
+  uint32_t stack_high_water;
+} hil_record;
+
+enum { HIL_PREPARED_TENSOR = 0, HIL_RAW_OUTPUT = 1 };
+
+/* What the agent tests. Every function gets `context`. Structures to fill in come zeroed. */
+typedef struct {
+  void* context;
+
+  void (*describe)(void* context, hil_facts* facts);
+
+  /* One window through the whole product. */
+  void (*run)(void* context, const hil_window* window, hil_record* record);
+
+  /* Raw scores straight to the decide stage. False when `scores` has the wrong size; then `*wanted` is the right one.
+   */
+  bool (*decide)(void* context, bool fresh, hil_bytes scores, hil_decision* decision, uint32_t* wanted);
+
+  /* A tensor of the last run (HIL_PREPARED_TENSOR, HIL_RAW_OUTPUT); false when there is none. */
+  bool (*fetch)(void* context, uint32_t item, hil_bytes* tensor);
+} hil_product;
+
+/* Opens the link. `product` must stay valid. */
+void hil_agent_start(const hil_product* product);
+
+/* Answers at most one request. True when it did; otherwise the caller may idle. */
+bool hil_agent_poll(void);
+
+/* Longest window, in bytes, that a request can carry. */
+uint32_t hil_agent_window_bytes(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* HIL_AGENT_H */

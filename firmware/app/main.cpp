@@ -1,0 +1,37 @@
+// The application: starts the product, then serves the test mode.
+#include "agent/hil_agent.h"
+#include "app/product.h"
+#include "base/log.h"
+#include "build_info.h"
+#include "fault/fault_record.h"
+#include "port/port.h"
+
+namespace hil {
+namespace {
+
+// Constant-initialised and never destroyed: the product lives as long as the power is on.
+Product product;
+
+}  // namespace
+
+void AppMain() {
+  Log("hil firmware " HIL_VERSION " on " HIL_TARGET "\n");
+  progress.activity = Activity::kStart;
+  port::WatchdogArm(0);  // a model that never finishes its setup is a fault, not silence
+  product.Start(port::BundleRegion());
+  port::WatchdogDisarm();
+
+  static const hil_product kTestMode = product.TestMode();
+  hil_agent_start(&kTestMode);
+
+  // A shipped product would fetch a window from its sensor here and call
+  // product.pipeline().Process(capture, window, nullptr); in test mode the windows come from the host.
+  for (uint32_t polls = 0;; ++polls) {
+    if (hil_agent_poll()) {
+      polls = 0;
+    }
+    port::Idle(polls);
+  }
+}
+
+}  // namespace hil

@@ -1,0 +1,104 @@
+// The bundle: what is provisioned beside the firmware for one case, checked before anything uses it
+// (docs/bundle-format.md).
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "base/span.h"
+#include "bundle/sha256.h"
+#include "pipeline/decide.h"
+#include "pipeline/gate.h"
+#include "pipeline/prepare.h"
+#include "pipeline/window.h"
+
+namespace hil {
+
+// The codes of docs/bundle-format.md.
+enum class BundleStatus : uint16_t {
+  kOk = 0,
+  kAbsent = 1,
+  kMagic = 2,
+  kFormat = 3,
+  kHeader = 4,
+  kSize = 5,
+  kLayout = 6,
+  kHash = 7,
+  kMetadata = 8,
+  kWindow = 10,
+  kGate = 11,
+  kPrepareId = 12,
+  kPrepareVersion = 13,
+  kPrepareWindow = 14,
+  kPrepareParameters = 15,
+  kPrepareSize = 16,
+  kDecideId = 17,
+  kDecideVersion = 18,
+  kDecideParameters = 19,
+  kLabels = 20,
+  kArenaLimit = 21,
+  kModelFlatbuffer = 30,
+  kModelSchema = 31,
+  kModelSubgraphs = 32,
+  kModelOperator = 33,
+  kModelArena = 34,
+  kModelPrepare = 35,
+  kModelIo = 36,
+  kInputType = 40,  // then shape, scale, zero point, bytes
+  kOutputType = 45,
+};
+
+struct BundleResult {
+  BundleStatus status = BundleStatus::kOk;
+  uint32_t detail = 0;
+  bool ok() const { return status == BundleStatus::kOk; }
+};
+
+constexpr size_t kMaxLabels = 64;
+constexpr size_t kMaxRank = 6;
+
+// What a tensor must look like, or looks like.
+struct TensorContract {
+  uint8_t type = 0;  // TensorType of the TFLite schema
+  std::array<uint32_t, kMaxRank> shape{};
+  size_t rank = 0;
+  float scale = 0.0f;
+  int32_t zero_point = 0;
+  uint32_t bytes = 0;
+};
+
+// Product of the dimensions; all ones of 64 bits when it does not fit.
+uint64_t Elements(const TensorContract& tensor);
+
+// Text and model point into the bundle's region. Fields that come after the failing check are not valid.
+struct Bundle {
+  Sha256Digest hash{};
+  Sha256Digest model_hash{};
+  Text name;
+  uint32_t version = 0;
+  WindowFormat window{};
+  GateParameters gate{};
+  const PrepareStage* prepare = nullptr;
+  PrepareParameters prepare_parameters{};
+  const DecideStage* decide = nullptr;
+  DecideParameters decide_parameters{};
+  TensorContract input;
+  TensorContract output;
+  std::array<Text, kMaxLabels> labels{};
+  size_t label_count = 0;
+  uint32_t arena_bytes = 0;
+  Bytes model;
+};
+
+struct BundleLimits {
+  uint32_t window_bytes;  // longest window that a frame can carry
+  uint32_t arena_bytes;   // the static arena
+};
+
+// Reads and checks everything but the model itself (codes 0 to 21).
+BundleResult ParseBundle(Bytes region, const BundleLimits& limits, Bundle* bundle);
+
+// Codes 40 to 44 (`first` kInputType) or 45 to 49 (kOutputType): whether the model's tensor is the contract's.
+BundleResult CompareTensor(const TensorContract& contract, const TensorContract& actual, BundleStatus first);
+
+}  // namespace hil

@@ -1,0 +1,71 @@
+// The product: a sensor window in, an answer out (docs/pipeline.md). One window at a time, no heap, no locks.
+#pragma once
+
+#include <cstdint>
+
+#include "base/span.h"
+#include "bundle/bundle.h"
+#include "pipeline/decide.h"
+#include "pipeline/gate.h"
+
+namespace hil {
+
+enum class Stage : uint8_t { kGate, kPrepare, kInvoke, kDecide };
+
+enum class PipelineStatus : uint8_t {
+  kDone = 0,
+  kRejected = 1,
+  kNoBundle = 2,
+  kPrepareFailed = 3,
+  kInvokeFailed = 4,
+};
+
+struct PipelineResult {
+  PipelineStatus status = PipelineStatus::kNoBundle;
+  GateReason gate = GateReason::kValid;
+  Decision decision;
+};
+
+// Told when a stage begins and ends. The product runs without one; the test mode measures with it.
+class StageObserver {
+ public:
+  virtual void Begin(Stage stage) = 0;
+  virtual void End(Stage stage) = 0;
+
+ protected:
+  ~StageObserver() = default;
+};
+
+class Pipeline {
+ public:
+  // `bundle` must stay valid. The engine is set up for the bundle's model; `input` and `output` are its tensors.
+  void Configure(const Bundle* bundle, Span<int8_t> input, Span<const int8_t> output);
+
+  // All four stages. The first that fails ends it.
+  PipelineResult Process(uint32_t capture, Bytes window, StageObserver* observer);
+
+  // Forgets hysteresis, debounce and cooldown.
+  void ForgetDecisions() { decide_state_ = {}; }
+
+  // The stages, one by one.
+  GateReason CheckGate(uint32_t capture, Bytes window) { return gate_.Check(capture, window); }
+  bool RunPrepare(Bytes window);
+  bool RunInvoke();
+  Decision RunDecide(Span<const int8_t> scores);
+
+  bool configured() const { return bundle_ != nullptr; }
+  Span<const int8_t> input() const { return input_; }
+  Span<const int8_t> output() const { return output_; }
+
+  // Text of an answer; empty when unknown.
+  Text Label(int32_t answer) const;
+
+ private:
+  const Bundle* bundle_ = nullptr;
+  Gate gate_;
+  DecideState decide_state_;
+  Span<int8_t> input_;
+  Span<const int8_t> output_;
+};
+
+}  // namespace hil

@@ -1,0 +1,19 @@
+// What the two files of the native port share.
+#pragma once
+
+#include <cstdint>
+
+#include "base/span.h"
+
+namespace hil::native {
+
+constexpr size_t kStackBytes = 256 * 1024;
+constexpr size_t kStackGuardBytes = 64 * 1024;
+
+// The memory that the firmware's thread runs on: guard first, then the stack.
+Span<uint8_t> StackMemory();
+
+// Directs signals and sanitizer reports of the calling thread to the fault record. `watchdog_signal` is the watchdog's.
+void InstallFaultHandlers(int watchdog_signal);
+
+}  // namespace hil::native

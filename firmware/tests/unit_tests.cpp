@@ -1,0 +1,639 @@
+// Tests of single units on the host, under the sanitizers. Expected values come from standards, from published examples
+// or from arithmetic done by hand from docs/pipeline.md and docs/bundle-format.md, never from the code under test.
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "base/span.h"
+#include "bundle/bundle.h"
+#include "bundle/sha256.h"
+#include "link/cobs.h"
+#include "link/crc32.h"
+#include "memory/arena.h"
+#include "pipeline/decide.h"
+#include "pipeline/gate.h"
+#include "pipeline/prepare.h"
+#include "tests/check.h"
+#include "wire_encode.h"
+
+namespace hil {
+namespace {
+
+Bytes ToBytes(const std::string& text) { return Bytes(reinterpret_cast<const uint8_t*>(text.data()), text.size()); }
+
+template <typename T>
+Bytes ToBytes(const std::vector<T>& values) {
+  return Bytes(reinterpret_cast<const uint8_t*>(values.data()), values.size() * sizeof(T));
+}
+
+// ---- link
+// ------------------------------------------------------------------------------------------------------------
+
+void Crc32IsTheIeeeOne() {
+  CHECK_EQUAL(Crc32(ToBytes(std::string("123456789"))), 0xCBF43926u);  // the catalogue's check value
+  CHECK_EQUAL(Crc32(Bytes()), 0u);
+}
+
+std::string Encoded(const std::string& data) {
+  std::vector<uint8_t> out(CobsMaxEncoded(data.size()));
+  const size_t size = CobsEncode(ToBytes(data), out.data());
+  return std::string(out.begin(), out.begin() + static_cast<long>(size));
+}
+
+// False, or the decoded bytes.
+bool Decodes(std::string frame, std::string* data) {
+  Span<uint8_t> span(reinterpret_cast<uint8_t*>(frame.data()), frame.size());
+  const bool whole = CobsDecode(&span);
+  *data = std::string(span.begin(), span.end());
+  return whole;
+}
+
+std::string Counting(int first, int last) {
+  std::string bytes;
+  for (int i = first; i <= last; ++i) {
+    bytes += static_cast<char>(i);
+  }
+  return bytes;
+}
+
+// The examples of Wikipedia's article on COBS.
+void CobsMatchesThePublishedExamples() {
+  using namespace std::string_literals;
+  const struct {
+    std::string data, frame;
+  } examples[] = {
+      {"\x00"s, "\x01\x01"s},
+      {"\x00\x00"s, "\x01\x01\x01"s},
+      {"\x00\x11\x00"s, "\x01\x02\x11\x01"s},
+      {"\x11\x22\x00\x33"s, "\x03\x11\x22\x02\x33"s},
+      {"\x11\x22\x33\x44"s, "\x05\x11\x22\x33\x44"s},
+      {"\x11\x00\x00\x00"s, "\x02\x11\x01\x01\x01"s},
+      {Counting(1, 254), "\xFF"s + Counting(1, 254)},
+      {"\x00"s + Counting(1, 254), "\x01\xFF"s + Counting(1, 254)},
+      {Counting(1, 255), "\xFF"s + Counting(1, 254) + "\x02\xFF"s},
+      {Counting(2, 255) + "\x00"s, "\xFF"s + Counting(2, 255) + "\x01\x01"s},
+      {Counting(3, 255) + "\x00\x01"s, "\xFE"s + Counting(3, 255) + "\x02\x01"s},
+  };
+  for (const auto& example : examples) {
+    CHECK(Encoded(example.data) == example.frame);
+    std::string data;
+    CHECK(Decodes(example.frame, &data));
+    CHECK(data == example.data);
+  }
+}
+
+void CobsRefusesDamage() {
+  using namespace std::string_literals;
+  std::string data;
+  CHECK(!Decodes("\x05\x11\x22"s, &data));  // a group that runs past the end
+  CHECK(!Decodes("\x03\x11\x00"s, &data));  // a zero inside
+  CHECK(!Decodes("\x00\x11"s, &data));      // a zero as code
+  CHECK(!Decodes(""s, &data));
+}
+
+// ---- SHA-256: FIPS 180-4's examples
+// ----------------------------------------------------------------------------------
+
+std::string HexDigest(const std::string& text, size_t piece) {
+  Sha256 sha;
+  for (size_t at = 0; at < text.size(); at += piece) {
+    sha.Update(ToBytes(text.substr(at, piece)));
+  }
+  std::string hex;
+  for (const uint8_t byte : sha.Finish()) {
+    char digits[3];
+    std::snprintf(digits, sizeof(digits), "%02x", byte);
+    hex += digits;
+  }
+  return hex;
+}
+
+void Sha256MatchesFips() {
+  CHECK(HexDigest("", 1) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+  CHECK(HexDigest("abc", 3) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  const std::string two_blocks = "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq";
+  CHECK(HexDigest(two_blocks, 7) == "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+  const std::string million(1000000, 'a');
+  CHECK(HexDigest(million, 977) == "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+}
+
+// ---- gate
+// ------------------------------------------------------------------------------------------------------------
+
+void GateFollowsTheOrderOfItsRules() {
+  Gate gate;
+  gate.Configure({ElementType::kInt16, 3, 2}, {-100.0f, 100.0f, 5.0f});
+  using Window = std::vector<int16_t>;
+  const Window good = {0, 0, 4, 1, 5, 2};  // spans 5 and 2: one live channel is enough
+  CHECK(gate.Check(1, ToBytes(Window{0, 0})) == GateReason::kLength);
+  CHECK(gate.Check(1, ToBytes(good)) == GateReason::kValid);  // a wrong length leaves the capture number alone
+  CHECK(gate.Check(1, ToBytes(good)) == GateReason::kStale);
+  CHECK(gate.Check(2, ToBytes(Window{0, 0, 0, 101, 0, 0})) == GateReason::kRange);
+  CHECK(gate.Check(2, ToBytes(good)) == GateReason::kStale);                           // rule 1 had passed
+  CHECK(gate.Check(1, ToBytes(Window{-100, 100, 0, 0, 0, 0})) == GateReason::kValid);  // bounds belong to the range
+  CHECK(gate.Check(3, ToBytes(Window{0, 0, 4, 4, 4, 4})) == GateReason::kFlat);
+}
+
+void GateWatchesFloats() {
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  Gate gate;
+  gate.Configure({ElementType::kFloat32, 2, 1}, {-1.5f, 1.5f, 0.0f});
+  using Window = std::vector<float>;
+  CHECK(gate.Check(1, ToBytes(Window{9.0f, kNan})) == GateReason::kNonfinite);  // before the range rule
+  CHECK(gate.Check(2, ToBytes(Window{-kInfinity, 0.0f})) == GateReason::kNonfinite);
+  CHECK(gate.Check(3, ToBytes(Window{1.5f, 1.6f})) == GateReason::kRange);
+  CHECK(gate.Check(4, ToBytes(Window{1.0f, 1.0f})) == GateReason::kValid);  // min_span 0: no flat rule
+}
+
+void GateSpanOfFullScaleDoesNotWrap() {
+  Gate gate;
+  gate.Configure({ElementType::kInt16, 2, 1}, {-32768.0f, 32767.0f, 65535.0f});
+  CHECK(gate.Check(1, ToBytes(std::vector<int16_t>{-32768, 32767})) == GateReason::kValid);
+  CHECK(gate.Check(2, ToBytes(std::vector<int16_t>{-32767, 32767})) == GateReason::kFlat);
+}
+
+// ---- prepare
+// ---------------------------------------------------------------------------------------------------------
+
+const PrepareStage& Stage(const char* id) {
+  for (const PrepareStage& stage : PrepareStages()) {
+    if (std::strcmp(stage.id, id) == 0) {
+      return stage;
+    }
+  }
+  std::abort();
+}
+
+int8_t Scaled(int16_t count, int32_t offset, int32_t gain, int32_t zero_point) {
+  PrepareParameters parameters{};
+  parameters.channels[0] = {0, offset, gain};
+  parameters.channel_count = 1;
+  int8_t q = 0;
+  Stage("scale").run(parameters, {ElementType::kInt16, 1, 1}, ToBytes(std::vector<int16_t>{count}), zero_point,
+                     Span<int8_t>(&q, 1));
+  return q;
+}
+
+void ScaleRoundsHalfUpAndClamps() {
+  constexpr int32_t kOneLsb = 1 << 16;            // 1 LSB per 32768 counts
+  CHECK_EQUAL(Scaled(16384, 0, kOneLsb, 0), 1);   // 0.5 rounds up
+  CHECK_EQUAL(Scaled(-16384, 0, kOneLsb, 0), 0);  // -0.5 rounds up, too
+  CHECK_EQUAL(Scaled(-16385, 0, kOneLsb, 0), -1);
+  CHECK_EQUAL(Scaled(16383, 0, kOneLsb, 7), 7);
+  CHECK_EQUAL(Scaled(16384, 16384, 100 * kOneLsb, -3), -3);  // the offset is taken off first
+  CHECK_EQUAL(Scaled(32767, 0, 200 * kOneLsb, 0), 127);      // 199.99 is clamped
+  CHECK_EQUAL(Scaled(-32768, 0, 200 * kOneLsb, 0), -128);
+  CHECK_EQUAL(Scaled(32767, std::numeric_limits<int32_t>::min(), std::numeric_limits<int32_t>::max(), 0), 127);
+  CHECK_EQUAL(Scaled(-32768, std::numeric_limits<int32_t>::max(), std::numeric_limits<int32_t>::min(), 0), 127);
+}
+
+void ScalePicksItsSourceChannels() {
+  PrepareParameters parameters{};
+  parameters.channels[0] = {2, 0, 128 << 16};
+  parameters.channels[1] = {0, 256, 128 << 16};
+  parameters.channel_count = 2;
+  const WindowFormat format = {ElementType::kInt16, 2, 3};
+  const std::vector<int16_t> window = {256, 9, 512, 1024, 9, -256};  // 256 counts are 1 LSB
+  int8_t tensor[4] = {};
+  CHECK_EQUAL(Stage("scale").elements(parameters, format), 4);
+  Stage("scale").run(parameters, format, ToBytes(window), 10, Span<int8_t>(tensor));
+  const int8_t wanted[4] = {12, 10, 9, 13};
+  CHECK(std::memcmp(tensor, wanted, sizeof(wanted)) == 0);
+  uint32_t index = 9;
+  parameters.channels[1].source = 3;
+  CHECK(!Stage("scale").valid(parameters, format, &index));
+  CHECK_EQUAL(index, 1);
+}
+
+int8_t Quantized(float value, float factor, int32_t zero_point) {
+  PrepareParameters parameters{};
+  parameters.factor = factor;
+  int8_t q = 0;
+  Stage("quantize")
+      .run(parameters, {ElementType::kFloat32, 1, 1}, ToBytes(std::vector<float>{value}), zero_point,
+           Span<int8_t>(&q, 1));
+  return q;
+}
+
+void QuantizeRoundsHalfUpAndClamps() {
+  CHECK_EQUAL(Quantized(1.25f, 2.0f, 0), 3);    // 2.5
+  CHECK_EQUAL(Quantized(-1.25f, 2.0f, 0), -2);  // -2.5
+  CHECK_EQUAL(Quantized(-1.26f, 2.0f, 0), -3);  // -2.52
+  CHECK_EQUAL(Quantized(1e30f, 2.0f, 0), 127);
+  CHECK_EQUAL(Quantized(-1e30f, 2.0f, 0), -128);
+  CHECK_EQUAL(Quantized(1e30f, 2.0f, -2000), -128);  // 1024 - 2000: the product is clamped before the zero point
+  CHECK_EQUAL(Quantized(0.0f, 2.0f, -128), -128);
+}
+
+void QuantizeWantsAUsableFactor() {
+  uint32_t index = 9;
+  for (const float factor : {0.0f, -1.0f, std::numeric_limits<float>::infinity(), std::nanf("")}) {
+    PrepareParameters parameters{};
+    parameters.factor = factor;
+    CHECK(!Stage("quantize").valid(parameters, {}, &index));
+  }
+}
+
+void TensorPassesThrough() {
+  const std::vector<int8_t> window = {-128, 0, 127};
+  int8_t tensor[3] = {};
+  Stage("tensor").run({}, {ElementType::kInt8, 3, 1}, ToBytes(window), 55, Span<int8_t>(tensor));
+  CHECK(std::memcmp(tensor, window.data(), 3) == 0);
+}
+
+// ---- decide
+// ----------------------------------------------------------------------------------------------------------
+
+struct Step {
+  std::vector<int8_t> scores;
+  int32_t answer;
+  DecisionReason reason;
+};
+
+void Follow(const DecideParameters& parameters, const std::vector<Step>& steps) {
+  DecideState state;
+  for (const Step& step : steps) {
+    const Decision decision =
+        DecideStages()[0].run(parameters, &state, Span<const int8_t>(step.scores.data(), step.scores.size()));
+    CHECK_EQUAL(decision.answer, step.answer);
+    CHECK_EQUAL(decision.reason, step.reason);
+  }
+}
+
+constexpr auto kAccepted = DecisionReason::kAccepted;
+constexpr auto kBelow = DecisionReason::kBelowThreshold;
+constexpr auto kDebounced = DecisionReason::kDebounce;
+constexpr auto kCooling = DecisionReason::kCooldown;
+
+void ArgmaxTakesTheFirstOfEqualScores() {
+  DecideState state;
+  const int8_t scores[] = {-5, 9, 9};
+  const Decision decision = DecideStages()[0].run({-129, -129, 1, 0}, &state, Span<const int8_t>(scores));
+  CHECK_EQUAL(decision.winner, 1);
+  CHECK_EQUAL(decision.score, 9);
+  CHECK_EQUAL(decision.answer, 1);
+}
+
+void ArgmaxHoldsWithHysteresis() {
+  Follow({10, 0, 1, 0}, {{{10, 0}, kNoLabel, kBelow},  // equal is not above
+                         {{11, 0}, 0, kAccepted},
+                         {{1, 0}, 0, kAccepted},      // active: release counts
+                         {{0, 1}, kNoLabel, kBelow},  // another label needs the threshold
+                         {{1, 0}, kNoLabel, kBelow},  // and now this one does again
+                         {{0, 11}, 1, kAccepted},
+                         {{-1, 0}, kNoLabel, kBelow}});  // release itself is not above release
+}
+
+void ArgmaxDebounces() {
+  Follow({0, 0, 3, 0}, {{{5, 1}, kNoLabel, kDebounced},
+                        {{5, 1}, kNoLabel, kDebounced},
+                        {{1, 5}, kNoLabel, kDebounced},  // another winner starts over
+                        {{1, 5}, kNoLabel, kDebounced},
+                        {{1, 5}, 1, kAccepted},
+                        {{1, 5}, 1, kAccepted},
+                        {{0, 0}, kNoLabel, kBelow},  // forgets the candidate
+                        {{1, 5}, kNoLabel, kDebounced}});
+}
+
+void ArgmaxCoolsDown() {
+  Follow({0, 0, 2, 2}, {{{5, 1}, kNoLabel, kDebounced},
+                        {{5, 1}, 0, kAccepted},
+                        {{5, 1}, kNoLabel, kCooling},
+                        {{0, 0}, kNoLabel, kBelow},  // counts down as well
+                        {{1, 5}, kNoLabel, kDebounced},
+                        {{1, 5}, 1, kAccepted},
+                        {{1, 5}, kNoLabel, kCooling},
+                        {{1, 5}, kNoLabel, kCooling},
+                        {{1, 5}, 1, kAccepted}});
+}
+
+void NoneDecidesNothing() {
+  DecideState state;
+  const int8_t scores[] = {100};
+  const Decision decision = DecideStages()[1].run({}, &state, Span<const int8_t>(scores));
+  CHECK_EQUAL(decision.winner, kNoLabel);
+  CHECK_EQUAL(decision.reason, DecisionReason::kNoStage);
+}
+
+// ---- arena
+// -----------------------------------------------------------------------------------------------------------
+
+void ArenaMeasuresWhatWasWritten() {
+  static Arena arena;
+  const Span<uint8_t> part = arena.Prepare(4096);
+  CHECK_EQUAL(part.size(), 4096);
+  CHECK_EQUAL(arena.HighWater(), 0);
+  std::memset(part.data(), 1, 100);        // head
+  std::memset(part.data() + 4000, 1, 96);  // tail
+  CHECK_EQUAL(arena.HighWater(), 196);
+  part[103] = 0;  // a write that leaves three bytes alone still counts its whole word
+  CHECK_EQUAL(arena.HighWater(), 200);
+  part[3000] = 1;  // far off: the longer side stays
+  CHECK_EQUAL(arena.HighWater(), 4096 - (3000 - 104));
+  part[104] = 1;
+  CHECK_EQUAL(arena.HighWater(), 4096 - (3000 - 108));
+}
+
+void ArenaFloorIsTheLeastItReports() {
+  static Arena arena;
+  const Span<uint8_t> part = arena.Prepare(1024);
+  std::memset(part.data(), 1, part.size());
+  arena.Watch(part.subspan(101, 600), 500);  // 101..700: words from 104 to 699
+  CHECK_EQUAL(arena.HighWater(), 500);
+  part[696] = 2;
+  CHECK_EQUAL(arena.HighWater(), 500);
+  part[400] = 2;
+  CHECK_EQUAL(arena.HighWater(), 1024 - (400 - 104));
+}
+
+void ArenaCanariesNameTheSide() {
+  static Arena arena;
+  const Span<uint8_t> part = arena.Prepare(2048);
+  CHECK_EQUAL(arena.CheckCanaries(), kCanariesWhole);
+  part.data()[-1] ^= 1;
+  CHECK_EQUAL(arena.CheckCanaries(), kCanaryBelow);
+  CHECK_EQUAL(arena.CheckCanaries(), kCanariesWhole);  // restored
+  part.data()[2048] ^= 1;
+  CHECK_EQUAL(arena.CheckCanaries(), kCanaryAbove);
+  part.data()[-1000] ^= 1;
+  part.data()[2048 + 1000] ^= 1;
+  CHECK_EQUAL(arena.CheckCanaries(), kCanaryBelow | kCanaryAbove);
+}
+
+// ---- bundle
+// ----------------------------------------------------------------------------------------------------------
+
+zcbor_string Text8(const char* text) { return {reinterpret_cast<const uint8_t*>(text), std::strlen(text)}; }
+
+tensor Int8Tensor(uint32_t elements) {
+  tensor t{};
+  t.tensor_type = 9;
+  t.tensor_shape_dimension[0] = 1;
+  t.tensor_shape_dimension[1] = elements;
+  t.tensor_shape_dimension_count = 2;
+  t.tensor_scale = 0.5f;
+  t.tensor_bytes = elements;
+  return t;
+}
+
+// 4 samples of 2 channels, scaled to 8 elements; 2 labels.
+bundle_meta GoodMeta() {
+  bundle_meta meta{};
+  meta.bundle_meta_case = Text8("unit");
+  meta.bundle_meta_version = 1;
+  meta.bundle_meta_window = {7, 4, 2};
+  meta.bundle_meta_gate = {-100.0f, 100.0f, 0.0f};
+  meta.bundle_meta_prepare.prepare_part_id = Text8("scale");
+  meta.bundle_meta_prepare.prepare_part_version = 1;
+  meta.bundle_meta_prepare.prepare_part_channels_channel_m[0] = {0, 0, 65536};
+  meta.bundle_meta_prepare.prepare_part_channels_channel_m[1] = {1, 0, 65536};
+  meta.bundle_meta_prepare.prepare_part_channels_channel_m_count = 2;
+  meta.bundle_meta_input = Int8Tensor(8);
+  meta.bundle_meta_output = Int8Tensor(2);
+  meta.bundle_meta_decide = {Text8("argmax"), 1, 10, 5, 1, 0};
+  meta.bundle_meta_labels_label[0] = Text8("no");
+  meta.bundle_meta_labels_label[1] = Text8("yes");
+  meta.bundle_meta_labels_label_count = 2;
+  meta.bundle_meta_arena_bytes = 1024;
+  return meta;
+}
+
+constexpr BundleLimits kLimits = {1000, 2048};
+
+void Store32(std::vector<uint8_t>* bundle, size_t at, uint32_t value) {
+  for (int i = 0; i < 4; ++i) {
+    (*bundle)[at + i] = static_cast<uint8_t>(value >> (8 * i));
+  }
+}
+
+void StoreHash(std::vector<uint8_t>* bundle) {
+  std::fill(bundle->begin() + 32, bundle->begin() + 64, uint8_t{0});
+  Sha256 sha;
+  sha.Update(Bytes(bundle->data(), bundle->size()));
+  const Sha256Digest digest = sha.Finish();
+  std::copy(digest.begin(), digest.end(), bundle->begin() + 32);
+}
+
+std::vector<uint8_t> Pack(std::vector<uint8_t> metadata, const std::vector<uint8_t>& model) {
+  const auto model_at = static_cast<uint32_t>((64 + metadata.size() + 15) / 16 * 16);
+  std::vector<uint8_t> bundle(model_at + model.size());
+  const uint8_t head[8] = {'H', 'I', 'L', 'B', 1, 0, 64, 0};
+  std::copy(std::begin(head), std::end(head), bundle.begin());
+  Store32(&bundle, 8, static_cast<uint32_t>(bundle.size()));
+  Store32(&bundle, 12, 64);
+  Store32(&bundle, 16, static_cast<uint32_t>(metadata.size()));
+  Store32(&bundle, 20, model_at);
+  Store32(&bundle, 24, static_cast<uint32_t>(model.size()));
+  std::copy(metadata.begin(), metadata.end(), bundle.begin() + 64);
+  std::copy(model.begin(), model.end(), bundle.begin() + model_at);
+  StoreHash(&bundle);
+  return bundle;
+}
+
+std::vector<uint8_t> Metadata(const bundle_meta& meta) {
+  std::vector<uint8_t> out(4096);
+  size_t size = 0;
+  CHECK_EQUAL(cbor_encode_bundle_meta(out.data(), out.size(), &meta, &size), 0);
+  out.resize(size);
+  return out;
+}
+
+const std::vector<uint8_t> kModel = {1, 2, 3};
+
+std::vector<uint8_t> GoodBundle() { return Pack(Metadata(GoodMeta()), kModel); }
+
+BundleResult Parse(const std::vector<uint8_t>& bundle) {
+  static Bundle parsed;
+  // Exactly as long as it is: the sanitizer sees every byte read beyond.
+  const std::vector<uint8_t> exact(bundle);
+  return ParseBundle(Bytes(exact.data(), exact.size()), kLimits, &parsed);
+}
+
+void CheckCode(const std::vector<uint8_t>& bundle, int code, uint32_t detail) {
+  const BundleResult result = Parse(bundle);
+  CHECK_EQUAL(result.status, code);
+  CHECK_EQUAL(result.detail, detail);
+}
+
+void BundleIsRead() {
+  const std::vector<uint8_t> bytes = GoodBundle();
+  Bundle bundle;
+  CHECK(ParseBundle(Bytes(bytes.data(), bytes.size()), kLimits, &bundle).ok());
+  CHECK_EQUAL(bundle.name.size(), 4);
+  CHECK_EQUAL(bundle.model.size(), 3);
+  CHECK_EQUAL(bundle.model[0], 1);
+  CHECK_EQUAL(bundle.label_count, 2);
+  CHECK_EQUAL(bundle.labels[1].size(), 3);
+  CHECK_EQUAL(bundle.window.channels, 2);
+  CHECK_EQUAL(bundle.hash[5], bytes[32 + 5]);
+}
+
+void BundleHeaderCodes() {
+  CheckCode(std::vector<uint8_t>(128, 0x00), 1, 0);
+  CheckCode(std::vector<uint8_t>(128, 0xFF), 1, 0);
+  const auto with = [](size_t at, uint32_t value) {
+    std::vector<uint8_t> bundle = GoodBundle();
+    Store32(&bundle, at, value);
+    return bundle;
+  };
+  const auto size = static_cast<uint32_t>(GoodBundle().size());
+  const auto metadata_size = static_cast<uint32_t>(Metadata(GoodMeta()).size());
+  CheckCode(with(0, 0x12345678), 2, 0x12345678);
+  CheckCode(with(4, 64u << 16 | 2), 3, 2);
+  CheckCode(with(4, 32u << 16 | 1), 4, 6);
+  CheckCode(with(12, 80), 4, 12);
+  CheckCode(with(28, 1), 4, 28);
+  CheckCode(with(8, 63), 5, 63);
+  CheckCode(with(8, size + 1), 5, size + 1);
+  CheckCode(with(16, 0), 6, 16);
+  CheckCode(with(16, 0xFFFFFFFF), 6, 16);
+  CheckCode(with(20, 65), 6, 20);
+  CheckCode(with(20, (64 + metadata_size) / 16 * 16), 6, 20);  // inside the metadata
+  CheckCode(with(20, 0xFFFFFFF0), 6, 20);
+  CheckCode(with(24, 0), 6, 24);
+  CheckCode(with(24, 4), 6, 24);  // one byte past the end
+  CheckCode(with(24, 0xFFFFFFFF), 6, 24);
+}
+
+void BundleHashCode() {
+  std::vector<uint8_t> bundle = GoodBundle();
+  bundle.back() ^= 1;
+  std::vector<uint8_t> right = bundle;
+  StoreHash(&right);
+  const uint32_t computed = static_cast<uint32_t>(right[32]) << 24 | static_cast<uint32_t>(right[33]) << 16 |
+                            static_cast<uint32_t>(right[34]) << 8 | right[35];
+  CheckCode(bundle, 7, computed);
+}
+
+void BundleMetadataCode() {
+  const std::vector<uint8_t> good = Metadata(GoodMeta());
+  std::vector<uint8_t> longer = good;
+  longer.push_back(0);
+  CHECK_EQUAL(Parse(Pack(longer, kModel)).status, 8);
+  std::vector<uint8_t> shorter = good;
+  shorter.pop_back();
+  CHECK_EQUAL(Parse(Pack(shorter, kModel)).status, 8);
+  CHECK_EQUAL(Parse(Pack({0x00}, kModel)).status, 8);
+  // Any single byte turned over: never a crash, and never an answer outside the table.
+  for (size_t i = 0; i < good.size(); ++i) {
+    std::vector<uint8_t> damaged = good;
+    damaged[i] ^= 0xFF;
+    CHECK(static_cast<int>(Parse(Pack(damaged, kModel)).status) <= 21);
+  }
+}
+
+template <typename Change>
+void CheckMeaning(int code, uint32_t detail, Change change) {
+  bundle_meta meta = GoodMeta();
+  change(&meta);
+  CheckCode(Pack(Metadata(meta), kModel), code, detail);
+}
+
+void BundleMeaningCodes() {
+  using M = bundle_meta*;
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  CheckMeaning(10, 0, [](M m) { m->bundle_meta_window.window_part_type = 3; });
+  CheckMeaning(10, 0, [](M m) { m->bundle_meta_window.window_part_samples = 0; });
+  CheckMeaning(10, 1004, [](M m) { m->bundle_meta_window = {7, 251, 2}; });
+  CheckMeaning(10, 0xFFFFFFFF, [](M m) { m->bundle_meta_window = {7, 0x80000000, 0x80000000}; });
+  CheckMeaning(11, 0, [](M m) { m->bundle_meta_gate.gate_part_minimum = -kInfinity; });
+  CheckMeaning(11, 1, [](M m) { m->bundle_meta_gate.gate_part_maximum = kInfinity; });
+  CheckMeaning(11, 1, [](M m) { m->bundle_meta_gate.gate_part_minimum = 101.0f; });
+  CheckMeaning(11, 2, [](M m) { m->bundle_meta_gate.gate_part_min_span = -1.0f; });
+  CheckMeaning(12, 0, [](M m) { m->bundle_meta_prepare.prepare_part_id = Text8("scales"); });
+  CheckMeaning(13, 2, [](M m) { m->bundle_meta_prepare.prepare_part_version = 2; });
+  CheckMeaning(14, 9, [](M m) { m->bundle_meta_window.window_part_type = 9; });
+  CheckMeaning(15, 1, [](M m) { m->bundle_meta_prepare.prepare_part_channels_channel_m[1].channel_source = 2; });
+  CheckMeaning(15, 0, [](M m) { m->bundle_meta_prepare.prepare_part_channels_channel_m_count = 0; });
+  CheckMeaning(16, 8, [](M m) { m->bundle_meta_input = Int8Tensor(9); });
+  CheckMeaning(17, 0, [](M m) { m->bundle_meta_decide.decide_part_id = Text8("arg"); });
+  CheckMeaning(18, 7, [](M m) { m->bundle_meta_decide.decide_part_version = 7; });
+  CheckMeaning(19, 0, [](M m) { m->bundle_meta_decide.decide_part_release = 11; });
+  CheckMeaning(19, 1, [](M m) { m->bundle_meta_decide.decide_part_debounce = 0; });
+  CheckMeaning(20, 1, [](M m) { m->bundle_meta_labels_label_count = 1; });
+  CheckMeaning(20, 2, [](M m) { m->bundle_meta_decide.decide_part_id = Text8("none"); });
+  CheckMeaning(21, 2048, [](M m) { m->bundle_meta_arena_bytes = 0; });
+  CheckMeaning(21, 2048, [](M m) { m->bundle_meta_arena_bytes = 2049; });
+}
+
+TensorContract Contract() {
+  TensorContract contract;
+  contract.type = 9;
+  contract.shape = {1, 8};
+  contract.rank = 2;
+  contract.scale = 0.5f;
+  contract.zero_point = -3;
+  contract.bytes = 8;
+  return contract;
+}
+
+template <typename Change>
+void CheckTensor(int code, uint32_t detail, Change change) {
+  TensorContract actual = Contract();
+  change(&actual);
+  const BundleResult result = CompareTensor(Contract(), actual, BundleStatus::kOutputType);
+  CHECK_EQUAL(result.status, code);
+  CHECK_EQUAL(result.detail, detail);
+}
+
+void TensorContractCodes() {
+  using T = TensorContract*;
+  CheckTensor(0, 0, [](T) {});
+  CheckTensor(45, 3, [](T t) { t->type = 3; });
+  CheckTensor(46, 1, [](T t) { t->shape[1] = 7; });
+  CheckTensor(46, 2, [](T t) { t->rank = 3; });
+  CheckTensor(46, 1, [](T t) { t->rank = 1; });
+  CheckTensor(47, 0x3E800000, [](T t) { t->scale = 0.25f; });  // IEEE 754 bits of 0.25
+  CheckTensor(48, 0xFFFFFFFE, [](T t) { t->zero_point = -2; });
+  CheckTensor(49, 9, [](T t) { t->bytes = 9; });
+}
+
+struct Test {
+  const char* name;
+  void (*run)();
+};
+
+constexpr Test kTests[] = {
+    {"Crc32IsTheIeeeOne", Crc32IsTheIeeeOne},
+    {"CobsMatchesThePublishedExamples", CobsMatchesThePublishedExamples},
+    {"CobsRefusesDamage", CobsRefusesDamage},
+    {"Sha256MatchesFips", Sha256MatchesFips},
+    {"GateFollowsTheOrderOfItsRules", GateFollowsTheOrderOfItsRules},
+    {"GateWatchesFloats", GateWatchesFloats},
+    {"GateSpanOfFullScaleDoesNotWrap", GateSpanOfFullScaleDoesNotWrap},
+    {"ScaleRoundsHalfUpAndClamps", ScaleRoundsHalfUpAndClamps},
+    {"ScalePicksItsSourceChannels", ScalePicksItsSourceChannels},
+    {"QuantizeRoundsHalfUpAndClamps", QuantizeRoundsHalfUpAndClamps},
+    {"QuantizeWantsAUsableFactor", QuantizeWantsAUsableFactor},
+    {"TensorPassesThrough", TensorPassesThrough},
+    {"ArgmaxTakesTheFirstOfEqualScores", ArgmaxTakesTheFirstOfEqualScores},
+    {"ArgmaxHoldsWithHysteresis", ArgmaxHoldsWithHysteresis},
+    {"ArgmaxDebounces", ArgmaxDebounces},
+    {"ArgmaxCoolsDown", ArgmaxCoolsDown},
+    {"NoneDecidesNothing", NoneDecidesNothing},
+    {"ArenaMeasuresWhatWasWritten", ArenaMeasuresWhatWasWritten},
+    {"ArenaFloorIsTheLeastItReports", ArenaFloorIsTheLeastItReports},
+    {"ArenaCanariesNameTheSide", ArenaCanariesNameTheSide},
+    {"BundleIsRead", BundleIsRead},
+    {"BundleHeaderCodes", BundleHeaderCodes},
+    {"BundleHashCode", BundleHashCode},
+    {"BundleMetadataCode", BundleMetadataCode},
+    {"BundleMeaningCodes", BundleMeaningCodes},
+    {"TensorContractCodes", TensorContractCodes},
+};
+
+}  // namespace
+}  // namespace hil
+
+int main() {
+  for (const hil::Test& test : hil::kTests) {
+    const int before = hil::test::failures;
+    test.run();
+    std::printf("%s %s\n", hil::test::failures == before ? "ok  " : "FAIL", test.name);
+  }
+  return hil::test::failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

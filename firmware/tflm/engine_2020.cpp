@@ -1,0 +1,359 @@
+// The engine over TensorFlow Lite Micro of July 2020. All that depends on that vintage's API is in this file.
+#include <algorithm>
+#include <array>
+#include <cstdarg>
+#include <cstring>
+#include <new>
+#include <utility>
+
+#include "base/log.h"
+#include "tensorflow/lite/micro/debug_log.h"
+#include "tensorflow/lite/micro/kernels/micro_ops.h"
+#include "tensorflow/lite/micro/micro_interpreter.h"
+#include "tensorflow/lite/micro/micro_mutable_op_resolver.h"
+#include "tensorflow/lite/micro/micro_string.h"
+#include "tensorflow/lite/micro/simple_memory_allocator.h"
+#include "tensorflow/lite/schema/schema_generated.h"
+#include "tflm/engine.h"
+
+extern "C" void DebugLog(const char* text) { hil::Log(text); }
+
+namespace hil {
+namespace {
+
+constexpr uint32_t kSchemaVersion = 3;
+constexpr uint32_t kAlignment = 16;
+constexpr uint32_t kLeastArena = 256;  // the interpreter writes its allocator before it looks at the size
+
+// Static storage for what lives as long as the firmware: no heap, and no destructor that could run. An interpreter
+// whose setup failed must never be destroyed: its destructor follows pointers that were not set yet.
+template <typename T>
+class Slot {
+ public:
+  template <typename... Arguments>
+  T& Emplace(Arguments&&... arguments) {
+    object_ = new (storage_) T(std::forward<Arguments>(arguments)...);
+    return *object_;
+  }
+  T* get() const { return object_; }
+
+ private:
+  alignas(T) uint8_t storage_[sizeof(T)] = {};
+  T* object_ = nullptr;
+};
+
+// ---- log, and the only way to tell "no memory" from "operator refused" in this vintage
+// -------------------------------
+
+class Reporter final : public tflite::ErrorReporter {
+ public:
+  int Report(const char* format, va_list arguments) override {
+    // The three places where memory runs out: the allocator, and the planner's work space and result.
+    for (const char* sign : {"Failed to allocate memory", "Too many buffers", "Arena size is too small"}) {
+      out_of_memory_ = out_of_memory_ || std::strstr(format, sign) != nullptr;
+    }
+    if (!muted_) {
+      char line[128];
+      MicroVsnprintf(line, sizeof(line), format, arguments);
+      Log("tflm: ");
+      Log(line);
+      Log("\n");
+    }
+    return 0;
+  }
+  void Mute(bool muted) { muted_ = muted; }
+  void Reset() { out_of_memory_ = false; }
+  bool out_of_memory() const { return out_of_memory_; }
+
+ private:
+  bool muted_ = false;
+  bool out_of_memory_ = false;
+};
+
+Slot<Reporter> reporter_slot;
+
+Reporter& TheReporter() { return reporter_slot.get() != nullptr ? *reporter_slot.get() : reporter_slot.Emplace(); }
+
+// ---- operators
+// -------------------------------------------------------------------------------------------------------
+
+struct Operator {
+  tflite::BuiltinOperator code;
+  TfLiteRegistration* (*registration)();
+};
+
+namespace micro = tflite::ops::micro;
+
+constexpr Operator kOperators[] = {
+    {tflite::BuiltinOperator_ABS, micro::Register_ABS},
+    {tflite::BuiltinOperator_ADD, micro::Register_ADD},
+    {tflite::BuiltinOperator_ARG_MAX, micro::Register_ARG_MAX},
+    {tflite::BuiltinOperator_ARG_MIN, micro::Register_ARG_MIN},
+    {tflite::BuiltinOperator_AVERAGE_POOL_2D, micro::Register_AVERAGE_POOL_2D},
+    {tflite::BuiltinOperator_CEIL, micro::Register_CEIL},
+    {tflite::BuiltinOperator_CONCATENATION, micro::Register_CONCATENATION},
+    {tflite::BuiltinOperator_CONV_2D, micro::Register_CONV_2D},
+    {tflite::BuiltinOperator_COS, micro::Register_COS},
+    {tflite::BuiltinOperator_DEPTHWISE_CONV_2D, micro::Register_DEPTHWISE_CONV_2D},
+    {tflite::BuiltinOperator_DEQUANTIZE, micro::Register_DEQUANTIZE},
+    {tflite::BuiltinOperator_EQUAL, micro::Register_EQUAL},
+    {tflite::BuiltinOperator_FLOOR, micro::Register_FLOOR},
+    {tflite::BuiltinOperator_FULLY_CONNECTED, micro::Register_FULLY_CONNECTED},
+    {tflite::BuiltinOperator_GREATER, micro::Register_GREATER},
+    {tflite::BuiltinOperator_GREATER_EQUAL, micro::Register_GREATER_EQUAL},
+    {tflite::BuiltinOperator_L2_NORMALIZATION, micro::Register_L2_NORMALIZATION},
+    {tflite::BuiltinOperator_LESS, micro::Register_LESS},
+    {tflite::BuiltinOperator_LESS_EQUAL, micro::Register_LESS_EQUAL},
+    {tflite::BuiltinOperator_LOG, micro::Register_LOG},
+    {tflite::BuiltinOperator_LOGICAL_AND, micro::Register_LOGICAL_AND},
+    {tflite::BuiltinOperator_LOGICAL_NOT, micro::Register_LOGICAL_NOT},
+    {tflite::BuiltinOperator_LOGICAL_OR, micro::Register_LOGICAL_OR},
+    {tflite::BuiltinOperator_LOGISTIC, micro::Register_LOGISTIC},
+    {tflite::BuiltinOperator_MAXIMUM, micro::Register_MAXIMUM},
+    {tflite::BuiltinOperator_MAX_POOL_2D, micro::Register_MAX_POOL_2D},
+    {tflite::BuiltinOperator_MEAN, micro::Register_MEAN},
+    {tflite::BuiltinOperator_MINIMUM, micro::Register_MINIMUM},
+    {tflite::BuiltinOperator_MUL, micro::Register_MUL},
+    {tflite::BuiltinOperator_NEG, micro::Register_NEG},
+    {tflite::BuiltinOperator_NOT_EQUAL, micro::Register_NOT_EQUAL},
+    {tflite::BuiltinOperator_PACK, micro::Register_PACK},
+    {tflite::BuiltinOperator_PAD, micro::Register_PAD},
+    {tflite::BuiltinOperator_PADV2, micro::Register_PADV2},
+    {tflite::BuiltinOperator_PRELU, micro::Register_PRELU},
+    {tflite::BuiltinOperator_QUANTIZE, micro::Register_QUANTIZE},
+    {tflite::BuiltinOperator_RELU, micro::Register_RELU},
+    {tflite::BuiltinOperator_RELU6, micro::Register_RELU6},
+    {tflite::BuiltinOperator_RESHAPE, micro::Register_RESHAPE},
+    {tflite::BuiltinOperator_RESIZE_NEAREST_NEIGHBOR, micro::Register_RESIZE_NEAREST_NEIGHBOR},
+    {tflite::BuiltinOperator_ROUND, micro::Register_ROUND},
+    {tflite::BuiltinOperator_RSQRT, micro::Register_RSQRT},
+    {tflite::BuiltinOperator_SIN, micro::Register_SIN},
+    {tflite::BuiltinOperator_SOFTMAX, micro::Register_SOFTMAX},
+    {tflite::BuiltinOperator_SPLIT, micro::Register_SPLIT},
+    {tflite::BuiltinOperator_SQRT, micro::Register_SQRT},
+    {tflite::BuiltinOperator_SQUARE, micro::Register_SQUARE},
+    {tflite::BuiltinOperator_STRIDED_SLICE, micro::Register_STRIDED_SLICE},
+    {tflite::BuiltinOperator_SUB, micro::Register_SUB},
+    {tflite::BuiltinOperator_SVDF, micro::Register_SVDF},
+    {tflite::BuiltinOperator_TANH, micro::Register_TANH},
+    {tflite::BuiltinOperator_UNPACK, micro::Register_UNPACK},
+};
+constexpr size_t kOperatorCount = sizeof(kOperators) / sizeof(kOperators[0]);
+
+using Prepare = TfLiteStatus (*)(TfLiteContext*, TfLiteNode*);
+Prepare original_prepare[kOperatorCount];
+
+// When memory runs out in a kernel's init, this vintage goes on to its prepare, which writes through the null pointer
+// that init returned. One guard per operator, because the C interface gives a kernel no way to know its registration.
+template <size_t kIndex>
+TfLiteStatus GuardedPrepare(TfLiteContext* context, TfLiteNode* node) {
+  return TheReporter().out_of_memory() ? kTfLiteError : original_prepare[kIndex](context, node);
+}
+
+template <size_t... kIndices>
+constexpr std::array<Prepare, kOperatorCount> Guards(std::index_sequence<kIndices...>) {
+  return {GuardedPrepare<kIndices>...};
+}
+constexpr std::array<Prepare, kOperatorCount> kGuards = Guards(std::make_index_sequence<kOperatorCount>());
+
+using Resolver = tflite::MicroMutableOpResolver<kOperatorCount>;
+
+Slot<Resolver> resolver_slot;
+Slot<tflite::MicroInterpreter> interpreter_slot;
+Span<uint8_t> engine_arena;
+
+const Resolver& OperatorResolver() {
+  if (resolver_slot.get() == nullptr) {
+    Resolver& resolver = resolver_slot.Emplace(&TheReporter());
+    for (size_t i = 0; i < kOperatorCount; ++i) {
+      TfLiteRegistration registration = *kOperators[i].registration();
+      if (registration.prepare != nullptr) {
+        original_prepare[i] = registration.prepare;
+        registration.prepare = kGuards[i];
+      }
+      // Any version: what a newer one would ask of the kernel shows in its output, which is compared.
+      resolver.AddBuiltin(kOperators[i].code, &registration, tflite::MicroOpResolverAnyVersion());
+    }
+  }
+  return *resolver_slot.get();
+}
+
+bool Supported(int32_t code) {
+  return std::any_of(std::begin(kOperators), std::end(kOperators),
+                     [code](const Operator& known) { return known.code == code; });
+}
+
+// ---- checks of the flatbuffer
+// ----------------------------------------------------------------------------------------
+
+// Codes above 127 came after this vintage's schema, in a field that it does not know: slot 10 of the table.
+int32_t BuiltinCode(const tflite::OperatorCode& opcode, const flatbuffers::Verifier& verifier) {
+  constexpr int32_t kPlaceholder = 127;
+  constexpr flatbuffers::voffset_t kNewCodeSlot = 10;
+  const int32_t code = opcode.builtin_code();
+  const auto& table = reinterpret_cast<const flatbuffers::Table&>(opcode);
+  if (code == kPlaceholder && table.VerifyField<int32_t>(verifier, kNewCodeSlot)) {
+    return table.GetField<int32_t>(kNewCodeSlot, code);
+  }
+  return code;
+}
+
+bool IndicesInside(const flatbuffers::Vector<int32_t>* indices, uint32_t count, int32_t least) {
+  return indices != nullptr && std::all_of(indices->begin(), indices->end(), [count, least](int32_t index) {
+           return index >= least && (index < 0 || static_cast<uint32_t>(index) < count);
+         });
+}
+
+// The verifier checks that tables lie inside the file, not that indices point at something.
+bool Consistent(const tflite::Model& model) {
+  const auto* buffers = model.buffers();
+  const auto* opcodes = model.operator_codes();
+  const tflite::SubGraph* const graph = model.subgraphs()->Get(0);
+  if (buffers == nullptr || opcodes == nullptr || graph->tensors() == nullptr || graph->operators() == nullptr ||
+      graph->operators()->size() == 0) {
+    return false;
+  }
+  for (const tflite::Tensor* tensor : *graph->tensors()) {
+    if (tensor->buffer() >= buffers->size()) {
+      return false;
+    }
+  }
+  constexpr int32_t kOptional = -1;
+  const uint32_t tensors = graph->tensors()->size();
+  for (const tflite::Operator* op : *graph->operators()) {
+    if (op->opcode_index() >= opcodes->size() || !IndicesInside(op->inputs(), tensors, kOptional) ||
+        !IndicesInside(op->outputs(), tensors, 0)) {
+      return false;
+    }
+  }
+  return IndicesInside(graph->inputs(), tensors, 0) && IndicesInside(graph->outputs(), tensors, 0);
+}
+
+// ---- tensors
+// ---------------------------------------------------------------------------------------------------------
+
+uint8_t SchemaType(TfLiteType type) {
+  switch (type) {
+    case kTfLiteFloat32:
+      return tflite::TensorType_FLOAT32;
+    case kTfLiteFloat16:
+      return tflite::TensorType_FLOAT16;
+    default:
+      return static_cast<uint8_t>(type);  // all others have the schema's number
+  }
+}
+
+EngineTensor Describe(const TfLiteTensor& tensor) {
+  EngineTensor described;
+  described.type = SchemaType(tensor.type);
+  described.shape = Span<const int>(tensor.dims->data, static_cast<size_t>(tensor.dims->size));
+  described.scale = tensor.params.scale;
+  described.zero_point = tensor.params.zero_point;
+  described.data = Span<uint8_t>(tensor.data.uint8, tensor.bytes);
+  return described;
+}
+
+bool TrySize(Bytes model, Span<uint8_t> arena, uint32_t bytes) { return EngineInit(model, arena.first(bytes)).ok(); }
+
+}  // namespace
+
+Span<const uint8_t> EngineOperators() {
+  static uint8_t codes[kOperatorCount];
+  for (size_t i = 0; i < kOperatorCount; ++i) {
+    codes[i] = static_cast<uint8_t>(kOperators[i].code);
+  }
+  return codes;
+}
+
+EngineResult EngineCheckModel(Bytes model) {
+  flatbuffers::Verifier verifier(model.data(), model.size());
+  if (!tflite::VerifyModelBuffer(verifier)) {
+    return {EngineStatus::kNotAFlatbuffer};
+  }
+  const tflite::Model* const root = tflite::GetModel(model.data());
+  if (root->version() != kSchemaVersion) {
+    return {EngineStatus::kSchemaVersion, root->version()};
+  }
+  const uint32_t subgraphs = root->subgraphs() != nullptr ? root->subgraphs()->size() : 0;
+  if (subgraphs != 1) {
+    return {EngineStatus::kSubgraphs, subgraphs};
+  }
+  if (!Consistent(*root)) {
+    return {EngineStatus::kNotAFlatbuffer};
+  }
+  for (const tflite::OperatorCode* opcode : *root->operator_codes()) {
+    const int32_t code = BuiltinCode(*opcode, verifier);
+    if (!Supported(code)) {
+      return {EngineStatus::kUnsupportedOperator, static_cast<uint32_t>(code)};
+    }
+  }
+  return {};
+}
+
+EngineResult EngineInit(Bytes model, Span<uint8_t> arena) {
+  if (arena.size() < kLeastArena) {
+    return {EngineStatus::kArenaTooSmall};
+  }
+  TheReporter().Reset();
+  engine_arena = arena;
+  auto& interpreter = interpreter_slot.Emplace(tflite::GetModel(model.data()), OperatorResolver(), arena.data(),
+                                               arena.size(), &TheReporter());
+  const bool ready = interpreter.initialization_status() == kTfLiteOk && !TheReporter().out_of_memory() &&
+                     interpreter.AllocateTensors() == kTfLiteOk;
+  if (!ready) {
+    return {TheReporter().out_of_memory() ? EngineStatus::kArenaTooSmall : EngineStatus::kOperatorRefused};
+  }
+  return {};
+}
+
+uint32_t EngineSmallestArena(Bytes model, Span<uint8_t> arena) {
+  // What is used in the end fits nowhere smaller. The planner needs work space on top of what it plans for small
+  // models, so search upwards from there: first in doubling steps, then by halving.
+  TheReporter().Mute(true);
+  auto fails = (EngineArenaUsed() + kAlignment - 1) / kAlignment * kAlignment - kAlignment;
+  uint32_t works = fails + kAlignment;
+  for (uint32_t step = kAlignment; works < arena.size() && !TrySize(model, arena, works); step *= 2) {
+    fails = works;
+    works = std::min<uint32_t>(works + step, static_cast<uint32_t>(arena.size()));
+  }
+  while (works - fails > kAlignment) {
+    const uint32_t middle = fails + (works - fails) / 2 / kAlignment * kAlignment;
+    (TrySize(model, arena, middle) ? works : fails) = middle;
+  }
+  TheReporter().Mute(false);
+  return works;
+}
+
+namespace {
+
+// The interpreter's allocator object is the first thing that it puts at the end of the arena.
+const tflite::SimpleMemoryAllocator& RootAllocator() {
+  auto at = reinterpret_cast<uintptr_t>(engine_arena.end()) - sizeof(tflite::SimpleMemoryAllocator);
+  at -= at % alignof(tflite::SimpleMemoryAllocator);
+  return *reinterpret_cast<const tflite::SimpleMemoryAllocator*>(at);
+}
+
+}  // namespace
+
+uint32_t EngineArenaUsed() { return static_cast<uint32_t>(RootAllocator().GetUsedBytes()); }
+
+Span<uint8_t> EngineArenaUnused() {
+  return Span<uint8_t>(RootAllocator().GetHead(), RootAllocator().GetAvailableMemory());
+}
+
+EngineResult EngineTensors(EngineTensor* input, EngineTensor* output) {
+  tflite::MicroInterpreter& interpreter = *interpreter_slot.get();
+  if (interpreter.inputs_size() != 1 || interpreter.outputs_size() != 1) {
+    const size_t counts = interpreter.inputs_size() * 256 + interpreter.outputs_size();
+    return {EngineStatus::kNotOneInputOutput, static_cast<uint32_t>(counts)};
+  }
+  *input = Describe(*interpreter.input(0));
+  *output = Describe(*interpreter.output(0));
+  return {};
+}
+
+EngineResult EngineInvoke() {
+  return {interpreter_slot.get()->Invoke() == kTfLiteOk ? EngineStatus::kOk : EngineStatus::kInvokeFailed};
+}
+
+}  // namespace hil
