@@ -23,9 +23,11 @@ from hil.report.terminal import ProgressLine, case_table
 from hil.run import PROJECT, HilRun, Settings
 
 CASE_FILE = "case.toml"
+SHOWN_FINDINGS = 3  # of one check, on the terminal
 _RUN = pytest.StashKey[HilRun]()
 _CASE_ERRORS = pytest.StashKey[list[str]]()
 _JUDGED = pytest.StashKey[int]()
+_NOTHING_JUDGED = pytest.StashKey[bool]()
 _OPTIONS = {
     # name: (default, help)
     "board": ("qemu", "board to run on: a file of boards/ without .toml"),
@@ -78,7 +80,23 @@ def _path(config: pytest.Config, name: str) -> Path | None:
     return path
 
 
+def _refuse_lost_settings(config: pytest.Config) -> None:
+    """pytest looks for its ini file before it knows this plugin's options, and takes a path behind a space for a test
+    folder: `--hil-out /elsewhere` would silently lose the project's settings.
+    """
+    given = config.invocation_params.args
+    for option, value in zip(given, given[1:], strict=False):
+        name = str(option).removeprefix("--")
+        outside = config.invocation_params.dir not in (path := config.invocation_params.dir / value).parents
+        if name in _OPTIONS and outside and path.exists():
+            raise pytest.UsageError(
+                f"{option} {value}: pytest takes this path for a test folder, and loses the settings of this one\n"
+                f"  fix: write {option}={value}"
+            )
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    _refuse_lost_settings(config)
     config.addinivalue_line("markers", "hil_case(path): the case that the `case` and `device` fixtures use")
     config.stash[_CASE_ERRORS] = []
     config.stash[_JUDGED] = 0
@@ -183,11 +201,11 @@ class CheckItem(pytest.Item):
 
 
 def describe(check: Check, result: CheckResult) -> str:
-    """All findings of a broken check as text."""
-    shown = len(result.findings)
-    more = f" (the first {shown} of {result.total:,})" if result.total > shown else ""
-    head = f"{check.id} is broken: {check.title}{more}"
-    return "\n\n".join([head, *(str(finding) for finding in result.findings)])
+    """The first findings of a broken check as text; run.json keeps more of them."""
+    shown = result.findings[:SHOWN_FINDINGS]
+    more = f" ({len(shown)} of {result.total:,} findings; more in run.json)" if result.total > len(shown) else ""
+    head = f"{check.id} is broken{more}: {check.title}"
+    return "\n\n".join([head, *(str(finding) for finding in shown)])
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -250,6 +268,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         run.close()
     checks = [item for item in session.items if isinstance(item, CheckItem)] if hasattr(session, "items") else []
     if checks and exitstatus == pytest.ExitCode.OK and not config.stash[_JUDGED] and not config.option.collectonly:
+        config.stash[_NOTHING_JUDGED] = True
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
@@ -258,7 +277,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         run.close()
 
 
-def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     run = config.stash[_RUN]
     reports = run.reports()
     if not reports:
@@ -267,7 +286,7 @@ def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pyte
     for report in reports:
         for line in case_table(report):
             terminalreporter.line(line)
-    if not config.stash[_JUDGED] and exitstatus == pytest.ExitCode.TESTS_FAILED:
+    if config.stash.get(_NOTHING_JUDGED, False):
         terminalreporter.line("no check was judged: a gate in which nothing ran fails", red=True)
     terminalreporter.line(f"results: {run.settings.out}")
 

@@ -29,7 +29,7 @@ at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; 
 cmake_is_enough() {
   local version
   version=$(cmake --version 2>/dev/null | sed -n '1s/[^0-9]*\([0-9.]*\).*/\1/p')
-  [ -n "$version" ] && at_least "$version" 3.25
+  [ -n "$version" ] && at_least "$version" 3.22
 }
 
 # Names the Debian packages of all that is missing, one a line.

@@ -20,6 +20,10 @@ constexpr uint8_t kTensorInt8 = static_cast<uint8_t>(ElementType::kInt8);
 constexpr uint32_t kPreparedBytes = 40960;
 uint8_t prepared_copy[kPreparedBytes];
 
+// A case budgets its arena for the product's 32-bit pointers. Where pointers are wider the interpreter's structures are
+// larger, so the share grows with them, and a need is told as the budget that would cover it.
+constexpr uint32_t kPointerRatio = sizeof(void*) / sizeof(uint32_t);
+
 BundleStatus FromEngine(EngineStatus status) {
   switch (status) {
     case EngineStatus::kOk:
@@ -141,7 +145,7 @@ void Product::Start(Bytes bundle_region) {
 }
 
 BundleResult Product::Load(Bytes bundle_region) {
-  BundleResult result = ParseBundle(bundle_region, {hil_agent_window_bytes(), kArenaBytes}, &bundle_);
+  BundleResult result = ParseBundle(bundle_region, {hil_agent_window_bytes(), kArenaBytes / kPointerRatio}, &bundle_);
   if (result.ok()) {
     result = FromEngine(EngineCheckModel(bundle_.model));
   }
@@ -168,9 +172,9 @@ BundleResult Product::SetUpModel() {
     return FromEngine(result);
   }
   const uint32_t needed = EngineSmallestArena(bundle_.model, whole);
-  const uint32_t share = bundle_.arena_bytes / kArenaAlignment * kArenaAlignment;
+  const uint32_t share = bundle_.arena_bytes * kPointerRatio / kArenaAlignment * kArenaAlignment;
   if (needed > share) {
-    return {BundleStatus::kModelArena, needed};
+    return {BundleStatus::kModelArena, needed / kPointerRatio};
   }
   result = EngineInit(bundle_.model, arena_.Prepare(share));
   if (!result.ok()) {
@@ -236,7 +240,7 @@ void Product::Describe(hil_facts* facts) {
   facts->operators = {operators.data(), static_cast<uint32_t>(operators.size())};
   facts->clock = port::kClockName;
   facts->clock_hz = port::kClockHz;
-  facts->arena_bytes = kArenaBytes;
+  facts->arena_bytes = kArenaBytes / kPointerRatio;
   facts->stack_bytes = static_cast<uint32_t>(port::Stack().size() * sizeof(uint32_t));
   facts->bundle_status = static_cast<uint16_t>(status_.status);
   facts->bundle_detail = status_.detail;

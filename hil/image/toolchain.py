@@ -16,7 +16,7 @@ _PROBE_TIMEOUT_S = 20
 
 @dataclass(frozen=True)
 class Tool:
-    """One tool. `include`: for a library, the header whose compilation proves it. `minimum`: a version, as (3, 25)."""
+    """One tool. `include`: for a library, the header whose compilation proves it. `minimum`: a version, as (3, 22)."""
 
     name: str
     program: str
@@ -26,7 +26,7 @@ class Tool:
     include: str = ""
 
 
-CMAKE = Tool("cmake", "cmake", "to build the firmware", "cmake", minimum=(3, 25))
+CMAKE = Tool("cmake", "cmake", "to build the firmware", "cmake", minimum=(3, 22))
 NINJA = Tool("ninja", "ninja", "to build the firmware", "ninja-build")
 CARGO = Tool("cargo", "cargo", "to get the TensorFlow Lite Micro sources", "cargo")
 ARM_GCC = Tool("arm-none-eabi-g++", "arm-none-eabi-g++", "to build Cortex-M images", "gcc-arm-none-eabi", minimum=(10,))

@@ -54,11 +54,16 @@ def _figures(evidence: Evidence) -> Iterator[str]:
         yield f"  {stage:<10} {cells}  {summary['unit']}"
     if not evidence.clock.deterministic:
         yield f"  ({evidence.clock.kind}: for information, no limit is judged on it)"
+    if not evidence.image.host:
+        yield _memory_row(evidence)
+
+
+def _memory_row(evidence: Evidence) -> str:
     records = evidence.records
     arena = max(int(records.arena_high_water.max(initial=0)), evidence.hello.arena_high_water)
     stack = int(records.stack_high_water.max(initial=0))
     flash = evidence.image.flash_bytes + evidence.bundle_bytes
-    yield (
+    return (
         f"  memory     arena {arena:,} of {evidence.case.arena_bytes:,} B"
         f"  stack {stack:,} of {evidence.hello.stack_bytes:,} B"
         f"  flash {flash:,} B (image {evidence.image.flash_bytes:,} + bundle {evidence.bundle_bytes:,})"

@@ -1,0 +1,177 @@
+"""Prints the project's figures as ratios and times of one run: `python benchmarks/measure.py [NAME ...]`.
+
+All times are host time. Emulated work is given as a ratio to the same work in the same emulator.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from hil.board.config import kind_module, load_board
+from hil.board.hosted import HostedBoard
+from hil.bundle import build_bundle
+from hil.case.load import load_case
+from hil.case.types import Case
+from hil.device import Device
+from hil.image.build import build
+from hil.image.elf import Image
+from hil.session import run_case
+
+PROJECT = Path(__file__).resolve().parent.parent
+IMU = PROJECT / "golden_vectors" / "imu_motion"
+SHARED = PROJECT.parent / "shared" / "data" / "mlperf_tiny"
+KWS_ARENA, KWS_WINDOWS = 36_864, 200
+
+
+def open_board(name: str, folder: Path) -> tuple[HostedBoard, Image]:
+    config = load_board(name, [PROJECT / "boards"])
+    image = Image(build(config.target, PROJECT, log=folder / "build.log"))
+    board: HostedBoard = kind_module(config).open_board(config, folder / "board.log")
+    return board, image
+
+
+def tensor_case(folder: Path, model: Path, windows: np.ndarray, arena_bytes: int, extra: str = "") -> Path:
+    """A case with prepare tensor/1 around a model, as a user would write it."""
+    folder.mkdir(parents=True)
+    (folder / "model.tflite").write_bytes(model.read_bytes())
+    np.savez(folder / "vectors.npz", windows=windows)
+    (folder / "case.toml").write_text(
+        f'[case]\nname = "{folder.name}"\nversion = 1\nsource = "benchmark"\n'
+        f'[model]\nint8 = "model.tflite"\n[input]\nprepare = "tensor/1"\n'
+        f"[budget.memory]\narena_bytes = {arena_bytes}\n{extra}"
+    )
+    return folder
+
+
+def spread(times: list[float]) -> str:
+    return f"median {statistics.median(times):.3f} s, worst {max(times):.3f} s"
+
+
+def ready(folder: Path) -> None:
+    """Spawn to hello on QEMU, median of 10."""
+    case = load_case(IMU)
+    board, image = open_board("qemu", folder)
+    with board:
+        bundle = build_bundle(case)
+        times = []
+        for _ in range(10):
+            began = time.perf_counter()
+            board.provision(image, bundle)
+            Device(board)
+            times.append(time.perf_counter() - began)
+    print(f"ready: spawn to hello on qemu: {spread(times)} (limit 0.25 s)")
+
+
+def link(folder: Path) -> None:
+    """200 windows of 1 kB with replies. They have the wrong length for the case, so the gate answers at once."""
+    case = load_case(IMU)
+    board, image = open_board("qemu", folder)
+    window = np.random.default_rng(1).bytes(1024)
+    with board:
+        board.provision(image, build_bundle(case))
+        device = Device(board)
+        times = []
+        for _ in range(5):
+            began = time.perf_counter()
+            for _ in range(200):
+                device.run(window)
+            times.append(time.perf_counter() - began)
+    print(f"link: 200 windows of 1 kB with replies: {spread(times)} (limit 0.1 s)")
+
+
+def gate(folder: Path) -> None:
+    """Whole `pytest --board=qemu` on KWS, 200 windows, against a bare loop of as many inferences in the same
+    emulator.
+    """
+    windows = np.load(SHARED / "kws" / "kws_200.npz")["input"]
+    path = tensor_case(folder / "kws", SHARED / "models" / "kws_ref_model.tflite", windows, KWS_ARENA)
+    case = load_case(path)
+    contracts = case.contracts
+    inferences = len(case.vectors) * contracts.passes + contracts.replays - 1 + contracts.warmup  # probes not counted
+    ratios = []
+    for _ in range(3):
+        bare = bare_loop(folder, case, inferences)
+        began = time.perf_counter()
+        command = [sys.executable, "-m", "pytest", "-q", "--board=qemu", f"--hil-out={folder / 'out'}", str(path)]
+        subprocess.run(command, cwd=PROJECT, check=True, stdout=subprocess.DEVNULL)
+        whole = time.perf_counter() - began
+        ratios.append(whole / bare)
+        print(f"gate: {inferences} KWS inferences: gate {whole:.2f} s, bare loop {bare:.2f} s, ratio {ratios[-1]:.3f}")
+    print(f"gate: median ratio {statistics.median(ratios):.3f} (limit 1.10)")
+
+
+def bare_loop(folder: Path, case: Case, inferences: int) -> float:
+    """Host seconds of `inferences` by an image that does nothing else (firmware/app/bare_loop.cpp), in the same
+    QEMU.
+    """
+    config = load_board("qemu", [PROJECT / "boards"])
+    build(config.target, PROJECT, log=folder / "build.log")
+    binary = PROJECT / "build" / "firmware" / config.target
+    subprocess.run(["cmake", "--build", str(binary), "--target", "hil_bare_loop"], check=True, capture_output=True)
+    image = Image(binary / "hil_bare_loop.elf")
+    board: HostedBoard = kind_module(config).open_board(config, folder / "bare.log")
+    with board:
+        inputs = image.symbol("__hil_bundle_start") + image.symbol("__hil_bundle_bytes")
+        order = image.symbol("hil_bare_loop")
+        board.memory.write(inputs, case.vectors.windows.tobytes())
+        board.memory.write(order, struct.pack("<6I", inputs, len(case.vectors), inferences, 0, 0, 1))
+        board.provision(image, build_bundle(case))
+        began = time.perf_counter()
+        board.memory.write(order + 12, struct.pack("<I", 1))
+        while struct.unpack("<I", board.memory.read(order + 16, 4))[0] != inferences:
+            board.check()
+            time.sleep(0.005)
+        return time.perf_counter() - began
+
+
+def memory(folder: Path) -> None:
+    """Peak RSS of the harness at 1,000 and at 100,000 vectors, native, hello_world; each in a process of its own."""
+    peaks = {}
+    for count in (1_000, 100_000):
+        code = f"import sys; sys.path.insert(0, {str(PROJECT)!r}); import benchmarks.measure as m; m.peak({count})"
+        began = time.perf_counter()
+        answer = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True, capture_output=True, text=True)
+        peaks[count] = int(answer.stdout.split()[-1])
+        print(f"memory: {count:,} vectors: peak RSS {peaks[count] / 1e6:.1f} MB, {time.perf_counter() - began:.1f} s")
+    print(f"memory: growth {(peaks[100_000] - peaks[1_000]) / 1e6:.1f} MB (limit 50 MB)")
+
+
+def peak(count: int) -> None:
+    """Run hello_world with `count` vectors on native and print this process's peak RSS in bytes."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        windows = np.arange(count, dtype=np.int64).astype(np.int8).reshape(count, 1)
+        path = tensor_case(folder / "hello", SHARED / "models" / "hello_world_int8.tflite", windows, 8192)
+        board, image = open_board("native", folder)
+        with board:
+            run_case(load_case(path), board, image)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+
+
+MEASUREMENTS: dict[str, Callable[[Path], None]] = {"ready": ready, "link": link, "gate": gate, "memory": memory}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[[], *MEASUREMENTS], help="which to measure (default: all)")
+    names = parser.parse_args().names or list(MEASUREMENTS)
+    print(f"host: {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}")
+    for name in names:
+        with tempfile.TemporaryDirectory() as folder:
+            MEASUREMENTS[name](Path(folder))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""The documents hold: links lead somewhere, options are the real ones, and what they tell people to type works."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hil.plugin import _OPTIONS, _environment_name, _ini_name
+
+PROJECT = Path(__file__).resolve().parents[2]
+PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md")), *PROJECT.glob("golden_vectors/*/README.md")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_link_of_a_page_leads_to_a_file(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert missing == []
+
+
+def test_every_page_is_linked_from_the_readme() -> None:
+    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
+    assert [page.name for page in (PROJECT / "docs").glob("*.md") if f"docs/{page.name}" not in readme] == []
+
+
+def test_the_two_commands_of_the_readme_are_what_the_server_runs() -> None:
+    script = (PROJECT / ".ci" / "run").read_text(encoding="utf-8")
+    for command in re.findall(r"^(make [a-z-]+)", (PROJECT / "README.md").read_text(encoding="utf-8"), re.M):
+        assert re.search(rf"^run {command}$", script, re.M), command
+
+
+def test_the_table_of_options_names_every_option_with_its_twins() -> None:
+    page = (PROJECT / "docs" / "options.md").read_text(encoding="utf-8")
+    rows = set(re.findall(r"^\| `--([a-z-]+)=\w+` \| `(\w+)` \| `(\w+)` \|", page, re.M))
+    assert rows == {(name, _environment_name(name), _ini_name(name)) for name in _OPTIONS}
+
+
+def test_every_make_target_that_a_page_names_exists() -> None:
+    makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.M))
+    for page in PAGES:
+        named = set(re.findall(r"(?:^|`)make ([a-z-]+)", page.read_text(encoding="utf-8"), re.M))
+        assert named <= targets, page
+
+
+def run(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *command], cwd=cwd, capture_output=True, text=True, timeout=120)
+
+
+def tutorial_case(folder: Path) -> Path:
+    """The case of the tutorial, as its first TOML block gives it, around the model of imu_motion."""
+    page = (PROJECT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    text = re.findall(r"```toml\n(.*?)```", page, re.S)[0]
+    (folder / "case.toml").write_text(text, encoding="utf-8")
+    model = PROJECT / "golden_vectors" / "imu_motion" / "model_int8.tflite"
+    (folder / "wakeword.tflite").write_bytes(model.read_bytes())
+    windows = np.random.default_rng(3).integers(-128, 128, (20, 40, 1, 6), np.int8)
+    np.savez(folder / "vectors.npz", windows=windows)
+    return folder / "case.toml"
+
+
+def test_the_tutorials_case_is_accepted_and_gets_a_verdict(tmp_path: Path) -> None:
+    case = tutorial_case(tmp_path)
+    checked = run("-m", "hil.cli", "case", "check", str(tmp_path), cwd=tmp_path)
+    assert checked.returncode == 0, checked.stderr
+    judged = run("-m", "pytest", "--board=native", f"--hil-out={tmp_path / 'out'}", str(case), cwd=PROJECT)
+    assert judged.returncode == 0, judged.stdout
+    assert "wakeword version 1 on native: PASSED (20 vectors" in judged.stdout
+
+
+def test_the_tutorials_lock_refuses_a_file_that_changed(tmp_path: Path) -> None:
+    case = tutorial_case(tmp_path)
+    assert run("-m", "hil.cli", "case", "lock", str(tmp_path), cwd=tmp_path).returncode == 0
+    case.write_text(case.read_text().replace("threshold = 0.70", "threshold = 0.60"))
+    refused = run("-m", "hil.cli", "case", "check", str(tmp_path), cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "case.toml" in refused.stderr
+    assert "version" in refused.stderr
