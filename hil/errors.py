@@ -47,6 +47,10 @@ class BoardError(BenchError):
     """The board could not be started, provisioned or read, or went away."""
 
 
+class DeviceEnded(BoardError):
+    """The firmware ended the program or emulator that it runs in: no board goes away like this by itself."""
+
+
 class LinkError(BenchError):
     """The link carried damaged or no data, and repeating the request did not help."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -85,7 +86,7 @@ def _refuse_lost_settings(config: pytest.Config) -> None:
     folder: `--hil-out /elsewhere` would silently lose the project's settings.
     """
     given = config.invocation_params.args
-    for option, value in zip(given, given[1:], strict=False):
+    for option, value in pairwise(given):
         name = str(option).removeprefix("--")
         outside = config.invocation_params.dir not in (path := config.invocation_params.dir / value).parents
         if name in _OPTIONS and outside and path.exists():

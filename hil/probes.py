@@ -1,7 +1,8 @@
 """Windows and scores that the harness makes itself, so that every case is tested where its own vectors may not reach.
 
-Gate probes: malformed windows, one a rule of the validity gate. Score probes: streams of raw scores around the
-thresholds, ties, and sequences that drive hysteresis, debounce and cooldown. Expected answers come from hil.reference.
+Gate probes: windows just beyond and just inside each rule of the validity gate, and windows over the whole range for
+prepare. Score probes: streams of raw scores around the thresholds, ties, and sequences that drive hysteresis, debounce
+and cooldown. Expected answers come from hil.reference.
 """
 
 from __future__ import annotations
@@ -13,79 +14,181 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.case.types import INT8_MAX, INT8_MIN, Case, Decide
+from hil.case.types import INT8_MAX, INT8_MIN, Case, Decide, Vectors
 from hil.records import Decision, GateReason
 from hil.reference.decide import Decider
+from hil.reference.gate import judge
+from hil.reference.prepare import digest, prepare
 
 _STREAM_STEPS = 64
 _STREAM_SEED = 20201
+_WINDOW_SEED = 20202
+_REJECT_EVERY = 8  # steps of a stream between two windows that the gate refuses
+
+Window = NDArray[np.generic]
 
 
 @dataclass(frozen=True)
 class GateStimulus:
-    """A window that must be rejected for `reason`; `repeat_sequence`: send it with the capture number of the window
-    before.
+    """A window, the verdict that it must get and, when that is valid, the digest of its prepared tensor.
+
+    before: windows to send first. Captures number these windows and the one under test; equal numbers are equal
+    captures. restart: start the firmware anew first, and count from 0 as a freshly started sensor does.
     """
 
     name: str
     reason: GateReason
     window: bytes
-    repeat_sequence: bool = False
+    digest: int | None = None
+    before: tuple[bytes, ...] = ()
+    captures: tuple[int, ...] = (0,)
+    restart: bool = False
 
 
 def gate_stimuli(case: Case, valid: bytes) -> Iterator[GateStimulus]:
-    """Malformed variants of `valid`, the bytes of a window that the gate accepts; one for each rule that this case can
-    break.
-    """
+    """Windows at the edges of the rules that this case can break. valid: bytes of a window that the gate accepts."""
+    yield from _lengths(case, valid)
+    made = dict(_made(case, valid))
+    windows = np.stack(list(made.values()))
+    reasons = judge(Vectors(windows), case)
+    for name, window, code in zip(made, windows, reasons, strict=True):
+        reason = GateReason(int(code))
+        wanted = _digest(case, window) if reason is GateReason.VALID else None
+        yield GateStimulus(name, reason, _payload(window), wanted)
+    refused = next((_payload(window) for window, code in zip(windows, reasons, strict=True) if code), None)
+    yield from _captures(case, valid, refused)
+
+
+def _payload(window: Window) -> bytes:
+    return window.astype(window.dtype.newbyteorder("<"), copy=False).tobytes()
+
+
+def _digest(case: Case, window: Window) -> int:
+    return digest(prepare(window[None], case.prepare, case.model.input)[0])
+
+
+def _lengths(case: Case, valid: bytes) -> Iterator[GateStimulus]:
     sample = case.window.bytes // case.window.samples
     yield GateStimulus("empty window", GateReason.LENGTH, b"")
     yield GateStimulus("one sample short", GateReason.LENGTH, valid[:-sample])
     yield GateStimulus("one byte short", GateReason.LENGTH, valid[:-1])
     yield GateStimulus("one sample long", GateReason.LENGTH, valid + valid[:sample])
-    yield GateStimulus("same capture number", GateReason.STALE, valid, repeat_sequence=True)
-    dtype = np.dtype(case.window.dtype).newbyteorder("<")
-    values = np.frombuffer(valid, dtype)
-    for place, index in (("first", 0), ("last", len(values) - 1)):
-        if dtype.kind == "f":
-            for bad in (np.nan, np.inf, -np.inf):
-                yield GateStimulus(f"{bad} in the {place} value", GateReason.NONFINITE, _put(values, index, bad))
-        for name, value in _outside(case, dtype):
-            yield GateStimulus(f"{place} value {name}", GateReason.RANGE, _put(values, index, value))
-    if case.gate.min_span > 0:
-        flat = values.reshape(case.window.samples, case.window.channels)
-        yield GateStimulus(
-            "constant channels", GateReason.FLAT, np.tile(flat[:1], (len(flat), 1)).astype(dtype).tobytes()
-        )
 
 
-def _put(values: NDArray[np.generic], index: int, value: float) -> bytes:
-    changed = values.copy()
-    changed[index] = value
-    return changed.tobytes()
+def _captures(case: Case, valid: bytes, refused: bytes | None) -> Iterator[GateStimulus]:
+    """The stale rule: only the number of the last window of the right length counts, and only when it is equal."""
+    short = valid[:-1]
+    stale, good = GateReason.STALE, GateReason.VALID
+    yield GateStimulus("same capture number", stale, valid, before=(valid,), captures=(0, 0))
+    yield GateStimulus("same capture number a third time", stale, valid, before=(valid, valid), captures=(0, 0, 0))
+    yield GateStimulus("lower capture number", good, valid, before=(valid,), captures=(1, 0))
+    yield GateStimulus("capture number before the last", good, valid, before=(valid, valid), captures=(0, 1, 0))
+    yield GateStimulus("capture number of a short window", good, valid, before=(short,), captures=(0, 0))
+    if refused is not None:
+        yield GateStimulus("capture number of a refused window", stale, valid, before=(refused,), captures=(0, 0))
+    yield GateStimulus("capture number 0 after a start", good, valid, restart=True)
 
 
-def _outside(case: Case, dtype: np.dtype[Any]) -> Iterator[tuple[str, float]]:
-    """Values just outside the gate's range, where the window's type can hold them."""
+def _made(case: Case, valid: bytes) -> Iterator[tuple[str, Window]]:
+    """Windows of the right length, in the shape and type of the case's own."""
+    dtype = np.dtype(case.window.dtype)
+    shape = (case.window.samples, case.window.channels)
+    values = np.frombuffer(valid, dtype.newbyteorder("<")).astype(dtype).reshape(shape)
+    inner = case.model.input.shape[1:] if case.prepare.id == "tensor" else shape
+    for make in (_bad_values, _spans, _whole_range):
+        for name, window in make(case, values):
+            yield name, window.reshape(inner)
+
+
+def _places(values: Window) -> Iterator[tuple[str, tuple[int, int]]]:
+    """First and last value, and one of each channel in between."""
+    samples, channels = values.shape
+    yield "first value", (0, 0)
+    yield "last value", (samples - 1, channels - 1)
+    for channel in range(min(channels, 32)):
+        sample = (channel * 7 + samples // 2) % samples
+        yield f"value [{sample}, {channel}]", (sample, channel)
+
+
+def _bad_values(case: Case, values: Window) -> Iterator[tuple[str, Window]]:
+    edges = dict(_edges(case, values.dtype))
+    for place, index in _places(values):
+        for name, value in edges.items():
+            changed = values.copy()
+            changed[index] = value
+            yield f"{place} {name}", changed
+
+
+def _edges(case: Case, dtype: np.dtype[Any]) -> Iterator[tuple[str, float]]:
+    """Values at and just outside the gate's range, where the window's type can hold them."""
+    low, high = case.gate.minimum, case.gate.maximum
     if dtype.kind == "f":
-        low, high = float(np.finfo(np.float32).min), float(np.finfo(np.float32).max)
-        below = float(np.nextafter(np.float32(case.gate.minimum), np.float32(-np.inf)))
-        above = float(np.nextafter(np.float32(case.gate.maximum), np.float32(np.inf)))
+        limits = np.finfo(np.float32)
+        below = float(np.nextafter(np.float32(low), np.float32(-np.inf)))
+        above = float(np.nextafter(np.float32(high), np.float32(np.inf)))
+        yield from (("NaN", np.nan), ("infinite", np.inf), ("negative infinite", -np.inf))
+        floor, ceiling = float(limits.min), float(limits.max)
     else:
-        low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
-        below, above = case.gate.minimum - 1, case.gate.maximum + 1
-    if below >= low:
-        yield "below the range", below
-    if above <= high:
-        yield "above the range", above
+        integers = np.iinfo(dtype)
+        below, above, floor, ceiling = low - 1, high + 1, integers.min, integers.max
+    named = {"below the range": below, "at the minimum": low, "at the maximum": high, "above the range": above}
+    yield from ((name, value) for name, value in named.items() if floor <= value <= ceiling)
+
+
+def _spans(case: Case, values: Window) -> Iterator[tuple[str, Window]]:
+    """Windows that do not move, that move just too little, and that move just enough in a single channel."""
+    span = case.gate.min_span
+    under, over = (span - span / 64, span + span / 64) if values.dtype.kind == "f" else (span - 1, span)
+    low, high = _range(case, values.dtype)
+    if span <= 0 or high - low < over:
+        return
+    base = np.clip(values[:1].astype(np.float64), low, high - over)
+    still = np.repeat(base, len(values), axis=0)
+
+    def moved(channels: slice, by: float) -> Window:
+        window = still.copy()
+        window[len(values) // 2, channels] += by
+        return window.astype(values.dtype)
+
+    yield "constant channels", moved(slice(None), 0.0)
+    yield "span just below min_span in every channel", moved(slice(None), under)
+    for channel in sorted({0, values.shape[1] // 2, values.shape[1] - 1}):
+        yield f"min_span reached in channel {channel} alone", moved(slice(channel, channel + 1), over)
+
+
+def _whole_range(case: Case, values: Window) -> Iterator[tuple[str, Window]]:
+    """Valid windows that take prepare through its whole range: rounding, both ends of the tensor's type, and beyond."""
+    low, high = _range(case, values.dtype)
+    if case.prepare.id == "quantize":  # twice the tensor's range; far beyond it, all elements look the same
+        reach = 512.0 / case.prepare.factor
+        low, high = max(low, -reach), min(high, reach)
+    random = np.random.default_rng(_WINDOW_SEED)
+    yield "ramp over the whole range", np.linspace(low, high, values.size).reshape(values.shape).astype(values.dtype)
+    for number in range(3):
+        noise = random.uniform(low, high, values.shape).round(0 if values.dtype.kind != "f" else 6)
+        yield f"noise over the whole range {number}", noise.clip(low, high).astype(values.dtype)
+    rails = np.where(np.arange(values.size).reshape(values.shape) % 2, high, low)
+    yield "from rail to rail", rails.astype(values.dtype)
+
+
+def _range(case: Case, dtype: np.dtype[Any]) -> tuple[float, float]:
+    """What the gate lets through and the type can hold."""
+    if dtype.kind == "f":
+        return case.gate.minimum, case.gate.maximum
+    limits = np.iinfo(dtype)
+    return max(case.gate.minimum, float(limits.min)), min(case.gate.maximum, float(limits.max))
 
 
 @dataclass(frozen=True)
 class ScoreStimulus:
-    """One step of a stream of raw scores; `fresh` starts a new stream."""
+    """One step of a stream of raw scores; `fresh` starts a new stream. refused: a window that the gate refuses comes
+    first; it must leave the decision state as it is.
+    """
 
     name: str
     scores: tuple[int, ...]
     fresh: bool
+    refused: bool = False
 
 
 def score_stimuli(decide: Decide) -> Iterator[ScoreStimulus]:
@@ -120,7 +223,8 @@ def _tie_probes(decide: Decide, count: int) -> Iterator[ScoreStimulus]:
         for second in range(first + 1, count):
             scores = tuple(top if index in (first, second) else INT8_MIN for index in range(count))
             yield ScoreStimulus(f"tie of {decide.labels[first]!r} and {decide.labels[second]!r}", scores, fresh=True)
-    yield ScoreStimulus("tie of all", (top,) * count, fresh=True)
+    for score in sorted({top, INT8_MIN, -1, 0, INT8_MAX}):
+        yield ScoreStimulus(f"tie of all at {score}", (score,) * count, fresh=True)
 
 
 def _stream_probes(decide: Decide, count: int) -> Iterator[ScoreStimulus]:
@@ -134,7 +238,11 @@ def _stream_probes(decide: Decide, count: int) -> Iterator[ScoreStimulus]:
         if random.random() < 0.3:
             label = int(random.integers(count))
         score = int(np.clip(random.choice(edges), INT8_MIN, INT8_MAX))
-        yield ScoreStimulus(f"stream step {step}", _one_hot(count, label, score), fresh=step == 0)
+        others = random.integers(INT8_MIN, score + 1, count)
+        scores = tuple(score if index == label else int(other) for index, other in enumerate(others))
+        refused = step % _REJECT_EVERY == _REJECT_EVERY - 1
+        name = f"stream step {step}" + (", after a refused window" if refused else "")
+        yield ScoreStimulus(name, scores, step == 0, refused)
 
 
 def expected_decisions(decide: Decide, stimuli: list[ScoreStimulus]) -> Iterator[tuple[ScoreStimulus, Decision]]:

@@ -16,7 +16,7 @@ from hil.case.types import Case
 from hil.contract import checks_for, judge
 from hil.contract.types import Check, CheckResult
 from hil.errors import BenchError, UsageError
-from hil.image.build import build
+from hil.image.build import build, check_programs
 from hil.image.elf import Image
 from hil.report.outdir import RUN_FILE, OutDir
 from hil.report.run_json import CaseReport, dump, records_archive, run_document
@@ -62,19 +62,26 @@ class HilRun:
     # ---- before anything runs
 
     def prepare(self) -> None:
-        """Take the output folder, check the board's tools. Raises UsageError."""
-        self._out = OutDir(self.settings.out)
+        """Check the tools of board and build, then take the output folder: misuse leaves the last results alone. Raises
+        UsageError.
+        """
         self.board()
-        if self.settings.image is None and not (PROJECT / "firmware").is_dir():
-            raise UsageError("no firmware sources beside the package\n  fix: name an image with --hil-image=ELF")
+        if self.settings.image is None:
+            if not (PROJECT / "firmware").is_dir():
+                raise UsageError("no firmware sources beside the package\n  fix: name an image with --hil-image=ELF")
+            check_programs(self.config.target)
+        else:
+            self.image()
+        self._out = OutDir(self.settings.out)
 
     def image(self) -> Image:
         """The image under test: the one named, else built from the sources. Raises BuildError or UsageError."""
         if self._image is None:
             path = self.settings.image
             if path is None:
-                log = self._folder() / f"build.{self.config.target}.log"
-                path = build(self.config.target, PROJECT, log=log)
+                target, folder = self.config.target, self._folder()
+                # A copy, so that another build in this checkout does not change the image under a run.
+                path = build(target, PROJECT, log=folder / f"build.{target}.log", copy_to=folder / f"{target}.elf")
             self._image = Image(path)
         return self._image
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from hil.board.base import Board
 from hil.bundle import build_bundle, sha256
+from hil.bundle.compare import differences
 from hil.case.types import Case
 from hil.contract.types import (
     MAX_FINDINGS,
@@ -25,7 +26,7 @@ from hil.contract.types import (
     VectorFault,
 )
 from hil.device import Device
-from hil.errors import BoardError, DeviceFault, DeviceReset, DeviceSilent
+from hil.errors import BoardError, DeviceEnded, DeviceFault, DeviceReset, DeviceSilent
 from hil.image.elf import Image
 from hil.link.client import LinkCounters
 from hil.probes import GateStimulus, expected_decisions, gate_stimuli, score_stimuli
@@ -75,9 +76,10 @@ def run_case(
     what the firmware does wrong goes into the evidence.
     """
     wanted = build_bundle(case)
+    provisioned = wanted if bundle is None else bundle
     job = ReferenceJob(case)
     try:
-        device = _connect(board, image, wanted if bundle is None else bundle)
+        device = _connect(board, image, provisioned)
         records = RunRecords.empty(len(case.vectors), case.model.output.elements)
         run = _Run(case, device, records, _deadline(case, board), progress)
         replayed = replay_runs = pass_runs = 0
@@ -96,8 +98,9 @@ def run_case(
             board=board.config.name,
             clock=board.clock,
             image=image.facts(),
-            bundle_bytes=len(wanted),
-            bundle_sha256=sha256(wanted),
+            bundle_bytes=len(provisioned),
+            bundle_sha256=sha256(provisioned),
+            bundle_differences=differences(wanted, provisioned),
             hello=device.hello,
             records=run.records,
             references=job.result(),
@@ -172,6 +175,8 @@ def _attempt(run: _Run, vector: int, action: Callable[[], Answer]) -> Answer | N
         return action()
     except DeviceFault:
         status, report = Status.FAULT, run.device.board.postmortem()
+    except DeviceEnded as error:
+        status, report = Status.RESET, FaultReport("the firmware ended", "unknown", str(error))
     except DeviceReset as error:
         status, report = Status.RESET, FaultReport("reset", "unknown", f"{error}\n{run.device.board.postmortem().text}")
     except DeviceSilent as error:
@@ -319,17 +324,21 @@ def _probe_gate(run: _Run) -> tuple[GateProbe, ...]:
     for stimulus in gate_stimuli(run.case, valid):
         if run.stopped:
             break
-        record = _attempt(run, NO_VECTOR, partial(_send_stimulus, run, valid, stimulus))
-        probes.append(GateProbe(stimulus.name, stimulus.reason, record))
+        record = _attempt(run, NO_VECTOR, partial(_send_stimulus, run, stimulus))
+        probes.append(GateProbe(stimulus.name, stimulus.reason, record, stimulus.digest))
         run.progress("gate probes", len(probes), 0)
     return tuple(probes)
 
 
-def _send_stimulus(run: _Run, valid: bytes, stimulus: GateStimulus) -> Record:
-    sequence = run.device.next_sequence()
-    if stimulus.repeat_sequence:
-        run.device.run(valid, sequence=sequence, deadline_ticks=run.deadline_ticks)
-    return run.device.run(stimulus.window, sequence=sequence, deadline_ticks=run.deadline_ticks)
+def _send_stimulus(run: _Run, stimulus: GateStimulus) -> Record:
+    if stimulus.restart:
+        run.device.restart()
+        first = 0
+    else:  # numbers that no other window of this session has
+        first, *_ = [run.device.next_sequence() for _ in range(max(stimulus.captures) + 1)]
+    for window, capture in zip((*stimulus.before, stimulus.window), stimulus.captures, strict=True):
+        record = run.device.run(window, sequence=first + capture, deadline_ticks=run.deadline_ticks)
+    return record
 
 
 def _probe_scores(run: _Run) -> tuple[ScoreProbe, ...]:
@@ -338,6 +347,8 @@ def _probe_scores(run: _Run) -> tuple[ScoreProbe, ...]:
         if run.stopped:
             break
         scores = np.array(stimulus.scores, np.int8).tobytes()
+        if stimulus.refused and _attempt(run, NO_VECTOR, partial(run.device.run, b"", fresh=False)) is None:
+            break
         observed = _attempt(run, NO_VECTOR, partial(run.device.decide, scores, fresh=stimulus.fresh))
         if observed is None:
             break

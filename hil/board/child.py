@@ -43,6 +43,11 @@ class Child:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def code(self) -> int | None:
+        """None while it runs, else its exit code, or -N when signal N ended it."""
+        return self._process.poll()
+
     def ended(self) -> str | None:
         """None while it runs, else how it ended, with its last words."""
         code = self._process.poll()

@@ -14,7 +14,7 @@ from hil.board import fault
 from hil.board.child import Child
 from hil.board.config import BoardConfig
 from hil.board.memory import SharedMemory
-from hil.errors import BoardError, DeviceFault
+from hil.errors import BoardError, DeviceEnded, DeviceFault
 from hil.image.elf import Image
 from hil.link.rtt import Rtt
 from hil.records import ClockSpec, FaultReport
@@ -36,6 +36,10 @@ class HostedBoard:
     def command(self, image: Image) -> tuple[Sequence[str], Sequence[int]]:
         """Command line of the child and the file descriptors it inherits."""
         raise NotImplementedError
+
+    def ended_by_firmware(self, child: Child) -> bool:
+        """Whether a child that has ended was brought down by what it ran."""
+        return False
 
     def program_counter(self) -> int | None:
         """Where the running firmware is, for a post-mortem; None when it cannot be told."""
@@ -84,7 +88,8 @@ class HostedBoard:
         self._raise_fault()
         if ended := self._child.ended():
             self._raise_fault()
-            raise BoardError(f"board {self.config.name}: {ended}")
+            error = DeviceEnded if self.ended_by_firmware(self._child) else BoardError
+            raise error(f"board {self.config.name}: {ended}")
 
     def postmortem(self) -> FaultReport:
         found = self.fault()
@@ -93,9 +98,7 @@ class HostedBoard:
             where = (
                 f"pc {pc:#010x} in {self.image.locate(pc)}" if pc is not None else "the program counter is not known"
             )
-            return FaultReport(
-                "hang", "unknown", f"no reply and no fault record; {where}{self._log_tail()}", {"pc": pc or 0}
-            )
+            return FaultReport("hang", "unknown", f"no fault record; {where}{self._log_tail()}", {"pc": pc or 0})
         pc, lr = found.registers["pc"], found.registers["lr"]
         lines = [
             f"{found.kind} in stage {found.stage}",

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from hil.board.child import Child
 from hil.board.config import BoardConfig, check_settings
 from hil.board.hosted import HostedBoard
 from hil.image.elf import Image
@@ -38,6 +39,11 @@ class NativeBoard(HostedBoard):
 
     def command(self, image: Image) -> tuple[Sequence[str], Sequence[int]]:
         return (str(image.path), "--ram", self._memory.path), (self._memory.fd,)
+
+    def ended_by_firmware(self, child: Child) -> bool:
+        """The process is the firmware: only these signals come from elsewhere."""
+        foreign = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        return child.code is not None and -child.code not in foreign
 
     def program_counter(self) -> int | None:
         """Have the firmware's own deadline handler say where it is."""

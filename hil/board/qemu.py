@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from hil.board.child import Child
 from hil.board.config import BoardConfig, check_settings
 from hil.board.hosted import HostedBoard
 from hil.errors import MissingTool
@@ -76,6 +77,10 @@ class QemuBoard(HostedBoard):
             *("-chardev", f"socket,id=qmp,fd={theirs.fileno()}", "-mon", "chardev=qmp,mode=control"),
         ]
         return command, (self._memory.fd, theirs.fileno())
+
+    def ended_by_firmware(self, child: Child) -> bool:
+        """QEMU gives up when the core locks up: a fault inside the handler of a hard fault."""
+        return "Lockup" in child.words()
 
     def program_counter(self) -> int | None:
         try:

@@ -96,9 +96,9 @@ def blame(evidence: Evidence) -> Blame:
         stages[decided] = Stage.DECIDE
         stages[distance > lsb] = Stage.INVOKE
         stages[prepared] = Stage.PREPARE
-        stages[gate] = Stage.GATE
         stages[status == Status.INVOKE_FAILED] = Stage.INVOKE
         stages[status == Status.PREPARE_FAILED] = Stage.PREPARE
+        stages[gate] = Stage.GATE
         stages[np.isin(status, _NO_RECORD)] = Stage.FAULT
         stages[np.isin(status, (Status.NOT_RUN, Status.NO_BUNDLE))] = Stage.MISSING
         return stages
@@ -129,8 +129,10 @@ def gate_differs(evidence: Evidence) -> Mask:
     """The gate's verdict is not the reference's; a rejection without a reason is never right."""
     records = evidence.records
     reasonless = (records.status == Status.REJECTED) & (records.gate == GateReason.VALID)
-    unheeded = done(records) & (records.gate != GateReason.VALID)
-    mask: Mask = ran(records) & ((records.gate != evidence.references.gate) | reasonless | unheeded)
+    passed = np.isin(records.status, (Status.DONE, Status.PREPARE_FAILED, Status.INVOKE_FAILED))
+    unheeded = passed & (records.gate != GateReason.VALID)
+    judged = passed | (records.status == Status.REJECTED)
+    mask: Mask = judged & ((records.gate != evidence.references.gate) | reasonless | unheeded)
     return mask
 
 

@@ -21,8 +21,14 @@ from hil.contract.blame import (
 )
 from hil.contract.ready import asked, refused, unready
 from hil.contract.types import Check, CheckResult, Evidence, ScoreProbe
-from hil.contract.verdict import Sheet, number
+from hil.contract.verdict import Sheet, add_differences, number
 from hil.records import Decision, DecisionReason, GateReason, Status
+
+
+def _judge_parameters(evidence: Evidence) -> CheckResult:
+    sheet = Sheet("decision.parameters", evidence)
+    add_differences(sheet, evidence, "decision", lambda _: "decide")
+    return sheet.result()
 
 
 def _judge_labels(evidence: Evidence) -> CheckResult:
@@ -151,11 +157,10 @@ def _judge_probes(prefix: str, check: str, hint: str) -> Callable[[Evidence], Ch
             return sheet.not_judged(reason)
         probes = [probe for probe in evidence.score_probes if probe.name.startswith(prefix)]
         if not probes:
-            sheet.add(
-                "scores given straight to the decide stage",
-                "none were given",
-                hint="the run ended before: see execution.fault" if evidence.faults else "run the probes of this case",
-            )
+            if evidence.faults:
+                return sheet.not_judged("the run ended before: see execution.fault")
+            hint_none = "run the probes of this case"
+            sheet.add("scores given straight to the decide stage", "none were given", hint=hint_none)
         for probe in probes:
             expected, observed = _decision_words(evidence.case, probe)
             if expected != observed:
@@ -181,6 +186,29 @@ def _decision_words(case: Case, probe: ScoreProbe) -> tuple[str, str]:
         )
 
     return words(probe.expected, _text(case, probe.expected.answer)), words(probe.observed, probe.observed.label)
+
+
+# ---- the same again --------------------------------------------------------------------------------------------------
+
+
+def _judge_repeat(evidence: Evidence) -> CheckResult:
+    sheet = Sheet("decision.repeat", evidence)
+    runs = evidence.replay_runs + evidence.pass_runs
+    if reason := unready(evidence) or ("" if runs else "no vector was run twice: see execution.repeat"):
+        return sheet.not_judged(reason)
+    for difference in evidence.replay_differences:
+        if difference.field == "decision":
+            sheet.add(
+                f"{_TUPLE} {difference.first}",
+                f"{difference.again} in {difference.kind} {difference.attempt}, from the same output",
+                vector=evidence.case.vectors.name(difference.vector),
+                stage="decide",
+                hint="decision state survives a fresh start: is all of active, candidate, run and cool cleared?",
+            )
+    return sheet.result(numbers={"runs_compared": runs})
+
+
+_TUPLE = "winner, score, answer, reason"
 
 
 # ---- accuracy --------------------------------------------------------------------------------------------------------
@@ -236,6 +264,13 @@ def _always(_: Case) -> bool:
 
 CHECKS = (
     Check(
+        "decision.parameters",
+        "parameters of the decide stage in the provisioned bundle",
+        "bundle.decide = decide of the case",
+        _always,
+        _judge_parameters,
+    ),
+    Check(
         "decision.labels",
         "label texts of the device, in order",
         "hello.labels = decision.labels",
@@ -255,6 +290,13 @@ CHECKS = (
         "reason = reference reason",
         _always,
         _judge_reject,
+    ),
+    Check(
+        "decision.repeat",
+        "the same output gives the same decision in every run of a vector",
+        "decisions that differ over runs with the same output = 0",
+        lambda case: has_decide(case) and (case.contracts.replays > 1 or case.contracts.passes > 1),
+        _judge_repeat,
     ),
     Check(
         "decision.threshold",

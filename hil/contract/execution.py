@@ -11,7 +11,7 @@ from hil.case.types import Case, Limit
 from hil.contract.blame import Blame, blame, comparable, done, output_distance, previous_vector, ran, run_order
 from hil.contract.ready import asked, refused, unready
 from hil.contract.types import Check, CheckResult, Evidence, ReplayDifference
-from hil.contract.verdict import Sheet, number, plural, vector_name
+from hil.contract.verdict import Sheet, add_differences, number, plural, vector_name
 from hil.records import Status
 
 # Bundle statuses (docs/bundle-format.md) that say how the interpreter fits into memory.
@@ -52,6 +52,7 @@ def _judge_bundle(evidence: Evidence) -> CheckResult:
             f"case {hello.case} version {hello.case_version}",
             hint="the bundle was built for another case or version: build it again",
         )
+    add_differences(sheet, evidence, "execution")
     return sheet.result()
 
 
@@ -102,7 +103,7 @@ def _judge_arena(evidence: Evidence) -> CheckResult:
         return sheet.result()
     if reason := refused(evidence):
         return sheet.not_judged(reason)
-    if hello.arena_used > asked_bytes:
+    if hello.arena_used > asked_bytes and not evidence.image.host:
         sheet.add(
             expected,
             f"the interpreter reports {number(hello.arena_used)} bytes used",
@@ -283,8 +284,8 @@ def _output_hint(evidence: Evidence, vector: int) -> str:
 
 # ---- the same again --------------------------------------------------------------------------------------------------
 
-_ORDER = ("status", "gate", "digest", "output", "decision", "ticks")
-_STAGE_OF = {"status": "", "gate": "gate", "digest": "prepare", "output": "invoke", "decision": "decide", "ticks": ""}
+_ORDER = ("status", "gate", "digest", "output")
+_STAGE_OF = {"status": "", "gate": "gate", "digest": "prepare", "output": "invoke"}
 
 
 def _judge_repeat(evidence: Evidence) -> CheckResult:
@@ -327,11 +328,11 @@ def _judge_again(check: str, evidence: Evidence, kind: str, runs: int, wanted: i
 def _first_fields(evidence: Evidence, kind: str) -> list[ReplayDifference]:
     """Differences of one kind, of each run only the first in pipeline order: the later ones follow from it.
 
-    Ticks must repeat only on a deterministic clock.
+    Not here: a decision that differs on the same output (decision.repeat), and time that differs (latency.repeat).
     """
     first: dict[tuple[int, int], ReplayDifference] = {}
     for difference in evidence.replay_differences:
-        if difference.kind != kind or (difference.field == "ticks" and not evidence.clock.deterministic):
+        if difference.kind != kind or difference.field in ("decision", "ticks"):
             continue
         key = (difference.vector, difference.attempt)
         if key not in first or _rank(difference) < _rank(first[key]):

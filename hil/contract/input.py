@@ -23,8 +23,8 @@ from hil.contract.blame import (
 from hil.contract.cause import likely_cause
 from hil.contract.ready import asked, refused, unready
 from hil.contract.types import Check, CheckResult, Evidence, GateProbe
-from hil.contract.verdict import Sheet, number
-from hil.records import GateReason, Status
+from hil.contract.verdict import Sheet, add_differences, number
+from hil.records import GateReason, Record, Status
 
 
 def _always(_: Case) -> bool:
@@ -96,6 +96,15 @@ def _judge_field(field: _Field) -> Callable[[Evidence], CheckResult]:
         return sheet.result()
 
     return judge
+
+
+# ---- what the bundle says of gate and prepare ------------------------------------------------------------------------
+
+
+def _judge_parameters(evidence: Evidence) -> CheckResult:
+    sheet = Sheet("input.parameters", evidence)
+    add_differences(sheet, evidence, "input", lambda field: "prepare" if field.startswith("prepare") else "gate")
+    return sheet.result()
 
 
 # ---- the prepared tensor ---------------------------------------------------------------------------------------------
@@ -284,26 +293,39 @@ def _judge_rejects(evidence: Evidence) -> CheckResult:
     if reason := unready(evidence):
         return sheet.not_judged(reason)
     if not evidence.gate_probes and (reason := asked(done(evidence.records), evidence)):
-        return sheet.not_judged(reason)  # malformed windows are made from a valid one
+        return sheet.not_judged(reason)  # they are made from a valid window
     if not evidence.gate_probes:
-        sheet.add("malformed windows sent to the gate", "none was sent", hint=_no_probe(evidence))
+        if evidence.faults:
+            return sheet.not_judged("the run ended before: see execution.fault")
+        sheet.add("windows at the edges of the gate's rules", "none was sent", hint="run the probes of this case")
     for probe in evidence.gate_probes:
         if faults := _probe_faults(probe):
-            sheet.add(
-                f"rejected: {_reason_name(int(probe.expected))}; no label, no output",
-                "; ".join(faults),
-                vector=probe.name,
-                stage="gate",
-                hint="a malformed window must stop at the gate: check the rule and what runs after it",
-            )
+            sheet.add(_probe_wanted(probe), "; ".join(faults), vector=probe.name, **_probe_place(probe))
     return sheet.result(numbers={"windows_sent": len(evidence.gate_probes)})
 
 
+def _probe_wanted(probe: GateProbe) -> str:
+    if probe.expected is GateReason.VALID:
+        return "valid" if probe.digest is None else f"valid; digest {probe.digest:08x}"
+    return f"rejected: {_reason_name(int(probe.expected))}; no label, no output"
+
+
+def _probe_place(probe: GateProbe) -> dict[str, str]:
+    """Stage and hint: a window that was let through as it should and came out wrong broke in prepare."""
+    if probe.expected is not GateReason.VALID:
+        return {"stage": "gate", "hint": "a malformed window must stop at the gate: check the rule and what runs after"}
+    if probe.record is not None and probe.record.gate != GateReason.VALID:
+        return {"stage": "gate", "hint": "a valid window was lost: check the rule's bounds, and what it compares with"}
+    return {"stage": "prepare", "hint": "compare prepare with docs/pipeline.md at values that the vectors do not reach"}
+
+
 def _probe_faults(probe: GateProbe) -> list[str]:
-    """What is wrong with the record of one malformed window; empty when it was rejected as it must be."""
+    """What is wrong with the record of one window that the harness made; empty when all is as it must be."""
     record = probe.record
     if record is None:
         return ["no record came back"]
+    if probe.expected is GateReason.VALID:
+        return _valid_faults(record, probe.digest)
     faults = []
     if record.status != Status.REJECTED:
         faults.append(f"status {record.status.name.lower().replace('_', ' ')}")
@@ -316,8 +338,15 @@ def _probe_faults(probe: GateProbe) -> list[str]:
     return faults
 
 
-def _no_probe(evidence: Evidence) -> str:
-    return "the run ended before: see execution.fault" if evidence.faults else "run the probes of this case"
+def _valid_faults(record: Record, digest: int | None) -> list[str]:
+    faults = []
+    if record.gate != GateReason.VALID or record.status == Status.REJECTED:
+        faults.append(_gate_words(int(record.gate), True))
+    elif record.status != Status.DONE:
+        faults.append(f"status {record.status.name.lower().replace('_', ' ')}")
+    elif digest is not None and record.digest != digest:
+        faults.append(f"digest {record.digest:08x}; min {record.minimum}, max {record.maximum}")
+    return faults
 
 
 CHECKS = (
@@ -339,6 +368,13 @@ CHECKS = (
             ),
             strict=True,
         )
+    ),
+    Check(
+        "input.parameters",
+        "window, gate and prepare parameters in the provisioned bundle",
+        "bundle.window, gate, prepare, input = those of the case",
+        _always,
+        _judge_parameters,
     ),
     Check(
         "input.prepared",
@@ -363,8 +399,8 @@ CHECKS = (
     ),
     Check(
         "input.rejects",
-        "malformed windows that the harness makes: rejected for the right reason, never labelled",
-        "status = rejected and reason = expected and answer = -1 and output empty",
+        "windows that the harness makes at the edges of the gate's rules and over the whole range",
+        "rejected: reason = expected, answer = -1, no output; valid: status done, digest = reference digest",
         _always,
         _judge_rejects,
     ),

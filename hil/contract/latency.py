@@ -18,6 +18,7 @@ from hil.contract.verdict import Sheet, number, plural
 
 STAGES = ("prepare", "invoke", "decide", "total")
 QUANTILES: Mapping[str, float] = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
+_SLOW_PATH = 0.1  # a vector that takes this share longer than the median went another way
 STATISTICS = (*QUANTILES, "max")
 
 
@@ -199,14 +200,31 @@ def _too_slow(sheet: Sheet, limit: LatencyLimit, bound: int, figures: dict[str, 
         point = figures[limit.statistic]
         confidence = number(100 * evidence.case.contracts.confidence)
         observed += f" (upper {confidence} % bound; {limit.statistic} itself {words(point)})"
-    shares = stage_units(evidence, np.array([slowest]))[0]
-    heaviest = int(shares[:3].argmax())
+    slow_stage, where = _where(evidence, slowest)
     sheet.add(
         f"{limit.stage} {limit.statistic} {limit.limit}",
         f"{observed}; max {words(figures['max'])} on {name}",
-        hint=f"on {name} most goes to {STAGES[heaviest]}: {number(int(shares[heaviest]))} of {number(int(shares[3]))} "
-        f"{evidence.clock.unit}; compare with the accepted release, then look at compiler flags and kernels",
+        stage=slow_stage if limit.stage == "total" else limit.stage,
+        hint=f"on {name} {where}; compare with the accepted release, then look at compiler flags and kernels",
     )
+
+
+def _where(evidence: Evidence, slowest: int) -> tuple[str, str]:
+    """The stage that makes the slowest vector slow, in words: the one that leaves its own median most when that is a
+    slow path, else the one that takes most.
+    """
+    _, spent = _distinct(evidence)
+    usual = np.array([percentile(np.sort(spent[:, column]), 0.5) for column in range(len(STAGES))])
+    shares = stage_units(evidence, np.array([slowest]))[0]
+    unit, excess = evidence.clock.unit, shares - usual
+    if excess[3] > _SLOW_PATH * usual[3]:
+        worst = int(excess[:3].argmax())
+        return STAGES[worst], (
+            f"{STAGES[worst]} takes {number(int(shares[worst]))} {unit}, its p50 is {number(int(usual[worst]))}"
+        )
+    heaviest = int(shares[:3].argmax())
+    total = f"{number(int(shares[heaviest]))} of {number(int(shares[3]))} {unit}"
+    return STAGES[heaviest], f"most goes to {STAGES[heaviest]}: {total}"
 
 
 def _asks(stage: str, statistic: str) -> Callable[[Case], bool]:
@@ -220,14 +238,48 @@ def _formula(statistic: str) -> str:
     return f"X(r) of n distinct samples, smallest r with P[Binomial(n, {p}) < r] >= confidence"
 
 
-CHECKS = tuple(
+def _judge_repeat(evidence: Evidence) -> CheckResult:
+    sheet = Sheet("latency.repeat", evidence)
+    runs = evidence.replay_runs + evidence.pass_runs
+    if not evidence.clock.deterministic:
+        return sheet.not_judged(f"needs a board whose clock repeats; that of {evidence.board} does not")
+    if reason := unready(evidence) or ("" if runs else "no vector was run twice: see execution.repeat"):
+        return sheet.not_judged(reason)
+    for difference in evidence.replay_differences:
+        if difference.field == "ticks":
+            sheet.add(
+                f"ticks {difference.first}",
+                f"{difference.again} in {difference.kind} {difference.attempt}, with the same output and decision",
+                vector=evidence.case.vectors.name(difference.vector),
+                stage=_first_difference(difference.first, difference.again),
+                hint="the time of a window depends on what ran before: a slow path on a counter, a cache, an interrupt",
+            )
+    return sheet.result(numbers={"runs_compared": runs})
+
+
+def _first_difference(first: str, again: str) -> str:
+    """The stage at whose end two lists of cumulative ticks, as text, part; "" when they are no such lists."""
+    pairs = zip(STAGES, first.strip("[]").split(", "), again.strip("[]").split(", "), strict=False)
+    return next((stage for stage, one, other in pairs if one != other), "")
+
+
+CHECKS = (
+    *(
+        Check(
+            f"latency.{stage}.{statistic}",
+            f"{statistic} of {stage if stage != 'total' else 'all stages together'}",
+            _formula(statistic),
+            _asks(stage, statistic),
+            _judge(stage, statistic),
+        )
+        for stage in STAGES
+        for statistic in STATISTICS
+    ),
     Check(
-        f"latency.{stage}.{statistic}",
-        f"{statistic} of {stage if stage != 'total' else 'all stages together'}",
-        _formula(statistic),
-        _asks(stage, statistic),
-        _judge(stage, statistic),
-    )
-    for stage in STAGES
-    for statistic in STATISTICS
+        "latency.repeat",
+        "a window takes the same time in every run",
+        "runs with the same output and decision whose ticks differ = 0",
+        lambda case: case.contracts.replays > 1 or case.contracts.passes > 1,
+        _judge_repeat,
+    ),
 )

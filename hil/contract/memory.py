@@ -41,6 +41,8 @@ def _judge_arena(evidence: Evidence) -> CheckResult:
     asked_bytes, mark = evidence.case.arena_bytes, arena_high_water(evidence)
     sheet = Sheet("memory.arena", evidence, Limit(maximum=asked_bytes, unit="bytes"))
     numbers = {"high_water": mark, "arena_used": evidence.hello.arena_used}
+    if reason := _host(evidence):
+        return sheet.not_judged(reason, numbers)
     if mark > asked_bytes:
         sheet.add(
             f"arena high-water mark <= {number(asked_bytes)} bytes",
@@ -64,7 +66,7 @@ def _judge_arena_headroom(evidence: Evidence) -> CheckResult:
     assert least is not None  # applies() asks for it
     sheet = Sheet("memory.arena_headroom", evidence, Limit(minimum=least))
     mark, size = arena_high_water(evidence), evidence.case.arena_bytes
-    if reason := _unmeasured(evidence, mark, "arena"):
+    if reason := _host(evidence) or _unmeasured(evidence, mark, "arena"):
         return sheet.not_judged(reason)
     share = (size - mark) / size
     if share < least:
@@ -95,6 +97,8 @@ def _judge_ram(evidence: Evidence) -> CheckResult:
 def _judge_size(check: str, evidence: Evidence, most: int, size: int, parts: dict[str, int], noun: str) -> CheckResult:
     """A size that is known without a run."""
     sheet = Sheet(check, evidence, Limit(maximum=most, unit="bytes"))
+    if reason := _host(evidence):
+        return sheet.not_judged(reason, parts)
     words = ", ".join(f"{name.replace('_', ' ')} {number(value)}" for name, value in parts.items())
     if size > most:
         sheet.add(
@@ -108,7 +112,7 @@ def _judge_size(check: str, evidence: Evidence, most: int, size: int, parts: dic
 def _judge_stack(evidence: Evidence) -> CheckResult:
     most, mark, size = evidence.case.contracts.stack_bytes, stack_high_water(evidence), stack_size(evidence)
     sheet = Sheet("memory.stack", evidence, Limit(maximum=size - 1 if most is None else most, unit="bytes"))
-    if reason := _unmeasured(evidence, mark, "stack") or _no_stack(size):
+    if reason := _host(evidence) or _unmeasured(evidence, mark, "stack") or _no_stack(size):
         return sheet.not_judged(reason)
     vector = _largest(evidence, evidence.records.stack_high_water, 0)
     if mark >= size:
@@ -133,7 +137,7 @@ def _judge_stack_headroom(evidence: Evidence) -> CheckResult:
     assert least is not None  # applies() asks for it
     sheet = Sheet("memory.stack_headroom", evidence, Limit(minimum=least))
     mark, size = stack_high_water(evidence), stack_size(evidence)
-    if reason := _unmeasured(evidence, mark, "stack") or _no_stack(size):
+    if reason := _host(evidence) or _unmeasured(evidence, mark, "stack") or _no_stack(size):
         return sheet.not_judged(reason)
     share = (size - mark) / size
     if share < least:
@@ -144,6 +148,11 @@ def _judge_stack_headroom(evidence: Evidence) -> CheckResult:
             hint=f"a stack of {_size_for(mark, least)} bytes would leave it",
         )
     return sheet.result(value=share, numbers={"high_water": mark, "stack_size": size})
+
+
+def _host(evidence: Evidence) -> str:
+    """Why sizes say nothing about the product: pointers are wider here, and sanitizers pad everything."""
+    return "the image is built for a workstation: needs one for the target" if evidence.image.host else ""
 
 
 def _unmeasured(evidence: Evidence, mark: int, what: str) -> str:

@@ -18,13 +18,14 @@ MAX_FINDINGS = 20  # findings kept per check; all are counted
 @dataclass(frozen=True)
 class ImageFacts:
     """The ELF under test: size in flash (code, constants, initial data), static RAM without the painted stack, both in
-    bytes.
+    bytes. `host`: built for a workstation, so that its sizes are not the product's.
     """
 
     sha256: str
     flash_bytes: int
     ram_bytes: int
     stack_bytes: int
+    host: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,12 +80,26 @@ class ReplayDifference:
 
 
 @dataclass(frozen=True)
+class BundleDifference:
+    """A field of the provisioned bundle that is not the case's, and the contract that it belongs to."""
+
+    contract: str
+    field: str
+    expected: str
+    observed: str
+
+
+@dataclass(frozen=True)
 class GateProbe:
-    """A malformed window that the harness made itself, and the record it got (None: no record came back)."""
+    """A window that the harness made itself, and the record it got (None: no record came back).
+
+    digest: of the prepared tensor that a valid window must give.
+    """
 
     name: str
     expected: GateReason
     record: Record | None
+    digest: int | None = None
 
 
 @dataclass(frozen=True)
@@ -106,7 +121,7 @@ class Evidence:
     clock: ClockSpec
     image: ImageFacts
     bundle_bytes: int
-    bundle_sha256: str
+    bundle_sha256: str  # of the bundle that was provisioned
     hello: Hello
     records: RunRecords
     references: References
@@ -118,6 +133,7 @@ class Evidence:
     replay_differences: tuple[ReplayDifference, ...] = ()
     gate_probes: tuple[GateProbe, ...] = ()
     score_probes: tuple[ScoreProbe, ...] = ()
+    bundle_differences: tuple[BundleDifference, ...] = ()
 
 
 class Outcome(StrEnum):

@@ -102,6 +102,23 @@ class Sheet:
         return CheckResult(self.check, Outcome.NOT_JUDGED, limit=self.limit, reason=reason, numbers=numbers or {})
 
 
+def add_differences(
+    sheet: Sheet, evidence: Evidence, contract: str, stage: Callable[[str], str] = lambda _: ""
+) -> None:
+    """A finding for each field of the provisioned bundle that belongs to `contract` and is not the case's.
+
+    stage: gives the stage that reads the field of that name.
+    """
+    for difference in evidence.bundle_differences:
+        if difference.contract == contract:
+            sheet.add(
+                f"{difference.field} {difference.expected}",
+                f"{difference.observed} in the bundle",
+                stage=stage(difference.field),
+                hint="the bundle was not made from this case file: build it from the case, or mend the case",
+            )
+
+
 def broke_first(evidence: Evidence, blame: Blame, vector: int) -> str:
     """`input broke first on this vector: see input.prepared`, or on which vector of the same stream."""
     origin = blame.origin(vector)

@@ -38,17 +38,18 @@ def build(
     python: Path = Path(sys.executable),
     log: Path | None = None,
     say: Callable[[str], None] = _say,
+    copy_to: Path | None = None,
 ) -> Path:
     """Build the firmware for `target` and return the path of its ELF; quick when nothing changed.
 
     root: the project; its `firmware/` holds the sources, `build/` takes the result. python: runs the code generators.
     log: where the compiler's words go, by default `build/firmware/<target>.log`. say: told when the call has to wait.
+    copy_to: have the ELF there, a copy that no later build changes.
     Raises UsageError for an unknown target, MissingTool, and BuildError with the compiler's errors and the log's path.
     """
     firmware, folder = root / "firmware", root / "build" / "firmware" / target
     _check_preset(firmware, target)
-    tools = tools_of_target(target)
-    require_programs(tuple(tool for tool in tools if tool is not CARGO))
+    check_programs(target)
     log = log or folder.with_name(f"{target}.log")
     for needed in (folder.parent, log.parent):
         needed.mkdir(parents=True, exist_ok=True)
@@ -56,12 +57,18 @@ def build(
         log.write_bytes(b"")
         fingerprint = _fingerprint(firmware, target, python)
         if _configured(folder) != fingerprint:
-            require_tools(tools)
+            require_tools(tools_of_target(target))
             say(f"configuring the firmware for {target}")
             _configure(firmware, folder, target, python, log)
             _mark(folder).write_text(fingerprint, encoding="utf-8")
         _run(["cmake", "--build", "--preset", target], firmware, log, target)
-    return _result(folder, log)
+        image = _result(folder, log)
+        return image if copy_to is None else Path(shutil.copy2(image, copy_to))
+
+
+def check_programs(target: str) -> None:
+    """Raise MissingTool for a program that every build for `target` needs, a warm one too. Starts nothing."""
+    require_programs(tuple(tool for tool in tools_of_target(target) if tool is not CARGO))
 
 
 def _check_preset(firmware: Path, target: str) -> None:

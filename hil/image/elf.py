@@ -118,6 +118,7 @@ class Image:
             flash_bytes=sum(section.size for section in counted if section.stored),
             ram_bytes=sum(section.size for section in counted if self._in_ram(section)),
             stack_bytes=self._stack_bytes(),
+            host=not self.is_32_bit,
         )
 
     def locate(self, address: int) -> str:

@@ -12,6 +12,7 @@ import cbor2
 
 from hil.errors import AgentError, DeviceReset, DeviceSilent, LinkError
 from hil.link import frame
+from hil.link.messages import PROTOCOL
 from hil.link.rtt import Rtt
 
 AGENT_ERRORS = {
@@ -73,17 +74,31 @@ class LinkClient:
                 reply = self._match(message)
                 if reply is not None:
                     return reply
-            if now >= repeat_at and self._rtt.drained():
+            if now < repeat_at:
+                continue
+            if self._rtt.made_anew():
+                self._ask_again_who_is_there(deadline)
+            elif self._rtt.drained():
                 self.counters.repeats += 1
                 self._send(frame.END + data, deadline)
-                repeat_s *= 2
-                repeat_at = now + repeat_s
+            else:
+                continue
+            repeat_s *= 2
+            repeat_at = now + repeat_s
         self.counters.damaged = self._reader.damaged
         raise DeviceSilent(
             f"no answer to {next(iter(command))!r} within {timeout_s:g} s "
             f"({self.counters.repeats} repeats, {self._reader.damaged} damaged frames received, "
             f"request {'read' if self._rtt.drained() else 'not read'} by the firmware)"
         )
+
+    def _ask_again_who_is_there(self, deadline: float) -> None:
+        """The firmware restarted and knows nothing of the request. What may have brought it down is not sent again: the
+        reply to a hello tells the new start counter.
+        """
+        self._rtt.attach()
+        self._reader = frame.FrameReader(self._reader.damaged)
+        self._send(frame.END + frame.encode(cbor2.dumps([self._id, {"hello": PROTOCOL}])), deadline)
 
     def _ticks(self, deadline: float) -> Any:
         """Host times to look for a reply at: at first without pause, then with growing naps."""

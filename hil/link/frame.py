@@ -20,9 +20,10 @@ def encode(message: bytes) -> bytes:
 class FrameReader:
     """Cuts a byte stream into messages; what is damaged is dropped and counted in `damaged`."""
 
-    def __init__(self) -> None:
+    def __init__(self, damaged: int = 0) -> None:
+        """damaged: where the count starts."""
         self._rest = b""
-        self.damaged = 0
+        self.damaged = damaged
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Yield the messages that `data` completes. A frame may span any number of calls."""

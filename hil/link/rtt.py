@@ -52,17 +52,29 @@ class Rtt:
     """One attachment to a control block. The block is read again on every attach; one client per ring."""
 
     def __init__(self, memory: Memory, address: int) -> None:
+        """Raises LinkError when there is no usable control block at `address`."""
         self._memory, self._address = memory, address
-        block = memory.read(address, BLOCK_BYTES)
+        self.attach()
+
+    def attach(self) -> None:
+        """Take rings and indices from the block that is there now. Raises LinkError when it is not usable."""
+        block = self._memory.read(self._address, BLOCK_BYTES)
         if not block.startswith(ID):
-            raise LinkError(f"no RTT control block at {address:#010x}: found {block[:16].hex(' ')}")
+            raise LinkError(f"no RTT control block at {self._address:#010x}: found {block[:16].hex(' ')}")
         ups, downs = struct.unpack_from("<ii", block, 16)
         if (ups, downs) != (1, 1):
             raise LinkError(
-                f"RTT control block at {address:#010x} has {ups} up and {downs} down rings, 1 and 1 are needed"
+                f"RTT control block at {self._address:#010x} has {ups} up and {downs} down rings, 1 and 1 are needed"
             )
         self._up, self._down = _Ring.parse("up", block, _UP), _Ring.parse("down", block, _DOWN)
         self._up_read, self._down_write = self._up.read, self._down.write
+
+    def made_anew(self) -> bool:
+        """Whether a restarted firmware has published its block again: nobody else moves the host's two indices."""
+        if not self.ready(self._memory, self._address):
+            return False
+        found = self._index(_UP + _READ, self._up.size), self._index(_DOWN + _WRITE, self._down.size)
+        return found != (self._up_read, self._down_write)
 
     @staticmethod
     def ready(memory: Memory, address: int) -> bool:

@@ -28,6 +28,8 @@ STATIC = {  # judged without a single record
     "execution.model",
     "memory.flash",
     "memory.ram",
+    "input.parameters",
+    "decision.parameters",
 }
 
 
@@ -317,9 +319,10 @@ def test_of_one_run_only_the_first_difference_counts(evidence: Evidence) -> None
 def test_ticks_need_not_repeat_on_a_physical_clock(evidence: Evidence) -> None:
     differences = (ReplayDifference(5, "pass", 1, "ticks", "100", "101"),)
     evidence = replace(evidence, replay_differences=differences)
-    assert verdict("execution.replay", evidence).outcome is Outcome.FAILED
+    assert verdict("execution.replay", evidence).outcome is Outcome.PASSED
+    assert verdict("latency.repeat", evidence).outcome is Outcome.FAILED
     jittery = replace(evidence, clock=replace(evidence.clock, kind="cycles", deterministic=False))
-    assert verdict("execution.replay", jittery).outcome is Outcome.PASSED
+    assert verdict("latency.repeat", jittery).outcome is Outcome.NOT_JUDGED
 
 
 def test_a_lasting_canary_is_one_finding(evidence: Evidence) -> None:
@@ -332,7 +335,8 @@ def test_a_lasting_canary_is_one_finding(evidence: Evidence) -> None:
 
 OPTIONAL = {
     *(check.id for check in CHECKS if check.contract in ("agreement", "latency")),
-    *("execution.golden", "execution.repeat", "execution.replay", "decision.accuracy", "input.saturation"),
+    *("execution.golden", "execution.repeat", "execution.replay"),
+    *("decision.accuracy", "decision.repeat", "input.saturation"),
     *("memory.arena_headroom", "memory.flash", "memory.ram", "memory.stack_headroom"),
 }
 
@@ -349,7 +353,7 @@ def test_a_case_that_sets_no_limit_is_asked_only_what_holds_for_all(
 
 def test_a_case_without_a_decide_stage_has_no_score_probes(evidence: Evidence) -> None:
     case = replace(evidence.case, decide=Decide("none", 1))
-    probes = {"decision.threshold", "decision.ties", "decision.stream"}
+    probes = {"decision.threshold", "decision.ties", "decision.stream", "decision.repeat"}
     assert {check.id for check in checks_for(case)} == set(BY_ID) - probes
 
 

@@ -13,6 +13,7 @@ import pytest
 from hil.case.types import LatencyLimit, Limit, Quantisation
 from hil.contract import CHECKS, checks_for, judge
 from hil.contract.types import (
+    BundleDifference,
     Evidence,
     GateProbe,
     Outcome,
@@ -153,6 +154,18 @@ def probes(index: int, **changes: Any) -> Callable[[Evidence], Evidence]:
     return damage
 
 
+def valid_probe(**changes: Any) -> Callable[[Evidence], Evidence]:
+    """The record of a valid window that the harness made."""
+
+    def damage(evidence: Evidence) -> Evidence:
+        record = evidence.gate_probes[0].record
+        assert record is not None
+        good = replace(record, status=Status.DONE, gate=GateReason.VALID, digest=7, output=b"1234")
+        return replace(evidence, gate_probes=(GateProbe("noise", GateReason.VALID, replace(good, **changes), 7),))
+
+    return damage
+
+
 def gate_probe(**changes: Any) -> Callable[[Evidence], Evidence]:
     def damage(evidence: Evidence) -> Evidence:
         probe = evidence.gate_probes[1]
@@ -246,6 +259,29 @@ DEFECTS = (
         ("`reject` column", "flat", "[input.gate]"),
         vector="#30",
     ),
+    Defect(
+        "input.parameters",
+        "gain of another case",
+        evidence_with(bundle_differences=(BundleDifference("input", "prepare.channels[0].gain", "40", "20"),)),
+        ("prepare.channels[0].gain 40", "20 in the bundle"),
+        stage="prepare",
+    ),
+    Defect(
+        "input.rejects",
+        "valid one lost",
+        valid_probe(status=Status.REJECTED, gate=GateReason.RANGE),
+        ("valid; digest 00000007", "rejected: range"),
+        "noise",
+        "gate",
+    ),
+    Defect(
+        "input.rejects",
+        "other tensor",
+        valid_probe(digest=8),
+        ("valid; digest 00000007", "digest 00000008"),
+        "noise",
+        "prepare",
+    ),
     Defect("input.rejects", "none sent", evidence_with(gate_probes=()), ("none was sent",)),
     Defect("input.rejects", "accepted", gate_probe(status=Status.DONE), ("status done",), "bad RANGE", "gate"),
     Defect("input.rejects", "other reason", gate_probe(gate=GateReason.FLAT), ("range", "flat"), "bad RANGE", "gate"),
@@ -291,7 +327,14 @@ DEFECTS = (
     Defect("execution.repeat", "output", replayed("replay", "output"), ("00ff", "00fe in run 3"), "#5", "invoke"),
     Defect("execution.repeat", "none run", evidence_with(replay_runs=0), ("0 runs compared, 9 wanted",)),
     Defect("execution.replay", "digest", replayed("pass", "digest"), ("digest 00fe",), "#5", "prepare"),
-    Defect("execution.replay", "ticks", replayed("pass", "ticks"), ("ticks 00fe",), "#5"),
+    Defect(
+        "latency.repeat",
+        "slow path on a counter",
+        evidence_with(replay_differences=(ReplayDifference(5, "pass", 1, "ticks", "[9, 80, 81]", "[9, 80, 99]"),)),
+        ("ticks [9, 80, 81]", "[9, 80, 99] in pass 1"),
+        "#5",
+        "decide",
+    ),
     Defect("execution.replay", "cut short", evidence_with(pass_runs=100), ("100 runs compared, 319 wanted",)),
     Defect(
         "decision.labels",
@@ -299,6 +342,23 @@ DEFECTS = (
         hello(labels=("circle", "shake", "idle", "tap")),
         ("label 1 is 'idle'", "'shake'"),
         stage="decide",
+    ),
+    Defect(
+        "decision.parameters",
+        "threshold of another case",
+        evidence_with(bundle_differences=(BundleDifference("decision", "decide.threshold", "25", "60"),)),
+        ("decide.threshold 25", "60 in the bundle"),
+        stage="decide",
+    ),
+    Defect(
+        "decision.repeat",
+        "state survives",
+        evidence_with(
+            replay_differences=(ReplayDifference(4, "pass", 1, "decision", "(0, 9, 0, 0)", "(0, 9, -1, 2)"),)
+        ),
+        ("(0, 9, 0, 0)", "(0, 9, -1, 2) in pass 1"),
+        "#4",
+        "decide",
     ),
     Defect("decision.labels", "one missing", hello(labels=("circle", "idle", "shake")), ("4 labels", "3: ")),
     Defect("decision.answer", "other index", swap, ("with the text",), "#4", "decide"),
@@ -377,6 +437,7 @@ DEFECTS = (
                 latency=(LatencyLimit(stage, statistic, "instructions", Limit(maximum=20, unit="instructions")),)
             ),
             (f"{stage} {statistic} <= 20 instructions", "most goes to invoke"),
+            stage="invoke" if stage == "total" else stage,
         )
         for stage in ("prepare", "invoke", "decide", "total")
         for statistic in ("p50", "p95", "p99", "max")

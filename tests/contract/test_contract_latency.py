@@ -133,7 +133,8 @@ def test_the_slowest_vector_and_its_heaviest_stage_are_named(
     limit = LatencyLimit("total", "max", "instructions", Limit(maximum=100_000, unit="instructions"))
     finding = judge(BY_ID["latency.total.max"], with_contracts(evidence, latency=(limit,))).findings[0]
     assert "on #123" in finding.observed
-    assert "on #123 most goes to prepare: 562,500" in finding.hint
+    assert "on #123 prepare takes 562,500 instructions, its p50 is " in finding.hint
+    assert finding.stage == "prepare"
 
 
 def test_the_summary_holds_every_stage_in_the_unit_of_the_clock(evidence: Evidence) -> None:

@@ -1,0 +1,49 @@
+"""The normal builds, one workbench a target, and the defects' images, built ahead of the tests that run them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+
+import pytest
+from defect_bench import PROJECT, NormalImage, Workbench
+from defect_table import Defect, ImageOf
+
+from hil.image.build import build
+
+TARGETS = {"native": "native", "qemu": "mps2-an386"}  # board: what its firmware is built for
+
+
+@pytest.fixture(scope="session")
+def normal_image() -> NormalImage:
+    """The image that a board normally runs, built when it is first asked for."""
+    return cache(lambda board: build(TARGETS[board], PROJECT))
+
+
+@pytest.fixture(scope="session")
+def image_of(
+    request: pytest.FixtureRequest, normal_image: NormalImage, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ImageOf]:
+    """The image of a defect. One thread builds those of the selected tests in their order, while the tests run."""
+
+    @cache
+    def workbench(board: str) -> Workbench:
+        return Workbench(TARGETS[board], normal_image(board), tmp_path_factory.mktemp(board))
+
+    def build_one(defect: Defect) -> Path:
+        if defect.edits or defect.kernels or defect.own_image:
+            folder = tmp_path_factory.mktemp(defect.name)
+            return workbench(defect.board).image(defect.edits, defect.kernels, folder)
+        return normal_image(defect.board)
+
+    selected = [item.callspec.params.get("defect") for item in request.session.items if hasattr(item, "callspec")]
+    builder = ThreadPoolExecutor(max_workers=1)
+    images: dict[str, Future[Path]] = {
+        defect.name: builder.submit(build_one, defect) for defect in selected if isinstance(defect, Defect)
+    }
+    try:
+        yield lambda defect: images[defect.name].result()
+    finally:
+        builder.shutdown(cancel_futures=True)
