@@ -7,7 +7,7 @@ from hil.errors import LinkError
 from hil.link import messages
 from hil.link.client import LinkClient, LinkCounters
 from hil.link.rtt import Rtt
-from hil.records import Decision, Hello, Record
+from hil.records import Decision, Hello, Record, Status
 
 _CHUNK_BYTES = 2048
 
@@ -22,7 +22,7 @@ class Device:
     def __init__(self, board: Board) -> None:
         self.board = board
         self._sequence = 0
-        self._repeats = LinkCounters()
+        self.inferences = 0  # windows that went through the whole pipeline
         self._connect()
 
     def _connect(self) -> None:
@@ -59,7 +59,9 @@ class Device:
         """
         number = self.next_sequence() if sequence is None else sequence
         command = messages.run_command(number, fresh, deadline_ticks, window)
-        return messages.decode_record(self._link.request(command, self.board.config.timeout.reply_s))
+        record = messages.decode_record(self._link.request(command, self.board.config.timeout.reply_s))
+        self.inferences += record.status == Status.DONE
+        return record
 
     def decide(self, scores: bytes, *, fresh: bool = True) -> Decision:
         """Give raw int8 scores straight to the firmware's decide stage."""

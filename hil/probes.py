@@ -2,11 +2,12 @@
 
 Gate probes: windows just beyond and just inside each rule of the validity gate, and windows over the whole range for
 prepare. Score probes: streams of raw scores around the thresholds, ties, and sequences that drive hysteresis, debounce
-and cooldown. Expected answers come from hil.reference.
+and cooldown. Bundle probes: damaged bundles that must be refused. Expected answers come from hil.reference.
 """
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hil.bundle import BUNDLE_STATUS
 from hil.case.types import INT8_MAX, INT8_MIN, Case, Decide, Vectors
 from hil.records import Decision, GateReason
 from hil.reference.decide import Decider
@@ -117,6 +119,9 @@ def _bad_values(case: Case, values: Window) -> Iterator[tuple[str, Window]]:
             changed = values.copy()
             changed[index] = value
             yield f"{place} {name}", changed
+    bounds = values.copy()
+    bounds.flat[0], bounds.flat[-1] = _range(case, values.dtype)
+    yield "both bounds of the range", bounds
 
 
 def _edges(case: Case, dtype: np.dtype[Any]) -> Iterator[tuple[str, float]]:
@@ -131,8 +136,11 @@ def _edges(case: Case, dtype: np.dtype[Any]) -> Iterator[tuple[str, float]]:
     else:
         integers = np.iinfo(dtype)
         below, above, floor, ceiling = low - 1, high + 1, integers.min, integers.max
-    named = {"below the range": below, "at the minimum": low, "at the maximum": high, "above the range": above}
-    yield from ((name, value) for name, value in named.items() if floor <= value <= ceiling)
+    # A bound that the type itself sets cannot be broken; `both bounds of the range` is enough for it.
+    if below >= floor:
+        yield from (("below the range", below), ("at the minimum", low))
+    if above <= ceiling:
+        yield from (("at the maximum", high), ("above the range", above))
 
 
 def _spans(case: Case, values: Window) -> Iterator[tuple[str, Window]]:
@@ -163,8 +171,9 @@ def _whole_range(case: Case, values: Window) -> Iterator[tuple[str, Window]]:
         reach = 512.0 / case.prepare.factor
         low, high = max(low, -reach), min(high, reach)
     random = np.random.default_rng(_WINDOW_SEED)
+    noises = 0 if case.prepare.id == "tensor" else 3  # a copy has no arithmetic to go wrong
     yield "ramp over the whole range", np.linspace(low, high, values.size).reshape(values.shape).astype(values.dtype)
-    for number in range(3):
+    for number in range(noises):
         noise = random.uniform(low, high, values.shape).round(0 if values.dtype.kind != "f" else 6)
         yield f"noise over the whole range {number}", noise.clip(low, high).astype(values.dtype)
     rails = np.where(np.arange(values.size).reshape(values.shape) % 2, high, low)
@@ -252,3 +261,28 @@ def expected_decisions(decide: Decide, stimuli: list[ScoreStimulus]) -> Iterator
         if stimulus.fresh:
             decider.reset()
         yield stimulus, decider.step(np.array(stimulus.scores, np.int8))
+
+
+@dataclass(frozen=True)
+class BundleStimulus:
+    """A damaged bundle and the status that it must be refused with (docs/bundle-format.md)."""
+
+    name: str
+    bundle: bytes
+    status: int
+
+
+def bundle_stimuli(bundle: bytes) -> Iterator[BundleStimulus]:
+    """Damaged variants of a whole bundle: nothing there, one bit of the metadata, one bit of the model."""
+    absent, damaged = (code for code, (name, *_) in BUNDLE_STATUS.items() if name in ("absent", "hash"))
+    meta_at, meta_bytes, model_at, model_bytes = struct.unpack_from("<4I", bundle, _PARTS_OFFSET)
+    yield BundleStimulus("no bundle at all", bytes(len(bundle)), absent)
+    yield BundleStimulus("one bit of the metadata", _flip(bundle, meta_at + meta_bytes // 2), damaged)
+    yield BundleStimulus("one bit of the model", _flip(bundle, model_at + model_bytes // 2), damaged)
+
+
+_PARTS_OFFSET = 12  # of the header: offset and size of metadata and model
+
+
+def _flip(data: bytes, at: int) -> bytes:
+    return data[:at] + bytes([data[at] ^ 0x10]) + data[at + 1 :]

@@ -132,6 +132,7 @@ class HilRun:
             results,
             evidence,
             result.link,
+            result.inferences,
             time.monotonic() - began,
             records_file=records,
             log_file=board.log.name,

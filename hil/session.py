@@ -18,6 +18,7 @@ from hil.bundle.compare import differences
 from hil.case.types import Case
 from hil.contract.types import (
     MAX_FINDINGS,
+    BundleProbe,
     Evidence,
     GateProbe,
     PreparedDifference,
@@ -29,7 +30,7 @@ from hil.device import Device
 from hil.errors import BoardError, DeviceEnded, DeviceFault, DeviceReset, DeviceSilent
 from hil.image.elf import Image
 from hil.link.client import LinkCounters
-from hil.probes import GateStimulus, expected_decisions, gate_stimuli, score_stimuli
+from hil.probes import BundleStimulus, GateStimulus, bundle_stimuli, expected_decisions, gate_stimuli, score_stimuli
 from hil.records import FaultReport, Record, RunRecords, Status
 from hil.reference.job import ReferenceJob
 
@@ -42,10 +43,11 @@ Answer = TypeVar("Answer")
 
 @dataclass
 class RunResult:
-    """The evidence, and what the bench had to mend on the way."""
+    """The evidence, what the bench had to mend on the way, and how many inferences it took."""
 
     evidence: Evidence
     link: LinkCounters
+    inferences: int
 
 
 @dataclass
@@ -85,6 +87,7 @@ def run_case(
         replayed = replay_runs = pass_runs = 0
         gate_probes: tuple[GateProbe, ...] = ()
         score_probes: tuple[ScoreProbe, ...] = ()
+        bundle_probes: tuple[BundleProbe, ...] = ()
         if device.hello.bundle_status == 0:
             _warm_up(run, job)
             _first_pass(run, job)
@@ -92,6 +95,7 @@ def run_case(
             pass_runs = _more_passes(run)
             gate_probes = _probe_gate(run)
             score_probes = _probe_scores(run)
+            bundle_probes = _probe_bundle(board, image, provisioned)
         progress("references", len(case.vectors), len(case.vectors))
         evidence = Evidence(
             case=case,
@@ -112,8 +116,9 @@ def run_case(
             replay_differences=tuple(run.differences),
             gate_probes=gate_probes,
             score_probes=score_probes,
+            bundle_probes=bundle_probes,
         )
-        return RunResult(evidence, device.counters)
+        return RunResult(evidence, device.counters, device.inferences)
     finally:
         job.close()
 
@@ -354,3 +359,20 @@ def _probe_scores(run: _Run) -> tuple[ScoreProbe, ...]:
             break
         probes.append(ScoreProbe(stimulus.name, stimulus.scores, expected, observed))
     return tuple(probes)
+
+
+def _probe_bundle(board: Board, image: Image, bundle: bytes) -> tuple[BundleProbe, ...]:
+    """Damaged bundles, one after the other; the whole one is back on the board at the end."""
+    try:
+        return tuple(_send_bundle(board, image, stimulus) for stimulus in bundle_stimuli(bundle))
+    finally:
+        board.provision(image, bundle)
+
+
+def _send_bundle(board: Board, image: Image, stimulus: BundleStimulus) -> BundleProbe:
+    try:
+        board.provision(image, stimulus.bundle)
+        status = Device(board).hello.bundle_status
+    except (DeviceFault, DeviceEnded, DeviceSilent) as error:
+        return BundleProbe(stimulus.name, stimulus.status, -1, f"{error}\n{board.postmortem().text}")
+    return BundleProbe(stimulus.name, stimulus.status, status)

@@ -56,6 +56,23 @@ def _judge_bundle(evidence: Evidence) -> CheckResult:
     return sheet.result()
 
 
+def _judge_damaged(evidence: Evidence) -> CheckResult:
+    sheet = Sheet("execution.damaged", evidence)
+    if reason := refused(evidence):
+        return sheet.not_judged(reason)
+    if not evidence.bundle_probes:
+        sheet.add("damaged bundles provisioned", "none was", hint="the run was cut short: run the case again")
+    for probe in evidence.bundle_probes:
+        if probe.observed != probe.expected:
+            answer = f"status {probe.observed}" if probe.observed >= 0 else f"no hello: {probe.text}"
+            sheet.add(
+                f"{probe.name}: refused with status {probe.expected}",
+                "accepted (status 0)" if probe.observed == 0 else answer,
+                hint="the parser must check magic and hash before anything else (docs/bundle-format.md)",
+            )
+    return sheet.result(numbers={"bundles_sent": len(evidence.bundle_probes)})
+
+
 def _judge_model(evidence: Evidence) -> CheckResult:
     sheet = Sheet("execution.model", evidence)
     observed = evidence.hello.model_hash.lower()
@@ -355,6 +372,13 @@ CHECKS = (
         "bundle status = 0 and bundle SHA-256, case name and version as provisioned",
         _always,
         _judge_bundle,
+    ),
+    Check(
+        "execution.damaged",
+        "a damaged bundle is refused with the status that names the damage",
+        "bundle status of each damaged bundle = 1 (absent) or 7 (hash)",
+        _always,
+        _judge_damaged,
     ),
     Check(
         "execution.model",

@@ -50,8 +50,10 @@ def _judge_arena(evidence: Evidence) -> CheckResult:
             vector=_largest(evidence, evidence.records.arena_high_water, evidence.hello.arena_high_water),
             hint=_GROW,
         )
-    elif reason := _unmeasured(evidence, mark, "arena"):
+    elif reason := _unready(evidence):
         return sheet.not_judged(reason, numbers)
+    elif mark == 0:
+        _not_measured(sheet, "arena")
     elif mark < evidence.hello.arena_used - _PADDING:
         sheet.add(
             f"a mark of at least what the interpreter reports, {number(evidence.hello.arena_used)} bytes",
@@ -112,8 +114,10 @@ def _judge_size(check: str, evidence: Evidence, most: int, size: int, parts: dic
 def _judge_stack(evidence: Evidence) -> CheckResult:
     most, mark, size = evidence.case.contracts.stack_bytes, stack_high_water(evidence), stack_size(evidence)
     sheet = Sheet("memory.stack", evidence, Limit(maximum=size - 1 if most is None else most, unit="bytes"))
-    if reason := _host(evidence) or _unmeasured(evidence, mark, "stack") or _no_stack(size):
+    if reason := _host(evidence) or _unready(evidence) or _no_stack(size):
         return sheet.not_judged(reason)
+    if mark == 0:
+        _not_measured(sheet, "stack")
     vector = _largest(evidence, evidence.records.stack_high_water, 0)
     if mark >= size:
         sheet.add(
@@ -156,9 +160,22 @@ def _host(evidence: Evidence) -> str:
 
 
 def _unmeasured(evidence: Evidence, mark: int, what: str) -> str:
-    if reason := unready(evidence) or asked(done(evidence.records), evidence):
+    if reason := _unready(evidence):
         return reason
-    return f"the firmware gives no high-water mark of the {what}" if mark == 0 else ""
+    return f"the firmware gives no high-water mark: see memory.{what}" if mark == 0 else ""
+
+
+def _unready(evidence: Evidence) -> str:
+    return unready(evidence) or asked(done(evidence.records), evidence)
+
+
+def _not_measured(sheet: Sheet, what: str) -> None:
+    """No model runs without arena and stack, so a mark of 0 was never measured."""
+    sheet.add(
+        f"a measured high-water mark of the {what}",
+        "0 bytes on every vector",
+        hint="the firmware does not measure it: look at its pattern and its scan (firmware/memory)",
+    )
 
 
 def _no_stack(size: int) -> str:

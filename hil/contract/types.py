@@ -103,6 +103,19 @@ class GateProbe:
 
 
 @dataclass(frozen=True)
+class BundleProbe:
+    """A bundle that the harness damaged, the status it must be refused with, and what became of it in words and status.
+
+    observed: the status that the device reported, -1 when it did not say hello.
+    """
+
+    name: str
+    expected: int
+    observed: int
+    text: str = ""
+
+
+@dataclass(frozen=True)
 class ScoreProbe:
     """Raw scores given straight to the decide stage, one step of a stream, and the answers wanted and got."""
 
@@ -133,6 +146,7 @@ class Evidence:
     replay_differences: tuple[ReplayDifference, ...] = ()
     gate_probes: tuple[GateProbe, ...] = ()
     score_probes: tuple[ScoreProbe, ...] = ()
+    bundle_probes: tuple[BundleProbe, ...] = ()
     bundle_differences: tuple[BundleDifference, ...] = ()
 
 

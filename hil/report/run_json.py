@@ -33,6 +33,7 @@ class CaseReport:
     results: Sequence[CheckResult]
     evidence: Evidence | None = None
     link: LinkCounters | None = None
+    inferences: int = 0
     seconds: float = 0.0
     error: str = ""
     records_file: str = ""
@@ -115,6 +116,7 @@ def _case(report: CaseReport) -> dict[str, Any]:
         "error": report.error,
         "host_seconds": round(report.seconds, 3),
         "vectors": len(case.vectors),
+        "inferences": report.inferences,
         "manifest": {
             "files": dict(case.files),
             "locked": case.locked,

@@ -51,7 +51,7 @@ def test_a_channel_too_few_is_absent(case: Case) -> None:
 
 
 def test_the_arena_belongs_to_the_execution(case: Case) -> None:
-    assert told(case, replace(case, arena_bytes=4096)) == [("execution", "arena_bytes", "8192", "4096")]
+    assert told(case, replace(case, arena_bytes=8192)) == [("execution", "arena_bytes", "4096", "8192")]
 
 
 def test_bytes_that_are_no_bundle_are_left_to_the_device(case: Case) -> None:

@@ -247,6 +247,7 @@ def test_a_fault_on_the_first_vector_leaves_nothing_that_passes_on_zero_vectors(
     assert {name for name, result in results.items() if result.outcome is Outcome.PASSED} == STATIC | {
         *(f"input.{field}" for field in ("type", "shape", "scale", "zero_point")),
         "execution.bundle",
+        "execution.damaged",
         "execution.arena",
         "decision.labels",
     }
@@ -285,11 +286,8 @@ def test_a_fault_in_the_harness_own_probes_names_no_vector(evidence: Evidence) -
 
 def test_marks_of_zero_are_not_taken_for_measurements(evidence: Evidence) -> None:
     evidence.records.stack_high_water[:] = 0
-    result = verdict("memory.stack", evidence)
-    assert (result.outcome, result.reason) == (
-        Outcome.NOT_JUDGED,
-        "the firmware gives no high-water mark of the stack",
-    )
+    assert only_finding(verdict("memory.stack", evidence)).observed == "0 bytes on every vector"
+    assert verdict("memory.stack_headroom", evidence).outcome is Outcome.NOT_JUDGED
 
 
 # ---- bookkeeping

@@ -14,6 +14,7 @@ from hil.case.types import LatencyLimit, Limit, Quantisation
 from hil.contract import CHECKS, checks_for, judge
 from hil.contract.types import (
     BundleDifference,
+    BundleProbe,
     Evidence,
     GateProbe,
     Outcome,
@@ -315,6 +316,13 @@ DEFECTS = (
     ),
     Defect("execution.fault", "bus fault", fault, ("bus fault in stage invoke", "conv.cc:88"), "#12", "fault"),
     Defect("execution.fault", "no report", records(6, status=Status.HANG), ("hang", "post-mortem"), "#6", "fault"),
+    Defect(
+        "execution.damaged",
+        "hash not verified",
+        evidence_with(bundle_probes=(BundleProbe("one bit of the model", 7, 0),)),
+        ("one bit of the model: refused with status 7", "accepted (status 0)"),
+    ),
+    Defect("execution.damaged", "none sent", evidence_with(bundle_probes=()), ("none was",)),
     Defect("execution.complete", "fault", fault, ("see execution.fault",), "#12", "fault"),
     Defect("execution.complete", "cut short", records(slice(300, None), status=Status.NOT_RUN), ("20 of 320", "#300")),
     Defect(

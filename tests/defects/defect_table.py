@@ -49,14 +49,6 @@ STREAMING = (  # lone vectors never last long enough to be accepted, so accuracy
     Edit("case.toml", "threshold = 0.60\n", "threshold = 0.60\nrelease = 0.50\ndebounce = 2\ncooldown = 1\n"),
     Edit("case.toml", "[contract.decision]\naccuracy = { min = 0.98 }\n", ""),
 )
-DEADLINE = (
-    Edit(
-        "case.toml",
-        "[contract.decision]\n",
-        "[contract.execution.deadline]\ninstructions = 20_000_000\n\n[contract.decision]\n",
-    ),
-)
-
 # 128 times the model's input scale: a count is 1/256 of an LSB.
 HALVES = (
     Edit("case.toml", "full_scale = [39.2266, 39.2266, 39.2266, 34.9066, 34.9066, 34.9066]", "full_scale = 31.466889"),
@@ -492,6 +484,19 @@ EXECUTION = (
         says=("status 7",),
     ),
     Defect(
+        "hash_never_read",
+        "the firmware does not compare the hash, and the bundle is whole",
+        "execution.damaged",
+        (
+            Edit(
+                "bundle/bundle.cpp",
+                "if (std::memcmp(hash->data(), whole.data() + kHashAt, kHashBytes) != 0) {",
+                "if (std::memcmp(hash->data(), whole.data() + kHashAt, 0) != 0) {",
+            ),
+        ),
+        says=("one bit of the model: refused with status 7", "accepted (status 0)"),
+    ),
+    Defect(
         "hash_not_verified",
         "the firmware does not compare the hash, and a bit flipped in flash",
         "execution.bundle",
@@ -619,7 +624,6 @@ EXECUTION = (
         "decide never ends on one window in 100",
         "execution.fault",
         (Edit(DECIDE, DECISION, DECISION + "  " + once_in(100, FOREVER)),),
-        case=DEADLINE,
         board="qemu",
         stage="fault",
         says=("deadline missed", "decide"),
@@ -922,7 +926,6 @@ CONTROLS = (
     Defect("clean_streaming_native", "nothing", "", case=STREAMING),
     Defect("clean_streaming_qemu", "nothing", "", case=STREAMING, board="qemu"),
     Defect("clean_halves", "nothing", "", case=HALVES, files=without_golden_outputs),
-    Defect("clean_deadline", "nothing", "", case=DEADLINE, board="qemu"),
     Defect("clean_budget", "nothing", "", files=tight_budget, board="qemu"),
 )
 

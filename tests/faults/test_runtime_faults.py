@@ -153,7 +153,7 @@ def test_a_restart_of_the_firmware_is_known_at_once(tmp_path: Path, misbehaving:
 def test_a_model_too_large_for_its_arena_is_told_how_much_it_needs(
     case: CaseFolder, tmp_path: Path, image: str
 ) -> None:
-    case.replace("arena_bytes = 8192", "arena_bytes = 2048")
+    case.replace("arena_bytes = 4096", "arena_bytes = 2048")
     finished = run_harness(tmp_path, image, "small")
     assert finished.code == FAILED
     assert re.search(r"the model needs [\d,]+ bytes of arena, the case allows 2,048", finished.text)

@@ -37,7 +37,7 @@ def stimuli(case: Case) -> dict[str, GateStimulus]:
         ("capture number 0 after a start", GateReason.VALID),
         ("first value below the range", GateReason.RANGE),
         ("first value at the minimum", GateReason.VALID),
-        ("last value at the maximum", GateReason.VALID),
+        ("both bounds of the range", GateReason.VALID),
         ("constant channels", GateReason.FLAT),
         ("span just below min_span in every channel", GateReason.FLAT),
         ("min_span reached in channel 0 alone", GateReason.VALID),
