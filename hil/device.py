@@ -10,6 +10,7 @@ from hil.link.rtt import Rtt
 from hil.records import Decision, Hello, Record, Status
 
 _CHUNK_BYTES = 2048
+FRAME_OVERHEAD_BYTES = 256  # CBOR around a window, CRC and stuffing of the longest frame
 
 
 class Device:
@@ -22,29 +23,31 @@ class Device:
     def __init__(self, board: Board) -> None:
         self.board = board
         self._sequence = 0
+        self.counters = LinkCounters()  # repeats and damaged frames since the session began, restarts included
         self.inferences = 0  # windows that went through the whole pipeline
         self._connect()
 
     def _connect(self) -> None:
         board = self.board
         rtt = Rtt(board.memory, board.image.symbol("_SEGGER_RTT"))
-        self._link = LinkClient(rtt, board.check)
+        self._link = LinkClient(rtt, board.check, self.counters)
         self.hello = self._hello()
 
     def _hello(self) -> Hello:
         timeout = self.board.config.timeout.boot_s
         result = self._link.request(messages.hello_command(), timeout)
         hello = messages.decode_hello(result, self._link.boot or 0)
+        wanted_hz = self.board.clock.tick_hz
+        if hello.clock_hz != wanted_hz:
+            raise LinkError(
+                f"the firmware's clock {hello.clock!r} ticks at {hello.clock_hz:,} Hz, board {self.board.config.name} "
+                f"expects {wanted_hz:,} Hz\n  next: mend the port's clock, or the board file"
+            )
         if hello.protocol != messages.PROTOCOL:
             raise LinkError(
                 f"the firmware speaks protocol {hello.protocol}, this harness {messages.PROTOCOL}: rebuild it"
             )
         return hello
-
-    @property
-    def counters(self) -> LinkCounters:
-        """Repeats and damaged frames of this session."""
-        return self._link.counters
 
     def next_sequence(self) -> int:
         """A capture number that no window of this session had."""
@@ -57,6 +60,10 @@ class Device:
         fresh: forget the decision state first. sequence: capture number, a new one by default. deadline_ticks: board
         clock ticks until the watchdog fires, 0 for the longest that the port can do.
         """
+        if len(window) > self.hello.frame_bytes - FRAME_OVERHEAD_BYTES:
+            raise LinkError(
+                f"a window of {len(window):,} bytes does not fit into a frame of {self.hello.frame_bytes:,} bytes"
+            )
         number = self.next_sequence() if sequence is None else sequence
         command = messages.run_command(number, fresh, deadline_ticks, window)
         record = messages.decode_record(self._link.request(command, self.board.config.timeout.reply_s))

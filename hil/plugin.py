@@ -29,6 +29,7 @@ _RUN = pytest.StashKey[HilRun]()
 _CASE_ERRORS = pytest.StashKey[list[str]]()
 _JUDGED = pytest.StashKey[int]()
 _NOTHING_JUDGED = pytest.StashKey[bool]()
+_NOT_WRITTEN = pytest.StashKey[str]()
 _OPTIONS = {
     # name: (default, help)
     "board": ("qemu", "board to run on: a file of boards/ without .toml"),
@@ -109,10 +110,12 @@ def pytest_configure(config: pytest.Config) -> None:
         image=_path(config, "hil-image"),
         bundle=_path(config, "hil-bundle"),
     )
-    try:
-        config.stash[_RUN] = HilRun(settings, lambda title: _progress(config, title))
-    except UsageError as error:
-        raise pytest.UsageError(str(error)) from error
+    config.stash[_RUN] = HilRun(settings, lambda title: _progress(config, title))
+    if config.getoption("--board"):  # named for this very run: tell a wrong name at once, even when nothing needs it
+        try:
+            _ = config.stash[_RUN].config
+        except UsageError as error:
+            raise pytest.UsageError(str(error)) from error
 
 
 def _progress(config: pytest.Config, title: str) -> ProgressLine:
@@ -160,7 +163,7 @@ class CheckItem(pytest.Item):
     def setup(self) -> None:
         run = self.config.stash[_RUN]
         if error := run.broken(self.case):
-            pytest.skip(f"the bench broke while case {self.case.name} ran: {type(error).__name__}")
+            pytest.skip(f"the run of case {self.case.name} broke, see its first test: {type(error).__name__}")
         run.result(self.case, self.check)
 
     def runtest(self) -> None:
@@ -209,6 +212,7 @@ def describe(check: Check, result: CheckResult) -> str:
     return "\n\n".join([head, *(str(finding) for finding in shown)])
 
 
+@pytest.hookimpl(trylast=True)  # after -k and -m have taken items away
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Misuse stops here, before anything starts."""
     if errors := config.stash[_CASE_ERRORS]:
@@ -216,7 +220,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if any(_needs_board(item) for item in items) and not config.option.collectonly:
         _guard_termination()
         try:
-            config.stash[_RUN].prepare()
+            cases = {item.case.path: item.case for item in items if isinstance(item, CheckItem)}
+            config.stash[_RUN].prepare(list(cases.values()))
         except UsageError as error:
             raise pytest.UsageError(str(error)) from error
 
@@ -265,6 +270,9 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     run = config.stash[_RUN]
     try:
         run.finish(interrupted=exitstatus == pytest.ExitCode.INTERRUPTED)
+    except UsageError as error:
+        config.stash[_NOT_WRITTEN] = str(error)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
     finally:
         run.close()
     checks = [item for item in session.items if isinstance(item, CheckItem)] if hasattr(session, "items") else []
@@ -280,6 +288,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     run = config.stash[_RUN]
+    if message := config.stash.get(_NOT_WRITTEN, ""):
+        terminalreporter.line(f"ERROR: {message}", red=True)
     reports = run.reports()
     if not reports:
         return
@@ -298,7 +308,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 @pytest.fixture(scope="session")
 def board(pytestconfig: pytest.Config) -> Board:
     """The board of this session (--board), shared by all tests; the session releases it."""
-    return pytestconfig.stash[_RUN].board()
+    return pytestconfig.stash[_RUN].python_board()
 
 
 @pytest.fixture
@@ -313,5 +323,6 @@ def case(request: pytest.FixtureRequest) -> Case:
 @pytest.fixture
 def device(board: Board, case: Case, pytestconfig: pytest.Config) -> Device:
     """The agent on a board that was just provisioned with `case`: clean state, start of a session."""
-    board.provision(pytestconfig.stash[_RUN].image(), build_bundle(case))
+    run = pytestconfig.stash[_RUN]
+    run.python_board().provision(run.image(), build_bundle(case))
     return Device(board)

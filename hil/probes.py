@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,10 @@ from hil.reference.decide import Decider
 from hil.reference.gate import judge
 from hil.reference.prepare import digest, prepare
 
-_STREAM_STEPS = 64
+_THRESHOLD_STEPS = 2048  # of all threshold probes, beyond which each is a single step
+_SCRIPT_STEPS = 400  # of the scripted streams together, however long debounce and cooldown are
+_STREAM_STEPS = 64  # of the random stream, for each step of debounce and cooldown
+_RANDOM_STEPS = 512  # of the random stream at most
 _STREAM_SEED = 20201
 _WINDOW_SEED = 20202
 _REJECT_EVERY = 8  # steps of a stream between two windows that the gate refuses
@@ -211,13 +215,15 @@ def score_stimuli(decide: Decide) -> Iterator[ScoreStimulus]:
 
 
 def _threshold_probes(decide: Decide, count: int) -> Iterator[ScoreStimulus]:
+    # `debounce` steps so that an accepted label really comes out; where that takes too many, a single step still
+    # tells debounce from below threshold.
+    steps = decide.debounce if 4 * count * decide.debounce <= _THRESHOLD_STEPS else 1
     for label in range(count):
         for distance in (-1, 0, 1, 2):
             score = decide.threshold + distance
             if INT8_MIN < score <= INT8_MAX:
                 scores = _one_hot(count, label, score)
-                # `debounce` steps so that an accepted label really comes out.
-                for step in range(decide.debounce):
+                for step in range(steps):
                     name = f"threshold of {decide.labels[label]!r} {distance:+d}"
                     yield ScoreStimulus(name, scores, fresh=step == 0)
 
@@ -237,21 +243,59 @@ def _tie_probes(decide: Decide, count: int) -> Iterator[ScoreStimulus]:
 
 
 def _stream_probes(decide: Decide, count: int) -> Iterator[ScoreStimulus]:
-    """A random walk of scores that dwells around both thresholds; the seed is fixed, so each run sees the same
-    stream.
+    """Scripted sequences for each rule of the state machine, then a random walk around both thresholds."""
+    room = _SCRIPT_STEPS
+    for label in sorted({0, count // 2, count - 1}):
+        for step, (what, scores) in enumerate(islice(_script(decide, count, label), room)):
+            room -= 1
+            yield _stream_step(f"stream of {decide.labels[label]!r} step {step}, {what}", scores, step)
+    for step, scores in enumerate(_random_walk(decide, count)):
+        yield _stream_step(f"stream step {step}", scores, step)
+
+
+def _stream_step(name: str, scores: tuple[int, ...], step: int) -> ScoreStimulus:
+    refused = step % _REJECT_EVERY == _REJECT_EVERY - 1
+    return ScoreStimulus(name + (", after a refused window" if refused else ""), scores, step == 0, refused)
+
+
+def _script(decide: Decide, count: int, label: int) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """What each step is for, and its scores. About 4 * debounce + 5 * cooldown steps, in an order that meets each rule
+    as early as it can, because a long script is cut short.
     """
+    debounce, cooldown = decide.debounce, decide.cooldown
+    high = min(max(decide.threshold + 1, INT8_MIN + 1), INT8_MAX)  # at INT8_MIN itself no label stands out
+
+    def wins(what: str, score: int, steps: int, winner: int = label) -> Iterator[tuple[str, tuple[int, ...]]]:
+        if INT8_MIN <= score <= INT8_MAX:
+            yield from ((what, _one_hot(count, winner, score)) for _ in range(steps))
+
+    yield from wins("at the threshold", decide.threshold, 1)
+    yield from wins("debounce", high, debounce)
+    # The steps of cooldown, and one that is accepted: near the release, where it lies below the threshold.
+    yield from wins("held just above the release", min(decide.release + 1, high), cooldown + 1)
+    yield from wins("cooldown", high, cooldown + 1)
+    yield from wins("held at the threshold", decide.threshold, cooldown + 1 if decide.release < decide.threshold else 0)
+    yield from wins("at the release", decide.release, 1)
+    yield from wins("at the threshold after the release", decide.threshold, 1)
+    yield from wins("debounce again", high, max(debounce, cooldown) + cooldown + 1)
+    if count > 1:
+        other = (label + 1) % count
+        yield from wins("glitch of another label", high, debounce - 1, other)
+        yield from wins("after the glitch", high, cooldown + 1)
+        yield from wins("switch of label", high, debounce + cooldown, other)
+
+
+def _random_walk(decide: Decide, count: int) -> Iterator[tuple[int, ...]]:
+    """The seed is fixed, so each run sees the same stream."""
     random = np.random.default_rng(_STREAM_SEED)
     edges = [decide.threshold, decide.threshold + 1, decide.release, decide.release + 1, INT8_MIN, INT8_MAX]
     label = 0
-    for step in range(_STREAM_STEPS * (decide.debounce + decide.cooldown)):
+    for _ in range(min(_STREAM_STEPS * (decide.debounce + decide.cooldown), _RANDOM_STEPS)):
         if random.random() < 0.3:
             label = int(random.integers(count))
         score = int(np.clip(random.choice(edges), INT8_MIN, INT8_MAX))
         others = random.integers(INT8_MIN, score + 1, count)
-        scores = tuple(score if index == label else int(other) for index, other in enumerate(others))
-        refused = step % _REJECT_EVERY == _REJECT_EVERY - 1
-        name = f"stream step {step}" + (", after a refused window" if refused else "")
-        yield ScoreStimulus(name, scores, step == 0, refused)
+        yield tuple(score if index == label else int(other) for index, other in enumerate(others))
 
 
 def expected_decisions(decide: Decide, stimuli: list[ScoreStimulus]) -> Iterator[tuple[ScoreStimulus, Decision]]:

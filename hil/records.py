@@ -116,6 +116,7 @@ class ClockSpec:
     """What a tick of this board is. `kind`: "instructions", "cycles" or "host time"; `unit`: instructions, cycles, ns.
 
     units = ceil(ticks * numerator / denominator); hz is units per second of the board's own time, 0 when meaningless.
+    tick_hz: frequency of the ticks, which the firmware must confirm.
     deterministic: the same work always gives the same number.
     """
 
@@ -125,6 +126,7 @@ class ClockSpec:
     denominator: int
     hz: int
     deterministic: bool
+    tick_hz: int = 0
 
     def units(self, ticks: NDArray[np.int64]) -> NDArray[np.int64]:
         """Ticks to units, rounded up (under icount exact: docs/boards.md)."""

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 from hil.board.base import Board
@@ -15,15 +17,17 @@ from hil.board.config import BoardConfig, kind_module, load_board
 from hil.case.types import Case
 from hil.contract import checks_for, judge
 from hil.contract.types import Check, CheckResult
-from hil.errors import BenchError, UsageError
+from hil.errors import UsageError
 from hil.image.build import build, check_programs
 from hil.image.elf import Image
+from hil.records import RunRecords
+from hil.reference.compute import check_models
 from hil.report.outdir import RUN_FILE, OutDir
 from hil.report.run_json import CaseReport, dump, records_archive, run_document
 from hil.session import Progress, run_case
 
 PROJECT = Path(__file__).resolve().parent.parent
-ProgressFactory = Callable[[str], Progress]
+ProgressFactory = Callable[[str], AbstractContextManager[Progress]]
 
 
 @dataclass(frozen=True)
@@ -42,17 +46,16 @@ class _Outcome:
     """What became of one case: a report, and the bench's failure if there was one."""
 
     report: CaseReport
-    error: BenchError | None = None
+    error: Exception | None = None
     results: dict[str, CheckResult] = field(default_factory=dict)
 
 
 class HilRun:
     """Opens what is needed when it is needed, keeps one board for all cases, and releases everything in `close`."""
 
-    def __init__(self, settings: Settings, progress: ProgressFactory = lambda _title: lambda *_: None) -> None:
-        """Raises UsageError for an unknown board or a wrong board file. Nothing is started."""
+    def __init__(self, settings: Settings, progress: ProgressFactory = lambda _: nullcontext(lambda *_: None)) -> None:
+        """Nothing is read or started yet."""
         self.settings, self._progress = settings, progress
-        self.config: BoardConfig = load_board(settings.board, list(settings.board_folders))
         self._board: Board | None = None
         self._image: Image | None = None
         self._out: OutDir | None = None
@@ -61,9 +64,14 @@ class HilRun:
 
     # ---- before anything runs
 
-    def prepare(self) -> None:
-        """Check the tools of board and build, then take the output folder: misuse leaves the last results alone. Raises
-        UsageError.
+    @cached_property
+    def config(self) -> BoardConfig:
+        """The board's file. Raises UsageError for an unknown board or a wrong file."""
+        return load_board(self.settings.board, list(self.settings.board_folders))
+
+    def prepare(self, cases: Sequence[Case] = ()) -> None:
+        """Check the tools of board and build, and that both references take the models of `cases`; then take the
+        output folder, so that misuse leaves the last results alone. Raises UsageError.
         """
         self.board()
         if self.settings.image is None:
@@ -72,6 +80,8 @@ class HilRun:
             check_programs(self.config.target)
         else:
             self.image()
+        for case in cases:
+            check_models(case)
         self._out = OutDir(self.settings.out)
 
     def image(self) -> Image:
@@ -96,16 +106,26 @@ class HilRun:
     # ---- running and judging
 
     def result(self, case: Case, check: Check) -> CheckResult:
-        """The verdict of one check; the first call for a case runs it. Raises BenchError when its run broke."""
+        """The verdict of one check; the first call for a case runs it. Raises what its run raised, BenchError when the
+        bench broke.
+        """
         outcome = self._outcome(case)
         if outcome.error is not None:
             raise outcome.error
         return outcome.results[check.id]
 
-    def broken(self, case: Case) -> BenchError | None:
-        """How the bench broke during this case's run, if it did."""
+    def broken(self, case: Case) -> Exception | None:
+        """What ended this case's run before it was done, if anything did."""
         outcome = self._outcomes.get(case.path)
         return outcome.error if outcome else None
+
+    def python_board(self) -> Board:
+        """The board for tests written in Python; the firmware's log goes to a file of their own."""
+        board = self.board()
+        log = (self._folder() / f"python.{self.config.name}.log").resolve()
+        if board.log != log:
+            board.begin_log(log)
+        return board
 
     def _outcome(self, case: Case) -> _Outcome:
         if case.path not in self._outcomes:
@@ -114,19 +134,21 @@ class HilRun:
 
     def _run(self, case: Case) -> _Outcome:
         began = time.monotonic()
-        bundle = self.settings.bundle.read_bytes() if self.settings.bundle else None
-        progress = self._progress(case.name)
+        records: list[RunRecords] = []
+        stem = self._stem(case)
         try:
-            board = self.board()
-            board.log = (self._folder() / f"{self._stem(case)}.log").resolve()
-            result = run_case(case, board, self.image(), bundle=bundle, progress=progress)
-        except BenchError as error:
-            report = CaseReport(case, (), seconds=time.monotonic() - began, error=f"{type(error).__name__}: {error}")
-            return _Outcome(report, error)
+            with self._progress(case.name) as progress:
+                bundle = self.settings.bundle.read_bytes() if self.settings.bundle else None
+                board = self.board()
+                board.begin_log((self._folder() / f"{stem}.log").resolve())
+                result = run_case(case, board, self.image(), bundle=bundle, progress=progress, keep=records.append)
+        except Exception as error:
+            return _Outcome(self._cut_short(case, stem, records, began, f"{type(error).__name__}: {error}"), error)
+        except KeyboardInterrupt:
+            self._outcomes[case.path] = _Outcome(self._cut_short(case, stem, records, began, "interrupted"))
+            raise
         evidence = result.evidence
         results = [judge(check, evidence) for check in checks_for(case)]
-        records = f"{self._stem(case)}.npz"
-        self._write(records, records_archive(case, evidence.records))
         report = CaseReport(
             case,
             results,
@@ -134,10 +156,18 @@ class HilRun:
             result.link,
             result.inferences,
             time.monotonic() - began,
-            records_file=records,
-            log_file=board.log.name,
+            records_file=self._write(f"{stem}.npz", records_archive(case, evidence.records)).name,
+            log_file=f"{stem}.log",
         )
         return _Outcome(report, results={result.check: result for result in results})
+
+    def _cut_short(self, case: Case, stem: str, records: Sequence[RunRecords], began: float, error: str) -> CaseReport:
+        """The report of a run that did not come to its end. The records so far are kept."""
+        name = f"{stem}.npz" if records else ""
+        if records:
+            self._write(name, records_archive(case, records[0]))
+        seconds = time.monotonic() - began
+        return CaseReport(case, (), seconds=seconds, error=error, records_file=name, log_file=f"{stem}.log")
 
     # ---- after
 

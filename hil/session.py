@@ -15,25 +15,30 @@ import numpy as np
 from hil.board.base import Board
 from hil.bundle import build_bundle, sha256
 from hil.bundle.compare import differences
-from hil.case.types import Case
+from hil.case.types import Case, Decide
 from hil.contract.types import (
     MAX_FINDINGS,
     BundleProbe,
     Evidence,
     GateProbe,
     PreparedDifference,
+    ProbeOutput,
     ReplayDifference,
     ScoreProbe,
     VectorFault,
 )
-from hil.device import Device
-from hil.errors import BoardError, DeviceEnded, DeviceFault, DeviceReset, DeviceSilent
+from hil.device import FRAME_OVERHEAD_BYTES, Device
+from hil.errors import BoardError, DeviceEnded, DeviceFault, DeviceReset, DeviceSilent, LinkError
 from hil.image.elf import Image
 from hil.link.client import LinkCounters
 from hil.probes import BundleStimulus, GateStimulus, bundle_stimuli, expected_decisions, gate_stimuli, score_stimuli
 from hil.records import FaultReport, Record, RunRecords, Status
+from hil.reference.decide import Decider
+from hil.reference.int8 import Int8Oracle
 from hil.reference.job import ReferenceJob
+from hil.reference.prepare import prepare
 
+_LONGEST_RUN = 40  # windows of one label in a stream through the pipeline
 MAX_FAULTS = 3  # after so many vectors without a record the rest is not run
 _U32 = 0xFFFFFFFF
 NO_VECTOR = -1  # a fault while the harness's own probes ran
@@ -63,18 +68,28 @@ class _Run:
     prepared: list[PreparedDifference] = field(default_factory=list)
     differences: list[ReplayDifference] = field(default_factory=list)
     labels: dict[str, int] = field(default_factory=dict)
+    probe_outputs: list[ProbeOutput] = field(default_factory=list)
+    other_canaries: int = 0  # of records outside the first pass
+    broken: bool = False  # the firmware did not come back after a fault
 
     @property
     def stopped(self) -> bool:
-        return len(self.faults) >= MAX_FAULTS
+        return self.broken or len(self.faults) >= MAX_FAULTS
 
 
 def run_case(
-    case: Case, board: Board, image: Image, *, bundle: bytes | None = None, progress: Progress = lambda *_: None
+    case: Case,
+    board: Board,
+    image: Image,
+    *,
+    bundle: bytes | None = None,
+    progress: Progress = lambda *_: None,
+    keep: Callable[[RunRecords], None] = lambda _: None,
 ) -> RunResult:
     """Run `case` with `image` on `board`, whatever the board ran before.
 
-    bundle: provision these bytes in place of the bundle built from the case. Raises BenchError when the bench breaks;
+    bundle: provision these bytes in place of the bundle built from the case. keep: is given the records as soon as they
+    begin to fill, so that a run that breaks or is interrupted loses none. Raises BenchError when the bench breaks;
     what the firmware does wrong goes into the evidence.
     """
     wanted = build_bundle(case)
@@ -83,6 +98,7 @@ def run_case(
     try:
         device = _connect(board, image, provisioned)
         records = RunRecords.empty(len(case.vectors), case.model.output.elements)
+        keep(records)
         run = _Run(case, device, records, _deadline(case, board), progress)
         replayed = replay_runs = pass_runs = 0
         gate_probes: tuple[GateProbe, ...] = ()
@@ -94,7 +110,7 @@ def run_case(
             replayed, replay_runs = _replay(run)
             pass_runs = _more_passes(run)
             gate_probes = _probe_gate(run)
-            score_probes = _probe_scores(run)
+            score_probes = (*_probe_scores(run), *_probe_stream(run))
             bundle_probes = _probe_bundle(board, image, provisioned)
         progress("references", len(case.vectors), len(case.vectors))
         evidence = Evidence(
@@ -117,6 +133,8 @@ def run_case(
             gate_probes=gate_probes,
             score_probes=score_probes,
             bundle_probes=bundle_probes,
+            probe_outputs=tuple(run.probe_outputs),
+            other_canaries=run.other_canaries,
         )
         return RunResult(evidence, device.counters, device.inferences)
     finally:
@@ -190,8 +208,18 @@ def _attempt(run: _Run, vector: int, action: Callable[[], Answer]) -> Answer | N
     run.faults.append(VectorFault(vector, status, report))
     if vector >= 0 and run.records.status[vector] == Status.NOT_RUN:
         run.records.status[vector] = status
-    run.device.restart()
+    _restart(run)
     return None
+
+
+def _restart(run: _Run) -> None:
+    """Bring the firmware back after a fault. When it does not come, the run ends here, and that is a finding."""
+    try:
+        run.device.restart()
+    except (DeviceFault, DeviceEnded, DeviceSilent) as error:
+        run.broken = True
+        report = FaultReport("no restart", "start", f"{error}\n{run.device.board.postmortem().text}")
+        run.faults.append(VectorFault(NO_VECTOR, Status.FAULT, report))
 
 
 def _run_vector(run: _Run, index: int, fresh: bool) -> Record | None:
@@ -203,7 +231,13 @@ def _warm_up(run: _Run, job: ReferenceJob) -> None:
     valid = job.stimuli.valid
     for _ in range(run.case.contracts.warmup if len(valid) else 0):
         if not run.stopped:
-            _run_vector(run, int(valid[0]), fresh=True)
+            _note_other(run, _run_vector(run, int(valid[0]), fresh=True))
+
+
+def _note_other(run: _Run, record: Record | None) -> None:
+    """Damage to the arena's canaries in a run outside the first pass counts too."""
+    if record is not None:
+        run.other_canaries |= record.canaries
 
 
 def _first_pass(run: _Run, job: ReferenceJob) -> None:
@@ -235,6 +269,8 @@ def _store(run: _Run, index: int, record: Record) -> None:
     if record.status != Status.DONE:
         return
     rows.ticks[index] = record.ticks
+    if len(record.output) != rows.output.shape[1]:
+        raise LinkError(f"a record has {len(record.output)} output bytes, the model has {rows.output.shape[1]}")
     rows.digest[index] = record.digest
     rows.minimum[index], rows.maximum[index], rows.saturated[index] = record.minimum, record.maximum, record.saturated
     rows.output[index] = np.frombuffer(record.output, np.int8)
@@ -244,7 +280,9 @@ def _fetch_difference(run: _Run, index: int, record: Record, job: ReferenceJob) 
     """Bring the device's own tensor while it is still there, so that the first differing element can be named."""
     wrong = record.status == Status.DONE and record.digest != job.stimuli.digest[index]
     if wrong and len(run.prepared) < MAX_FINDINGS:
-        run.prepared.append(PreparedDifference(index, np.frombuffer(run.device.prepared(), np.int8)))
+        tensor = _attempt(run, index, run.device.prepared)
+        if tensor is not None:
+            run.prepared.append(PreparedDifference(index, np.frombuffer(tensor, np.int8)))
 
 
 # ---- determinism
@@ -295,8 +333,14 @@ def _more_passes(run: _Run) -> int:
 
 def _compare(run: _Run, index: int, record: Record, kind: str, attempt: int) -> None:
     rows = run.records
+    _note_other(run, record)
     if rows.status[index] >= Status.NOT_RUN:
         return
+    for marks, mark in (
+        (rows.arena_high_water, record.arena_high_water),
+        (rows.stack_high_water, record.stack_high_water),
+    ):
+        marks[index] = max(int(marks[index]), mark)
     pairs: dict[str, tuple[object, object]] = {
         "status": (Status(rows.status[index]).name, record.status.name),
         "gate": (int(rows.gate[index]), int(record.gate)),
@@ -326,13 +370,34 @@ def _probe_gate(run: _Run) -> tuple[GateProbe, ...]:
         return ()
     valid = run.case.vectors.payload(int(done[0]))
     probes = []
+    outputs: list[tuple[str, bytes, bytes]] = []
     for stimulus in gate_stimuli(run.case, valid):
         if run.stopped:
             break
+        if len(stimulus.window) > run.device.hello.frame_bytes - FRAME_OVERHEAD_BYTES:
+            continue  # no frame can carry it, so no sensor of this product can deliver it
         record = _attempt(run, NO_VECTOR, partial(_send_stimulus, run, stimulus))
+        _note_other(run, record)
+        if record is not None and record.status == Status.DONE and record.digest == stimulus.digest:
+            outputs.append((stimulus.name, stimulus.window, record.output))
         probes.append(GateProbe(stimulus.name, stimulus.reason, record, stimulus.digest))
         run.progress("gate probes", len(probes), 0)
+    run.probe_outputs += _with_oracle(run.case, outputs)
     return tuple(probes)
+
+
+def _with_oracle(case: Case, outputs: list[tuple[str, bytes, bytes]]) -> list[ProbeOutput]:
+    """Name, window and device output of valid probes, with what the int8 oracle gives for the same prepared tensor."""
+    if not outputs:
+        return []
+    shape = case.vectors.windows.shape[1:]
+    dtype = np.dtype(case.window.dtype).newbyteorder("<")
+    windows = np.stack([np.frombuffer(window, dtype).reshape(shape) for _, window, _ in outputs])
+    tensors = prepare(windows.astype(case.window.dtype), case.prepare, case.model.input)
+    wanted = Int8Oracle(case.model.data, str(case.model.path)).run(tensors)
+    return [
+        ProbeOutput(name, row.tobytes(), observed) for (name, _, observed), row in zip(outputs, wanted, strict=True)
+    ]
 
 
 def _send_stimulus(run: _Run, stimulus: GateStimulus) -> Record:
@@ -359,6 +424,44 @@ def _probe_scores(run: _Run) -> tuple[ScoreProbe, ...]:
             break
         probes.append(ScoreProbe(stimulus.name, stimulus.scores, expected, observed))
     return tuple(probes)
+
+
+def _probe_stream(run: _Run) -> tuple[ScoreProbe, ...]:
+    """A stream of the case's own windows through the whole pipeline, when its decide stage has a memory.
+
+    Two windows with different answers alternate in runs that are long enough for every rule. Expected: the reference
+    decide on the outputs that the device gave.
+    """
+    decide = run.case.decide
+    if run.stopped or decide.id != "argmax" or _memoryless(decide):
+        return ()
+    length = min(decide.debounce + decide.cooldown + 2, _LONGEST_RUN)
+    decider = Decider(decide)
+    probes: list[ScoreProbe] = []
+    for number, vector in enumerate(np.repeat(_two_answers(run), length).tolist()):
+        record = _run_vector(run, vector, fresh=number == 0)
+        _note_other(run, record)
+        if record is None or record.status != Status.DONE:
+            break
+        scores = np.frombuffer(record.output, np.int8)
+        name = f"stream through the pipeline, window {number}"
+        probes.append(ScoreProbe(name, tuple(scores.tolist()), decider.step(scores), record.decision))
+    return tuple(probes)
+
+
+def _memoryless(decide: Decide) -> bool:
+    return decide.debounce == 1 and decide.cooldown == 0 and decide.release == decide.threshold
+
+
+def _two_answers(run: _Run) -> list[int]:
+    """Vectors whose winning score passes the threshold: one, one with another winner if there is any, and back."""
+    rows = run.records
+    passing = np.flatnonzero((rows.status == Status.DONE) & (rows.score > run.case.decide.threshold))
+    if not len(passing):
+        return []
+    first = int(passing[0])
+    others = passing[rows.winner[passing] != rows.winner[first]]
+    return [first, int(others[0]), first] if len(others) else [first]
 
 
 def _probe_bundle(board: Board, image: Image, bundle: bytes) -> tuple[BundleProbe, ...]:

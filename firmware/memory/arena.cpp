@@ -31,6 +31,9 @@ bool CheckCanary(uint8_t* at) {
 }  // namespace
 
 Span<uint8_t> Arena::Prepare(uint32_t bytes) {
+  if (bytes_ != 0) {
+    damage_ |= LookAtCanaries();  // what the model's set-up did to the former layout must not be painted over
+  }
   bytes_ = bytes;
   floor_ = 0;
   untouched_ = Words(kBase, bytes);
@@ -65,6 +68,12 @@ uint32_t Arena::HighWater() {
 }
 
 uint8_t Arena::CheckCanaries() {
+  const uint8_t found = damage_ | LookAtCanaries();
+  damage_ = kCanariesWhole;
+  return found;
+}
+
+uint8_t Arena::LookAtCanaries() {
   const bool below = CheckCanary(kBase - kCanaryBytes);
   const bool above = CheckCanary(kBase + bytes_);
   return (below ? 0 : kCanaryBelow) | (above ? 0 : kCanaryAbove);

@@ -15,7 +15,8 @@ enum CanaryDamage : uint8_t { kCanariesWhole = 0, kCanaryBelow = 1, kCanaryAbove
 class Arena {
  public:
   // Hands out the lowest `bytes` (a multiple of kArenaAlignment, at most kArenaBytes), filled with the pattern and with
-  // a canary directly on either side.
+  // a canary directly on either side. Canaries of a former call are looked at first: their damage is kept for the next
+  // CheckCanaries().
   Span<uint8_t> Prepare(uint32_t bytes);
 
   // From here on `unused` is watched: it lies in the prepared part, nothing should ever write to it. It is filled with
@@ -26,12 +27,16 @@ class Arena {
   // The largest part of the arena that was in use: its size less the longest stretch that nothing ever wrote.
   uint32_t HighWater();
 
-  // Which canaries are damaged. Restores them, so that the next answer is about the next window.
+  // Which canaries were damaged since the last call, or since the first Prepare(). Restores them, so that the next
+  // answer is about the next window.
   uint8_t CheckCanaries();
 
  private:
+  uint8_t LookAtCanaries();
+
   uint32_t bytes_ = 0;
   uint32_t floor_ = 0;
+  uint8_t damage_ = kCanariesWhole;
   // The stretch that was still untouched at the last look. Only this is scanned again: it can only shrink.
   Span<uint32_t> untouched_;
 };

@@ -31,6 +31,9 @@ class Board(Protocol):
     def image(self) -> Image:
         """The image that was provisioned."""
 
+    def begin_log(self, log: Path) -> None:
+        """Stop the firmware, and let what it writes from now on go to `log`, which is emptied."""
+
     def provision(self, image: Image, bundle: bytes) -> None:
         """Write image and bundle, read both back, start the firmware and wait until its link is up."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -10,13 +9,16 @@ from collections.abc import Sequence
 
 from hil.errors import BoardError
 
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None, use_errno=True)
+# The kernel kills the child when this process ends, for any reason (prctl(2)). setpriv, of util-linux, asks for that
+# and then becomes the program; Python code between fork and exec would not be safe beside the references' thread.
+_DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
 
 
-def _die_with_parent() -> None:
-    """Runs in the child before exec: the kernel kills it when this process ends, for any reason (prctl(2))."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"
 
 
 class Child:
@@ -24,15 +26,16 @@ class Child:
 
     def __init__(self, command: Sequence[str], fds: Sequence[int] = ()) -> None:
         self.name = os.path.basename(command[0])
+        if not os.access(command[0], os.X_OK):
+            raise BoardError(f"cannot start {command[0]}: it is no executable file")
         self._stderr = os.memfd_create("hil-child-output")
         try:
             self._process = subprocess.Popen(
-                command,
+                [*_DIE_WITH_PARENT, *command],
                 stdin=subprocess.DEVNULL,
                 stdout=self._stderr,
                 stderr=self._stderr,
                 pass_fds=tuple(fds),
-                preexec_fn=_die_with_parent,
                 start_new_session=True,  # Ctrl-C at the terminal reaches the harness alone, which then ends the child
             )
         except OSError as error:
@@ -53,7 +56,7 @@ class Child:
         code = self._process.poll()
         if code is None:
             return None
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        how = f"was killed by {_signal_name(-code)}" if code < 0 else f"ended with exit code {code}"
         words = self.words().strip()
         return f"{self.name} {how}" + (f"; its last words:\n{words}" if words else "")
 

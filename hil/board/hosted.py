@@ -62,6 +62,12 @@ class HostedBoard:
         """Process id of the child, while there is one."""
         return self._child.pid if self._child else None
 
+    def begin_log(self, log: Path) -> None:
+        self._stop()  # its last words belong to the log before
+        self.log = log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_bytes(b"")
+
     def provision(self, image: Image, bundle: bytes) -> None:
         self._stop()
         self._image = image
@@ -74,8 +80,6 @@ class HostedBoard:
         self._memory.write(start, bundle)
         if self._memory.read(start, len(bundle)) != bundle:
             raise BoardError(f"provision: the bundle read back from {start:#x} differs from what was written")
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        self.log.write_bytes(b"")
         self._start()
 
     def reset(self) -> None:

@@ -16,7 +16,7 @@ from hil.board.hosted import HostedBoard
 from hil.image.elf import Image
 from hil.records import ClockSpec
 
-HOST_TIME = ClockSpec("host time", "ns", 1, 1, 1_000_000_000, deterministic=False)
+HOST_TIME = ClockSpec("host time", "ns", 1, 1, 1_000_000_000, False, 1_000_000_000)
 _CONFESS_S = 2.0
 
 

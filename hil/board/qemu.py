@@ -45,7 +45,9 @@ def instruction_clock(settings: Settings) -> ClockSpec:
     constant.
     """
     per_tick = Fraction(_NS, settings.timer_hz << settings.icount_shift)
-    return ClockSpec("instructions", "instructions", per_tick.numerator, per_tick.denominator, 0, deterministic=True)
+    return ClockSpec(
+        "instructions", "instructions", per_tick.numerator, per_tick.denominator, 0, True, settings.timer_hz
+    )
 
 
 class QemuBoard(HostedBoard):

@@ -10,14 +10,18 @@ from pathlib import Path
 from hil.case import limits, stages
 from hil.case.lock import BUILD, LOCK, Lock, check_lock, new_lock, read_lock
 from hil.case.model_check import TFLM_2_3, KernelLibrary, check_float_model, check_model
-from hil.case.problems import KeyPath, Places, Problem, raise_any
+from hil.case.problems import KeyPath, Places, Problem, raise_any, reason_of
 from hil.case.schema import CaseFile
 from hil.case.tflite import parse_model
 from hil.case.toml_file import read_toml
 from hil.case.types import Case, Contracts, Decide, Gate, ModelFile, Prepare, TensorContract, Vectors, Window
 from hil.case.vectors import Wanted, read_vectors
+from hil.errors import CaseError
+from hil.records import GateReason
+from hil.reference.gate import judge
 
 FILE_NAME = "case.toml"
+MOST_ROWS = 5  # of one kind of fault that a message lists
 
 
 def load_case(path: Path, kernels: KernelLibrary = TFLM_2_3) -> Case:
@@ -26,7 +30,7 @@ def load_case(path: Path, kernels: KernelLibrary = TFLM_2_3) -> Case:
     Raises CaseError. Checked in this order, the faults of one step in one message: schema; limits and files; models;
     what must fit the model; vectors; case.lock.
     """
-    file = path / FILE_NAME if path.is_dir() else path
+    file = _file_of(path)
     case = _load(file, kernels)
     lock = read_lock(file.parent)
     if lock is None:
@@ -40,12 +44,20 @@ def write_lock(folder: Path) -> Path:
 
     Raises CaseError when the case is not valid, or when it changed but its version is not above the locked one.
     """
-    file = folder / FILE_NAME if folder.is_dir() else folder
+    file = _file_of(folder)
     case = _load(file, TFLM_2_3)
     lock = new_lock(file.parent, read_lock(file.parent), _lock_of(case))
     path = file.parent / LOCK
     path.write_text(lock.text(), encoding="utf-8", newline="\n")
     return path
+
+
+def _file_of(path: Path) -> Path:
+    """The case.toml that a path means: itself, or the one in it."""
+    try:
+        return path / FILE_NAME if path.is_dir() else path
+    except (OSError, ValueError, RuntimeError):  # reading it says why
+        return path
 
 
 def _lock_of(case: Case) -> Lock:
@@ -80,8 +92,8 @@ def _load(file: Path, kernels: KernelLibrary) -> Case:
     files = {FILE_NAME: data, **contents}
     build = file.parent / BUILD
     if build.is_file():
-        files[BUILD] = build.read_bytes()
-    return Case(
+        files[BUILD] = _build_file(build)
+    case = Case(
         path=file,
         name=table.case.name,
         version=table.case.version,
@@ -99,6 +111,15 @@ def _load(file: Path, kernels: KernelLibrary) -> Case:
         deadline={kind: ticks for kind, ticks in table.contract.execution.deadline if ticks is not None},
         files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     )
+    _check_rejects(case, file.parent / table.input.vectors)
+    return case
+
+
+def _build_file(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CaseError(path, "", f"cannot be read ({reason_of(error)})", "make it readable, or remove it") from None
 
 
 def _read_files(folder: Path, table: CaseFile, report: _Report) -> dict[str, bytes]:
@@ -112,15 +133,29 @@ def _read_files(folder: Path, table: CaseFile, report: _Report) -> dict[str, byt
     for key, name in named.items():
         if name is None:
             continue
-        path = folder / name
-        if Path(name).is_absolute() or "\\" in name or not path.resolve().is_relative_to(folder.resolve()):
-            fix = "copy the file into the folder and write its path from there, with /"
-            report.say(key, f"{name!r} is not a path inside the case's folder", fix)
-        elif not path.is_file():
-            report.say(key, f"there is no file {name!r} in {folder}", "put it there, or mend the name")
+        try:
+            content = _content(folder, name, key, report)
+        except (OSError, ValueError, RuntimeError) as error:  # NUL, overlong name, loop of links, no permission
+            shown = name if len(name) <= 60 else f"{name[:57]}..."
+            fix = "make the file readable, or write the name of one that is"
+            report.say(key, f"{shown!r} cannot be read ({reason_of(error)})", fix)
         else:
-            contents[name] = path.read_bytes()
+            if content is not None:
+                contents[name] = content
     return contents
+
+
+def _content(folder: Path, name: str, key: KeyPath, report: _Report) -> bytes | None:
+    """The bytes of a file of the case; None after a report. Raises what the system says of an unusable path."""
+    path = folder / name
+    if Path(name).is_absolute() or "\\" in name or not path.resolve().is_relative_to(folder.resolve()):
+        fix = "copy the file into the folder and write its path from there, with /"
+        report.say(key, f"{name!r} is not a path inside the case's folder", fix)
+        return None
+    if not path.is_file():
+        report.say(key, f"there is no file {name!r} in {folder}", "put it there, or mend the name")
+        return None
+    return path.read_bytes()
 
 
 def _models(
@@ -184,3 +219,27 @@ def _check_against(
         problem = f"{contracts.flash_bytes:,} bytes cannot hold the model, which alone has {len(model.data):,}"
         report.say(("budget", "memory", "flash_bytes"), problem, "raise it: flash counts the image and the bundle")
     report.raise_any()
+
+
+def _check_rejects(case: Case, file: Path) -> None:
+    """The `reject` column, where there is one, is what the gate of docs/pipeline.md says of each vector."""
+    if case.vectors.reject is None:
+        return
+    verdicts = [
+        "" if reason == GateReason.VALID else GateReason(reason).name.lower() for reason in judge(case.vectors, case)
+    ]
+    rows = zip(case.vectors.reject, verdicts, strict=True)
+    wrong = [row for row, (column, verdict) in enumerate(rows) if column != verdict]
+    problems = [
+        Problem(
+            "array 'reject'",
+            f"row {row} ({case.vectors.name(row)}) expects {case.vectors.reject[row] or 'no rejection'}, "
+            f"the gate as [input.gate] sets it finds {verdicts[row] or 'the window valid'}",
+            "mend reject, or the limits in [input.gate]",
+        )
+        for row in wrong[:MOST_ROWS]
+    ]
+    if len(wrong) > MOST_ROWS:
+        more = f"so do {len(wrong) - MOST_ROWS} further rows"
+        problems.append(Problem("array 'reject'", more, problems[0].fix))
+    raise_any(file, problems)

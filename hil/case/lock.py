@@ -36,7 +36,7 @@ def read_lock(folder: Path) -> Lock | None:
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
         version, files = tables["version"], tables["files"]
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError) as error:
+    except (OSError, ValueError, KeyError, RecursionError) as error:  # UTF-8 and TOML errors are ValueErrors
         raise _broken(path, f"it cannot be read ({error})", folder) from None
     good = type(version) is int and isinstance(files, dict) and all(_is_hash(digest) for digest in files.values())
     if not good or tables.keys() != {"version", "files"}:

@@ -42,6 +42,11 @@ class CaseProblemsError(CaseError):
         return "\n".join(lines)
 
 
+def reason_of(error: Exception) -> str:
+    """Why a path cannot be used, in a few words; the whole text of an OSError repeats the path."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
 def raise_any(file: Path | str, problems: Sequence[Problem]) -> None:
     """Raise CaseProblemsError when there is at least one."""
     if problems:

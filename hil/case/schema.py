@@ -9,9 +9,14 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 U32_MAX = 2**32 - 1
 MAX_LABELS = 64  # link.cddl, bundle-meta
 MAX_CHANNELS = 32  # link.cddl, prepare-part
+# A slip of the keyboard must not start a run of days. No product debounces over more windows, and more repetitions
+# show nothing new.
+MAX_WINDOWS = 1000  # debounce, cooldown
+MAX_REPLAYS = 1000
+MAX_PASSES = 10_000  # a soak test may want many
+MAX_WARMUP = 100
 
 Count = Annotated[int, Field(ge=1, le=U32_MAX)]
-CountOrZero = Annotated[int, Field(ge=0, le=U32_MAX)]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Text = Annotated[str, Field(min_length=1)]
@@ -72,8 +77,8 @@ class DecisionTable(Table):
     labels: Annotated[tuple[Text, ...], Field(strict=False, min_length=1, max_length=MAX_LABELS)]
     threshold: float
     release: float | None = None
-    debounce: Count = 1
-    cooldown: CountOrZero = 0
+    debounce: Annotated[int, Field(ge=1, le=MAX_WINDOWS)] = 1
+    cooldown: Annotated[int, Field(ge=0, le=MAX_WINDOWS)] = 0
     unknown: Text = "unknown"
 
 
@@ -105,8 +110,8 @@ class DeadlineTable(Table):
 
 class ExecutionContract(Table):
     lsb: Annotated[int, Field(ge=0, lt=255)] = 0
-    replays: Count = 10
-    passes: Count = 2
+    replays: Annotated[int, Field(ge=1, le=MAX_REPLAYS)] = 10
+    passes: Annotated[int, Field(ge=1, le=MAX_PASSES)] = 2
     deadline: DeadlineTable = DeadlineTable()
 
 
@@ -126,7 +131,7 @@ class AgreementContract(Table):
 
 class LatencyContract(Table):
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
-    warmup: CountOrZero = 1
+    warmup: Annotated[int, Field(ge=0, le=MAX_WARMUP)] = 1
 
 
 class ContractTables(Table):

@@ -10,7 +10,18 @@ import numpy as np
 
 from hil.case.limits import Say
 from hil.case.schema import MAX_CHANNELS, CaseFile, DecisionTable, InputTable
-from hil.case.types import INT8_MAX, INT8_MIN, Channel, Decide, Gate, Prepare, Quantisation, TensorContract, Window
+from hil.case.types import (
+    INT8_MAX,
+    INT8_MIN,
+    MAX_PAYLOAD,
+    Channel,
+    Decide,
+    Gate,
+    Prepare,
+    Quantisation,
+    TensorContract,
+    Window,
+)
 from hil.reference.decide import raw_threshold
 
 INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
@@ -27,7 +38,7 @@ def window_of(table: InputTable, tensor: TensorContract, say: Say) -> Window | N
             if getattr(table, key) is not None:
                 say(("input", key), "with tensor/1 the model's input tensor is the window", "remove the line")
         rows = tensor.shape[1:] if len(tensor.shape) > 1 else (*tensor.shape, 1)
-        return Window("int8", rows[0], math.prod(rows[1:]))
+        return _sendable(Window("int8", rows[0], math.prod(rows[1:])), "prepare", say)
     missing = [key for key in ("window", "channels") if getattr(table, key) is None]
     examples = {
         "window": "window = 40, the samples of one window",
@@ -37,7 +48,16 @@ def window_of(table: InputTable, tensor: TensorContract, say: Say) -> Window | N
         say(("input", key), f"it is missing; {table.prepare} needs it", f"add {examples[key]}")
     if table.window is None or table.channels is None:
         return None
-    return Window(WINDOW_TYPES[stage], table.window, table.channels)
+    return _sendable(Window(WINDOW_TYPES[stage], table.window, table.channels), "window", say)
+
+
+def _sendable(window: Window, key: str, say: Say) -> Window:
+    """The window itself; one that no frame can carry is reported."""
+    if window.bytes > MAX_PAYLOAD:
+        size = f"{window.samples} samples x {window.channels} channels of {window.dtype} are {window.bytes:,} bytes"
+        problem = f"{size}; a frame of the link carries {MAX_PAYLOAD:,}"
+        say(("input", key), problem, "take a shorter window, fewer channels or a smaller model input")
+    return window
 
 
 def split_name(name: str) -> tuple[str, int]:

@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 from hil.case.graph import TYPE_BYTES, Graph, Tensor, read_graph
+from hil.case.problems import reason_of
 from hil.case.types import ModelFile, Quantisation, TensorContract
 from hil.errors import CaseError
 
@@ -14,10 +15,9 @@ def read_model(path: Path) -> ModelFile:
     """The model at `path`. Raises CaseError when it cannot be read or is not TFLite with one input and one output."""
     try:
         data = path.read_bytes()
-    except OSError as error:
-        raise CaseError(
-            path, "", f"cannot be read ({error.strerror})", "put the model there, or mend [model]"
-        ) from None
+    except (OSError, ValueError) as error:
+        fix = "put the model there, or mend [model]"
+        raise CaseError(path, "", f"cannot be read ({reason_of(error)})", fix) from None
     return parse_model(data, path)
 
 

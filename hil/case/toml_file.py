@@ -11,7 +11,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from hil.case.problems import CaseProblemsError, KeyPath, Places, Problem
+from hil.case.problems import CaseProblemsError, KeyPath, Places, Problem, reason_of
 from hil.case.schema import TABLES, CaseFile
 from hil.errors import CaseError
 
@@ -42,6 +42,11 @@ def read_toml(file: Path) -> tuple[CaseFile, Places, bytes]:
     except tomllib.TOMLDecodeError as error:
         problem = f"not valid TOML: {error}"
         raise CaseError(file, "", problem, "mend the line; texts stand in quotes, tables in [ ]") from None
+    except ValueError as error:  # tomllib lets int()'s limit on digits through
+        problem = f"a value cannot be read: {error}"
+        raise CaseError(file, "", problem, "write numbers of at most 18 digits") from None
+    except RecursionError:
+        raise CaseError(file, "", "lists or tables are nested too deeply", "a case nests two lists at most") from None
     try:
         return CaseFile.model_validate(tables), places, data
     except ValidationError as error:
@@ -51,9 +56,9 @@ def read_toml(file: Path) -> tuple[CaseFile, Places, bytes]:
 def _bytes(file: Path) -> bytes:
     try:
         return file.read_bytes()
-    except OSError as error:
+    except (OSError, ValueError, RuntimeError) as error:
         fix = "give the path of a case.toml, or of the folder that holds one"
-        raise CaseError(file, "", f"cannot be read ({error.strerror})", fix) from None
+        raise CaseError(file, "", f"cannot be read ({reason_of(error)})", fix) from None
 
 
 def _text(file: Path, data: bytes) -> str:

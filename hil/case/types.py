@@ -46,6 +46,11 @@ class ModelFile:
     output: TensorContract
 
 
+# The firmware takes frames of up to 40,960 bytes (firmware/link/framing.h); the rest is for the request around the
+# window, COBS and CRC. Longer payloads could never be sent.
+MAX_PAYLOAD = 40_000
+
+
 @dataclass(frozen=True)
 class Window:
     """The raw sensor window: numpy type name (int16, float32, int8), samples, channels."""

@@ -14,12 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.case.problems import Problem, raise_any
-from hil.case.types import Vectors, Window
+from hil.case.types import MAX_PAYLOAD, Vectors, Window
 from hil.errors import CaseError
 from hil.records import GateReason
 
 KEYS = ("windows", "label", "reject", "samples", "sequence", "name", "expected_output")
-REASONS = tuple(reason.name.lower() for reason in GateReason if reason is not GateReason.VALID)
+# `stale` cannot be expected of a vector: each gets a capture number of its own.
+REASONS = tuple(reason.name.lower() for reason in GateReason if reason not in (GateReason.VALID, GateReason.STALE))
+LAST_CHARACTER, SURROGATES = 0x10FFFF, range(0xD800, 0xE000)  # Unicode
+LONGEST_FACTOR = 4  # wrong-length vectors: at most so many windows
 WHOLE, TEXT = "whole numbers (integer)", "text (numpy <U)"
 SAVE_FIX = "write the file with numpy.savez_compressed and plain arrays"
 
@@ -48,7 +51,7 @@ def read_vectors(data: bytes, file: Path, wanted: Wanted) -> Vectors:
     reader = _Columns(arrays, n, problems)
     label = reader.labels(wanted)
     reject = reader.reject()
-    samples = reader.whole("samples", 0)
+    samples = reader.samples(wanted.window)
     sequence = reader.whole("sequence", -1)
     names = reader.names()
     expected = reader.expected_output(wanted.output_shape)
@@ -187,8 +190,9 @@ class _Columns:
     def labels(self, wanted: Wanted) -> NDArray[np.int64] | None:
         """Class indices, -1 unknown; text is looked up in the case's labels, which [n] integers must not exceed."""
         header = self._arrays.header("label")
-        if header is not None and header[0].kind == "U" and self._fits("label", "U", TEXT):
-            return self._label_text(self._arrays.read("label"), wanted.labels)
+        if header is not None and header[0].kind == "U":
+            texts = self._text("label")
+            return None if texts is None else self._label_text(texts, wanted.labels)
         values = self._label_numbers(header)
         if values is not None and wanted.labels and values.max() >= len(wanted.labels):
             row = int(np.argmax(values))
@@ -205,9 +209,9 @@ class _Columns:
         self._say("label", f"expected {WHOLE} or {TEXT}, found {found}", "save class numbers as int64, -1 for unknown")
         return None
 
-    def _label_text(self, values: NDArray[Any], labels: tuple[str, ...]) -> NDArray[np.int64] | None:
+    def _label_text(self, values: list[str], labels: tuple[str, ...]) -> NDArray[np.int64] | None:
         places = {label: index for index, label in enumerate(labels)} | {"": -1}
-        strange = {text: int(row) for row, text in reversed(list(enumerate(values.tolist()))) if text not in places}
+        strange = {text: int(row) for row, text in reversed(list(enumerate(values))) if text not in places}
         for text, row in sorted(strange.items(), key=lambda each: each[1])[:5]:
             known = (
                 f"one of {', '.join(map(repr, labels))}" if labels else "a number, as the case has no [decision] labels"
@@ -215,14 +219,18 @@ class _Columns:
             self._say(
                 "label", f"row {row} is {text!r}, which is no label of the case", f'write {known}, or "" for unknown'
             )
-        return None if strange else np.array([places[text] for text in values.tolist()], np.int64)
+        return None if strange else np.array([places[text] for text in values], np.int64)
 
     def reject(self) -> tuple[str, ...] | None:
         """Gate reasons expected, "" for none."""
-        if not self._fits("reject", "U", TEXT):
+        values = self._text("reject")
+        if values is None:
             return None
-        values: list[str] = self._arrays.read("reject").tolist()
         for row, text in enumerate(values):
+            if text == "stale":
+                problem = f"row {row}: 'stale' cannot happen, each vector is sent with a capture number of its own"
+                self._say("reject", problem, "take the vector out: hil probes staleness itself, in input.gate")
+                return None
             if text not in ("", *REASONS):
                 self._say(
                     "reject", f"row {row}: {text!r} is no reason of the gate", f'write {", ".join(REASONS)} or ""'
@@ -232,9 +240,10 @@ class _Columns:
 
     def names(self) -> tuple[str, ...] | None:
         """Names for reports; an empty one becomes the row's number."""
-        if not self._fits("name", "U", TEXT):
+        given = self._text("name")
+        if given is None:
             return None
-        values = [text or f"#{row}" for row, text in enumerate(self._arrays.read("name").tolist())]
+        values = [text or f"#{row}" for row, text in enumerate(given)]
         first: dict[str, int] = {}
         for row, text in enumerate(values):
             if first.setdefault(text, row) != row:
@@ -257,6 +266,36 @@ class _Columns:
             )
             return None
         return self._arrays.read("expected_output").reshape(self._n, *shape)
+
+    def samples(self, window: Window) -> NDArray[np.int64] | None:
+        """Samples really sent; what they come to must still fit into one frame."""
+        values = self.whole("samples", 0)
+        if values is None:
+            return None
+        most = min(LONGEST_FACTOR * window.samples, MAX_PAYLOAD * window.samples // window.bytes)
+        if values.max() > most:
+            row = int(np.argmax(values > most))
+            limits = f"{LONGEST_FACTOR} windows and {MAX_PAYLOAD:,} bytes are the most"
+            fix = f"write at most {most}; a window that is one sample too long shows the same"
+            self._say("samples", f"row {row} is {values[row]}: {limits}", fix)
+            return None
+        return values
+
+    def _text(self, name: str) -> list[str] | None:
+        """A text [n] array. What has no UTF-8 form is refused: no report could name it."""
+        if not self._fits(name, "U", TEXT):
+            return None
+        array = self._arrays.read(name)
+        codes = np.frombuffer(array.tobytes(), np.uint32).reshape(self._n, -1)
+        strange = (codes > LAST_CHARACTER) | ((codes >= SURROGATES.start) & (codes < SURROGATES.stop))
+        if strange.any():  # found in the codes: numpy cannot even turn all of them into str
+            row = int(np.argmax(strange.any(axis=1)))
+            code = int(codes[row][strange[row]][0])
+            problem = f"row {row} holds the code {code:#x}, which is no character"
+            self._say(name, problem, "write the whole character, or leave it out")
+            return None
+        values: list[str] = array.tolist()
+        return values
 
     def _fits(self, name: str, kinds: str, wanted: str) -> bool:
         """Whether the array is there, of one of the dtype kinds, with n rows; a fault is reported."""

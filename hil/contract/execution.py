@@ -134,28 +134,35 @@ def _judge_arena(evidence: Evidence) -> CheckResult:
 
 def _judge_canaries(evidence: Evidence) -> CheckResult:
     sheet = Sheet("execution.canaries", evidence)
-    if reason := unready(evidence):
+    if not evidence.other_canaries and (reason := unready(evidence)):
         return sheet.not_judged(reason)
     order = run_order(evidence.case)
-    damage = evidence.records.canaries[order]
-    # A canary stays damaged: only the vectors that damage one are findings, not all that follow.
-    so_far = np.bitwise_or.accumulate(damage)
-    fresh = damage & ~np.concatenate(([np.uint8(0)], so_far[:-1]))
-    damaged = dict(zip(order.tolist(), fresh.tolist(), strict=True))
+    damage = evidence.records.canaries[order]  # the firmware restores a canary after each record
 
     def describe(vector: int) -> None:
         sheet.add(
             "both canaries whole",
-            f"overwritten {_CANARY.get(damaged[vector], f'(bits {damaged[vector]:#x})')}",
+            f"overwritten {_canary_words(int(evidence.records.canaries[vector]))}",
             vector=evidence.case.vectors.name(vector),
             stage="invoke",
             hint="a kernel or a stage writes outside the arena: set a watchpoint there, or run this vector on `native`",
         )
 
-    sheet.each(order[fresh != 0], describe)
+    sheet.each(order[damage != 0], describe)
+    if evidence.other_canaries:
+        sheet.add(
+            "both canaries whole",
+            f"overwritten {_canary_words(evidence.other_canaries)} in a run outside the first pass: warm-up, replay, "
+            "later pass or probe",
+            hint="a kernel or a stage writes outside the arena: set a watchpoint there, or run the case on `native`",
+        )
     return sheet.result(
         numbers={"vectors": int(ran(evidence.records).sum()), "vectors_with_damage": int((damage != 0).sum())}
     )
+
+
+def _canary_words(damage: int) -> str:
+    return _CANARY.get(damage, f"(bits {damage:#x})")
 
 
 def _judge_fault(evidence: Evidence) -> CheckResult:
@@ -299,6 +306,42 @@ def _output_hint(evidence: Evidence, vector: int) -> str:
     return "other arithmetic: compare kernels, operator versions and compiler flags with the oracle's"
 
 
+def _judge_probes(evidence: Evidence) -> CheckResult:
+    lsb = evidence.case.contracts.lsb
+    sheet = Sheet("execution.probes", evidence, Limit(maximum=lsb, unit="LSB"))
+    if reason := unready(evidence):
+        return sheet.not_judged(reason)
+    numbers = {"probes_compared": len(evidence.probe_outputs)}
+    if not evidence.probe_outputs:
+        return sheet.not_judged(_no_probes(evidence), numbers)
+    largest = 0
+    for probe in evidence.probe_outputs:
+        wanted, given = (np.frombuffer(data, np.int8).astype(int) for data in (probe.expected, probe.observed))
+        expected, observed = f"{len(wanted)} elements of output", f"{len(given)} elements"
+        if len(wanted) == len(given):
+            distance = np.abs(given - wanted)
+            largest = max(largest, int(distance.max(initial=0)))
+            if not (distance > lsb).any():
+                continue
+            place = int(distance.argmax())
+            expected = f"{wanted[place]} at {_element_name(evidence.case, place)}"
+            observed = f"{given[place]} ({distance[place]} LSB off)"
+        sheet.add(expected, observed, vector=probe.name, stage="invoke", hint=_PROBE_HINT)
+    return sheet.result(value=float(largest), numbers=numbers)
+
+
+_PROBE_HINT = "other arithmetic at values that the vectors do not reach: compare kernels and clamps with the oracle's"
+
+
+def _no_probes(evidence: Evidence) -> str:
+    """Why there is no output of a window that the harness made."""
+    if reason := asked(done(evidence.records), evidence):
+        return reason  # they are made from a valid window
+    if evidence.faults:
+        return "the run ended before: see execution.fault"
+    return "no valid window that the harness made came through: see input.rejects"
+
+
 # ---- the same again --------------------------------------------------------------------------------------------------
 
 _ORDER = ("status", "gate", "digest", "output")
@@ -322,13 +365,16 @@ def _judge_again(check: str, evidence: Evidence, kind: str, runs: int, wanted: i
     sheet = Sheet(check, evidence)
     if reason := unready(evidence):
         return sheet.not_judged(reason)
+    differences = _first_fields(evidence, kind)
+    if not runs and not differences and (reason := asked(done(evidence.records), evidence)):
+        return sheet.not_judged(reason)  # only what was done is run again
     if runs < max(1, wanted):
         sheet.add(
             expected,
             f"{runs:,} runs compared, {max(1, wanted):,} wanted",
             hint="the run ended before: see execution.fault" if evidence.faults else "let the run finish",
         )
-    for difference in _first_fields(evidence, kind):
+    for difference in differences:
         sheet.add(
             f"{difference.field} {difference.first}",
             f"{difference.field} {difference.again} in run {difference.attempt}",
@@ -404,7 +450,7 @@ CHECKS = (
     Check(
         "execution.canaries",
         "guard words around the arena",
-        "record.canaries = 0 on every vector",
+        "record.canaries = 0 on every vector, and in every other run",
         _always,
         _judge_canaries,
     ),
@@ -429,6 +475,13 @@ CHECKS = (
         "max |device - expected_output| <= lsb over all vectors and elements",
         _has_golden,
         _judge_golden,
+    ),
+    Check(
+        "execution.probes",
+        "outputs of the harness's own valid windows equal the oracle's",
+        "max |device - oracle| <= lsb over all valid windows of `input.rejects` and elements",
+        _always,
+        _judge_probes,
     ),
     Check(
         "execution.repeat",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.case.types import Case, TensorContract
+from hil.case.types import INT8_MAX, INT8_MIN, Case, TensorContract
 from hil.contract.blame import (
     blame,
     blocks,
@@ -124,8 +124,56 @@ def _judge_prepared(evidence: Evidence) -> CheckResult:
         expected, seen, hint = _prepared_words(evidence, vector, row, observed.get(vector))
         sheet.add(expected, seen, vector=evidence.case.vectors.name(vector), stage=broken.text(vector), hint=hint)
 
+    facts = _reference_facts(evidence)
+    reported = _Facts(evidence.records.minimum, evidence.records.maximum, evidence.records.saturated)
+    matching = _matching(evidence)
+
+    def describe_facts(vector: int) -> None:
+        sheet.add(
+            facts.text(vector),
+            f"{reported.text(vector)}, though the digest is the reference's",
+            vector=evidence.case.vectors.name(vector),
+            stage="prepare",
+            hint="the tensor is right: check how the device finds minimum, maximum and saturated elements",
+        )
+
     sheet.each(np.flatnonzero(offending), describe)
+    sheet.each(np.flatnonzero(matching & facts.differ(reported)), describe_facts)
     return sheet.result(numbers={"vectors_compared": int(compared.sum()), "vectors_that_differ": int(offending.sum())})
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """Minimum, maximum and number of saturated elements (-128 or 127) of each prepared tensor; int32 [n] each."""
+
+    minimum: NDArray[np.int32]
+    maximum: NDArray[np.int32]
+    saturated: NDArray[np.int32]
+
+    def differ(self, other: _Facts) -> NDArray[np.bool_]:
+        mask: NDArray[np.bool_] = (
+            (self.minimum != other.minimum) | (self.maximum != other.maximum) | (self.saturated != other.saturated)
+        )
+        return mask
+
+    def text(self, vector: int) -> str:
+        return f"min {self.minimum[vector]}, max {self.maximum[vector]}, {self.saturated[vector]} saturated"
+
+
+def _matching(evidence: Evidence) -> NDArray[np.bool_]:
+    """Vectors on which the device prepared the reference's tensor."""
+    return comparable(evidence) & ~prepared_differs(evidence)
+
+
+def _reference_facts(evidence: Evidence) -> _Facts:
+    """Of the reference's tensors, where the digest matches; elsewhere zeros."""
+    prepared = evidence.references.prepared
+    facts = _Facts(*(np.zeros(len(evidence.records), np.int32) for _ in range(3)))
+    for rows in blocks(np.flatnonzero(_matching(evidence)), prepared.shape[1]):
+        block = prepared[rows]
+        facts.minimum[rows], facts.maximum[rows] = block.min(axis=1), block.max(axis=1)
+        facts.saturated[rows] = ((block == INT8_MIN) | (block == INT8_MAX)).sum(axis=1)
+    return facts
 
 
 def _prepared_words(
@@ -184,7 +232,9 @@ def _judge_saturation(evidence: Evidence) -> CheckResult:
     counted = done(evidence.records)
     if reason := unready(evidence) or asked(counted, evidence):
         return sheet.not_judged(reason)
-    saturated = np.where(counted, evidence.records.saturated, 0)
+    # The device's own count only where its tensor is not known to be the reference's.
+    own = np.where(counted, evidence.records.saturated, 0)
+    saturated = np.where(_matching(evidence), _reference_facts(evidence).saturated, own)
     elements = evidence.case.model.input.elements
     share = float(saturated.sum()) / (int(counted.sum()) * elements)
     if not limit.holds(share):
@@ -194,22 +244,18 @@ def _judge_saturation(evidence: Evidence) -> CheckResult:
             f"{number(share)} over {number(int(counted.sum()))} vectors; most on "
             f"{evidence.case.vectors.name(worst)}: {saturated[worst]} of {elements} elements",
             stage="prepare" if prepared_differs(evidence).any() else "",
-            hint=_saturation_hint(evidence, share),
+            hint=_saturation_hint(evidence),
         )
     numbers = {"vectors": int(counted.sum()), "most_in_one_vector": int(saturated.max())}
     return sheet.result(value=share, numbers=numbers)
 
 
-def _saturation_hint(evidence: Evidence, share: float) -> str:
+def _saturation_hint(evidence: Evidence) -> str:
     if prepared_differs(evidence).any():
         return "prepared tensors differ from the reference: see input.prepared first"
-    reference = 0
-    rows = np.flatnonzero(comparable(evidence))
-    for block in blocks(rows, evidence.references.prepared.shape[1]):
-        reference += int(np.isin(evidence.references.prepared[block], (-128, 127)).sum())
-    if len(rows) and reference / (len(rows) * evidence.case.model.input.elements) >= share:
-        return "the reference saturates as much: full_scale is too small for this data, or the model's input range is"
-    return "the device counts more saturated elements than the reference has: check its counter"
+    if (done(evidence.records) & ~comparable(evidence)).any():
+        return "windows that the gate must reject count here too: see input.gate first"
+    return "the reference saturates as much: full_scale is too small for this data, or the model's input range is"
 
 
 # ---- the gate --------------------------------------------------------------------------------------------------------
@@ -379,14 +425,15 @@ CHECKS = (
     Check(
         "input.prepared",
         "prepared tensor of every vector: digest, then min and max, then the first differing element",
-        "CRC-32(device tensor) = CRC-32(reference tensor)",
+        "CRC-32, minimum, maximum, saturated (device tensor) = those of the reference tensor",
         _always,
         _judge_prepared,
     ),
     Check(
         "input.saturation",
         "share of saturated elements of the prepared tensors",
-        "sum of saturated elements / (vectors done * input elements)",
+        "saturated elements (of the reference tensor; of the device's count on another digest) / "
+        "(vectors done * input elements)",
         lambda case: case.contracts.saturation is not None,
         _judge_saturation,
     ),

@@ -116,6 +116,15 @@ class BundleProbe:
 
 
 @dataclass(frozen=True)
+class ProbeOutput:
+    """Raw int8 output of a valid window that the harness made itself: the oracle's and the device's."""
+
+    name: str
+    expected: bytes
+    observed: bytes
+
+
+@dataclass(frozen=True)
 class ScoreProbe:
     """Raw scores given straight to the decide stage, one step of a stream, and the answers wanted and got."""
 
@@ -147,6 +156,8 @@ class Evidence:
     gate_probes: tuple[GateProbe, ...] = ()
     score_probes: tuple[ScoreProbe, ...] = ()
     bundle_probes: tuple[BundleProbe, ...] = ()
+    probe_outputs: tuple[ProbeOutput, ...] = ()
+    other_canaries: int = 0  # canaries of all records outside the first pass, ORed
     bundle_differences: tuple[BundleDifference, ...] = ()
 
 

@@ -20,7 +20,7 @@ from hil.image.toolchain import CARGO, require_programs, require_tools, tools_of
 
 IMAGE_NAME = "hil_firmware.elf"
 # Set by a user for other projects, these would quietly change the image.
-_UNWANTED_FLAGS = ("CFLAGS", "CXXFLAGS", "CPPFLAGS", "ASMFLAGS", "LDFLAGS")
+_UNWANTED_FLAGS = ("CC", "CXX", "ASM", "CFLAGS", "CXXFLAGS", "CPPFLAGS", "ASMFLAGS", "LDFLAGS")
 _UNWANTED_PATHS = ("CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "LIBRARY_PATH")
 _UNWANTED_CMAKE = ("CMAKE_GENERATOR", "CMAKE_TOOLCHAIN_FILE", "CMAKE_BUILD_TYPE", "NINJA_STATUS")
 _UNWANTED = frozenset((*_UNWANTED_FLAGS, *_UNWANTED_PATHS, *_UNWANTED_CMAKE))
@@ -109,8 +109,16 @@ def _mark(folder: Path) -> Path:
 def _fingerprint(firmware: Path, target: str, python: Path) -> str:
     """All that needs a new configuration and that ninja does not watch itself."""
     presets = hashlib.sha256((firmware / "CMakePresets.json").read_bytes()).hexdigest()
-    tools = [shutil.which(tool.program) for tool in tools_of_target(target) if tool is not CARGO]
+    tools = [_identity(shutil.which(tool.program)) for tool in tools_of_target(target) if tool is not CARGO]
     return json.dumps([str(firmware.resolve()), str(python), presets, tools])
+
+
+def _identity(program: str | None) -> tuple[object, ...]:
+    """Which program this is: an upgrade keeps the path, but not size and time."""
+    if program is None:
+        return ()
+    facts = Path(program).resolve().stat()
+    return program, facts.st_size, facts.st_mtime_ns
 
 
 def _configured(folder: Path) -> str | None:

@@ -43,12 +43,14 @@ class LinkClient:
     alive: called every few milliseconds of waiting; raises when the board is gone or the firmware left a fault record.
     """
 
-    def __init__(self, rtt: Rtt, alive: Callable[[], None]) -> None:
+    def __init__(self, rtt: Rtt, alive: Callable[[], None], counters: LinkCounters | None = None) -> None:
+        """counters: where to go on counting, when this is a further attachment of one session."""
         self._rtt, self._alive = rtt, alive
         self._reader = frame.FrameReader()
         self._id = secrets.randbits(32)  # so that a reply to another client's request is never taken for ours
         self._boot: int | None = None
-        self.counters = LinkCounters()
+        self.counters = counters or LinkCounters()
+        self._damaged_before = self.counters.damaged
 
     @property
     def boot(self) -> int | None:
@@ -85,7 +87,7 @@ class LinkClient:
                 continue
             repeat_s *= 2
             repeat_at = now + repeat_s
-        self.counters.damaged = self._reader.damaged
+        self.counters.damaged = self._damaged_before + self._reader.damaged
         raise DeviceSilent(
             f"no answer to {next(iter(command))!r} within {timeout_s:g} s "
             f"({self.counters.repeats} repeats, {self._reader.damaged} damaged frames received, "
@@ -126,7 +128,7 @@ class LinkClient:
         )
 
     def _match(self, message: bytes) -> dict[str, Any] | None:
-        self.counters.damaged = self._reader.damaged
+        self.counters.damaged = self._damaged_before + self._reader.damaged
         try:
             number, boot, result = cbor2.loads(message)
         except (cbor2.CBORDecodeError, ValueError, TypeError) as error:

@@ -55,6 +55,14 @@ def prepare_all(case: Case, chunk: int = CHUNK) -> Stimuli:
     return stimuli
 
 
+def check_models(case: Case) -> None:
+    """Open both references and close them again. Raises UsageError when a model is refused, CaseError when it does not
+    fit the case; nothing is run.
+    """
+    Int8Oracle(case.model.data, str(case.model.path))
+    _FloatColumn(case)
+
+
 def compute(
     case: Case, stimuli: Stimuli | None = None, progress: Progress | None = None, chunk: int = CHUNK
 ) -> References:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from itertools import groupby
+from typing import Self
 
 from hil.contract.types import CheckResult, Evidence, Outcome
 from hil.report.run_json import CaseReport
@@ -88,7 +89,10 @@ class ProgressLine:
         amount = f" {done:,} of {total:,}" if total else f" {done:,}"
         self._show(f"{self._title}: {what}{amount}")
 
-    def clear(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """Take the line away again."""
         if self._write is not None and self._width:
             self._show("")

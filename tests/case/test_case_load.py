@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +20,10 @@ from hil.case.types import Channel, Gate, LatencyLimit, Limit, Window
 from hil.errors import CaseError
 
 ROOT = Path(__file__).parents[2]
+TENSOR_CASE = (
+    '[case]\nname = "bare"\nversion = 1\nsource = "x"\n[model]\nint8 = "model_int8.tflite"\n'
+    '[input]\nprepare = "tensor/1"\n[budget.memory]\narena_bytes = 4096\n'
+)
 
 
 def refused(folder: Folder) -> CaseError:
@@ -85,11 +90,7 @@ def test_the_example_in_the_documentation_is_a_valid_case_file(folder: Folder) -
 def test_the_defaults_are_those_of_the_documentation(folder: Folder) -> None:
     folder.write("model_int8.tflite", dense_model(shape=(1, 4, 2)))
     folder.write("vectors.npz", npz(windows=windows(2, "int8")))
-    folder.write(
-        "case.toml",
-        '[case]\nname = "bare"\nversion = 1\nsource = "x"\n[model]\nint8 = "model_int8.tflite"\n'
-        '[input]\nprepare = "tensor/1"\n[budget.memory]\narena_bytes = 4096\n',
-    )
+    folder.write("case.toml", TENSOR_CASE)
     case = load_case(folder.path)
     assert case.window == Window("int8", 4, 2)
     assert case.gate == Gate(-128.0, 127.0, 0.0)
@@ -127,6 +128,11 @@ WRONG = [
     ("confidence = 0.9", "confidence = 95", "[contract.latency] confidence", "below 1", "0.95 for 95 %"),
     ("lsb = 0", "lsb = 255", "[contract.execution] lsb", "255", "0 to 254"),
     ("lsb = 0", "replays = 0", "[contract.execution] replays", "1 or more", "replays"),
+    ("lsb = 0", "replays = 1001", "[contract.execution] replays", "1,000 or less", "replays"),
+    ("lsb = 0", "passes = 10001", "[contract.execution] passes", "10,000 or less", "passes"),
+    ("warmup = 2", "warmup = 101", "[contract.latency] warmup", "100 or less", "warmup"),
+    ("debounce = 2", "debounce = 1001", "[decision] debounce", "1,000 or less", "debounce"),
+    ("cooldown = 1", "cooldown = 1001", "[decision] cooldown", "1,000 or less", "cooldown"),
     ("lsb = 0", "passes = 0", "[contract.execution] passes", "1 or more", "passes"),
     ('prepare = "scale/1"', 'prepare = "scale/2"', "[input] prepare", "'scale/2'", 'prepare = "scale/1"'),
     ("threshold = 0.60", "threshold = 60", "[decision] threshold", "60", "not percent: write 0.6"),
@@ -167,6 +173,11 @@ WRONG = [
     ('int8 = "model_int8.tflite"', 'int8 = "nope.tflite"', "[model] int8", "there is no file", "put it there"),
     ('int8 = "model_int8.tflite"', 'int8 = "../m.tflite"', "[model] int8", "not a path inside", "copy the file"),
     ('int8 = "model_int8.tflite"', 'int8 = "/m.tflite"', "[model] int8", "not a path inside", "copy the file"),
+    ('int8 = "model_int8.tflite"', 'int8 = "a\\u0000b"', "[model] int8", "'a\\x00b' cannot be read", "readable"),
+    ('int8 = "model_int8.tflite"', f'int8 = "{"m" * 300}"', "[model] int8", "File name too long", "readable"),
+    ("version = 3", f"version = {'9' * 5000}", "", "4300 digits", "18 digits"),
+    ("version = 3", f"version = {'[' * 5000}", "", "nested too deeply", "two lists"),
+    ("window = 4", "window = 10_001", "[input] window", "40,004 bytes; a frame of the link carries 40,000", "shorter"),
     ('float = "model_float.tflite"', "", "[contract.agreement] top1", "no float model", "float = "),
     ("window = 4", "", "[input] window", "missing", "window = 40"),
     ("window = 4", "window = 5", "[input] window", "10 values", "write window = 4"),
@@ -185,7 +196,9 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("old", "new", "where", "problem", "fix"), WRONG, ids=[f"{w[2]} <- {w[1]}" for w in WRONG])
+@pytest.mark.parametrize(
+    ("old", "new", "where", "problem", "fix"), WRONG, ids=[f"{w[2]} <- {w[1][:60]}" for w in WRONG]
+)
 def test_a_wrong_value_is_refused_by_name(
     folder: Folder, old: str, new: str, where: str, problem: str, fix: str
 ) -> None:
@@ -235,6 +248,66 @@ def test_a_link_out_of_the_folder_is_refused(folder: Folder, tmp_path_factory: p
     (folder.path / "model_int8.tflite").unlink()
     (folder.path / "model_int8.tflite").symlink_to(outside)
     assert "not a path inside" in refused(folder).problem
+
+
+def test_a_loop_of_links_is_refused(folder: Folder) -> None:
+    (folder.path / "model_int8.tflite").unlink()
+    (folder.path / "model_int8.tflite").symlink_to("model_int8.tflite")
+    error = refused(folder)
+    assert error.where.endswith("[model] int8")
+    assert error.fix
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")
+@pytest.mark.parametrize(("name", "where"), [("model_int8.tflite", "[model] int8"), ("vectors.npz", "[input]")])
+def test_a_file_without_permission_is_refused(folder: Folder, name: str, where: str) -> None:
+    (folder.path / name).chmod(0)
+    error = refused(folder)
+    assert where in error.where
+    assert "Permission denied" in error.problem
+
+
+def test_a_window_as_long_as_a_frame_carries_passes(folder: Folder) -> None:
+    folder.write("case.toml", TENSOR_CASE)
+    folder.write("model_int8.tflite", dense_model(shape=(1, 200, 200)))
+    folder.write("vectors.npz", npz(windows=windows(1, "int8", (200, 200))))
+    assert load_case(folder.path).window.bytes == 40_000
+    folder.write("model_int8.tflite", dense_model(shape=(1, 40_001, 1)))
+    assert "40,001 bytes; a frame of the link carries 40,000" in refused(folder).problem
+
+
+def gated(folder: Folder, **columns: object) -> Folder:
+    """Six windows: 2 has a value above the gate's maximum, 4 is flat, 5 is sent one sample short."""
+    values = windows()
+    values[2, 0, 0], values[4] = 30_000, 7
+    folder.replace("minimum = -32767\nmaximum = 32767\n", "minimum = -100\nmaximum = 100\nmin_span = 1\n")
+    labels = np.array([0, 1, -1, 3, -1, -1])
+    samples = np.array([4, 4, 4, 4, 4, 3])
+    return folder.write("vectors.npz", npz(windows=values, label=labels, samples=samples, **columns))
+
+
+def test_a_reject_column_that_the_gate_confirms_passes(folder: Folder) -> None:
+    gated(folder, reject=np.array(["", "", "range", "", "flat", "length"]))
+    assert load_case(folder.path).vectors.reject == ("", "", "range", "", "flat", "length")
+
+
+def test_a_reject_column_that_contradicts_the_gate_is_refused(folder: Folder) -> None:
+    names = np.array(["a", "b", "high", "c", "still", "short"])
+    gated(folder, reject=np.array(["", "range", "", "", "range", "length"]), name=names)
+    error = refused(folder)
+    assert error.file == folder.path / "vectors.npz"
+    assert error.where == "array 'reject'"
+    text = str(error)
+    assert "3 problems" in text
+    assert "row 1 (b) expects range, the gate as [input.gate] sets it finds the window valid" in text
+    assert "row 2 (high) expects no rejection, the gate as [input.gate] sets it finds range" in text
+    assert "row 4 (still) expects range, the gate as [input.gate] sets it finds flat" in text
+    assert "mend reject" in error.fix
+
+
+def test_many_contradictions_are_counted(folder: Folder) -> None:
+    folder.write("vectors.npz", npz(windows=windows(40), label=np.zeros(40, int), reject=np.array(["flat"] * 40)))
+    assert "35 further rows" in str(refused(folder))
 
 
 def test_accuracy_needs_true_labels(folder: Folder) -> None:

@@ -113,6 +113,12 @@ WRONG: list[tuple[dict[str, object], str, str]] = [
     (ONE | {"label": np.array(["a", "x", "b"])}, "'label'", "row 1 is 'x', which is no label"),
     (ONE | {"label": np.array([b"a", b"b", b"c"])}, "'label'", "found |S1"),
     (ONE | {"reject": np.array(["", "rage", ""])}, "'reject'", "row 1: 'rage' is no reason"),
+    (ONE | {"reject": np.array(["", "", "stale"])}, "'reject'", "row 2: 'stale' cannot happen"),
+    (ONE | {"name": np.array(["a", "b\udc80", "c"])}, "'name'", "row 1 holds the code 0xdc80"),
+    (ONE | {"label": np.array(["a", "b", "\ud800"])}, "'label'", "row 2 holds the code 0xd800"),
+    (ONE | {"reject": np.array(["\udfff", "", ""])}, "'reject'", "row 0 holds the code 0xdfff"),
+    (ONE | {"samples": np.array([4, 17, 4])}, "'samples'", "row 1 is 17: 4 windows and 40,000 bytes are the most"),
+    (ONE | {"samples": np.array([4, 4, 2**40])}, "'samples'", "row 2 is 1099511627776: 4 windows"),
     (ONE | {"reject": np.array(["", "length", ""])}, "'reject'", "row 1 expects length rejection but sends 4 of 4"),
     (ONE | {"reject": np.array([""] * 3), "samples": np.array([4, 4, 1])}, "'reject'", "row 2 expects no rejection"),
     (ONE | {"samples": np.array([4, -1, 4])}, "'samples'", "row 1 is -1"),
@@ -132,6 +138,30 @@ def test_an_array_that_does_not_fit_is_named(arrays: dict[str, object], where: s
     assert where in error.where
     assert problem in error.problem
     assert error.fix
+
+
+def test_text_beyond_unicode_is_refused() -> None:
+    header, stream = io.BytesIO(), io.BytesIO(npz(windows=windows(3)))
+    np.lib.format.write_array_header_1_0(header, {"descr": "<U1", "fortran_order": False, "shape": (3,)})
+    with zipfile.ZipFile(stream, "a") as archive:
+        archive.writestr("name.npy", header.getvalue() + np.array([65, 0x110000, 66], "<u4").tobytes())
+    error = refused(stream.getvalue())
+    assert error.where == "array 'name'"
+    assert "row 1 holds the code 0x110000" in error.problem
+
+
+def test_a_payload_is_at_most_what_a_frame_carries() -> None:
+    wanted = Wanted(Window("int16", 10_000, 1), False, (10_000,), (3,), ())  # 20,000 bytes: two windows fit, not four
+    several = windows(1, "int16", (10_000, 1))
+    assert len(read(wanted, windows=several, samples=np.array([20_000])).payload(0)) == 40_000
+    error = refused(npz(windows=several, samples=np.array([20_001])), wanted)
+    assert error.where == "array 'samples'"
+    assert "row 0 is 20001" in error.problem
+    assert "at most 20000" in error.fix
+
+
+def test_four_windows_are_sent() -> None:
+    assert len(read(windows=windows(1), samples=np.array([16])).payload(0)) == 4 * 4 * 2 * 2
 
 
 def test_what_is_no_zip_file_is_refused() -> None:

@@ -29,7 +29,7 @@ from hil.case.types import (
     Vectors,
     Window,
 )
-from hil.contract.types import BundleProbe, Evidence, GateProbe, ImageFacts, References, ScoreProbe
+from hil.contract.types import BundleProbe, Evidence, GateProbe, ImageFacts, ProbeOutput, References, ScoreProbe
 from hil.records import ClockSpec, Decision, DecisionReason, GateReason, Hello, Record, RunRecords, Status
 
 N, SAMPLES, CHANNELS = 320, 8, 3
@@ -211,6 +211,7 @@ def build_evidence() -> Evidence:
         replay_runs=9,
         pass_runs=N,
         gate_probes=tuple(GateProbe(f"bad {r.name}", r, rejection(r)) for r in (GateReason.LENGTH, GateReason.RANGE)),
+        probe_outputs=(ProbeOutput("noise", bytes([128, 0, 127, 5]), bytes([128, 0, 127, 5])),),
         bundle_probes=(BundleProbe("no bundle at all", 1, 1), BundleProbe("one bit of the model", 7, 7)),
         score_probes=(
             score_probe("threshold below", (0, -128, -128, -128), 0, False),

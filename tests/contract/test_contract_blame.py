@@ -323,14 +323,6 @@ def test_ticks_need_not_repeat_on_a_physical_clock(evidence: Evidence) -> None:
     assert verdict("latency.repeat", jittery).outcome is Outcome.NOT_JUDGED
 
 
-def test_a_lasting_canary_is_one_finding(evidence: Evidence) -> None:
-    evidence.records.canaries[33:] = 2
-    evidence.records.canaries[90:] = 3
-    result = verdict("execution.canaries", evidence)
-    assert [finding.vector for finding in result.findings] == ["#33", "#90"]
-    assert result.numbers["vectors_with_damage"] == 287
-
-
 OPTIONAL = {
     *(check.id for check in CHECKS if check.contract in ("agreement", "latency")),
     *("execution.golden", "execution.repeat", "execution.replay"),

@@ -19,6 +19,7 @@ from hil.contract.types import (
     GateProbe,
     Outcome,
     PreparedDifference,
+    ProbeOutput,
     ReplayDifference,
     VectorFault,
 )
@@ -181,6 +182,20 @@ def replayed(kind: str, field: str) -> Callable[[Evidence], Evidence]:
     return evidence_with(replay_differences=(ReplayDifference(5, kind, 3, field, "00ff", "00fe"),))
 
 
+def probe_output(observed: bytes) -> Callable[[Evidence], Evidence]:
+    return evidence_with(probe_outputs=(ProbeOutput("noise", bytes(4), observed),))
+
+
+def clipped(evidence: Evidence) -> Evidence:
+    """Half of every tensor lies on the rails, and the device's counter says that none does."""
+    tensors = evidence.references.prepared
+    tensors[:] = np.tile([-128, 127, 5, 6], 6)
+    evidence.references.digest[:] = [zlib.crc32(tensor.tobytes()) for tensor in tensors]
+    evidence.records.digest[:] = evidence.references.digest
+    evidence.records.saturated[:] = 0
+    return evidence
+
+
 def fault(evidence: Evidence) -> Evidence:
     evidence.records.status[12] = Status.FAULT
     report = FaultReport("bus fault", "invoke", "pc 0x00001234 conv.cc:88\nlast line of the log")
@@ -231,7 +246,21 @@ DEFECTS = (
         vector="#40",
         stage="prepare",
     ),
-    Defect("input.saturation", "clipped data", records(slice(None), saturated=12), ("share <= 0.25", "0.5")),
+    Defect("input.saturation", "clipped data", clipped, ("share <= 0.25", "0.5", "full_scale is too small")),
+    Defect(
+        "input.saturation",
+        "clipped on the device alone",
+        records(slice(None), saturated=12, digest=1),
+        ("share <= 0.25", "0.5", "see input.prepared"),
+        stage="prepare",
+    ),
+    Defect(
+        "input.prepared", "counter", records(40, saturated=23), ("23 saturated, though", "digest"), "#40", "prepare"
+    ),
+    Defect(
+        "input.prepared", "minimum", records(40, minimum=-129), ("min -129", "the tensor is right"), "#40", "prepare"
+    ),
+    Defect("input.prepared", "maximum", records(40, maximum=128), ("max 128",), "#40", "prepare"),
     Defect(
         "input.gate",
         "valid window rejected",
@@ -314,6 +343,12 @@ DEFECTS = (
     Defect(
         "execution.canaries", "write above", records(slice(33, None), canaries=2), ("above the arena",), "#33", "invoke"
     ),
+    Defect(
+        "execution.canaries",
+        "write below in a replay",
+        evidence_with(other_canaries=1),
+        ("below the arena in a run outside the first pass: warm-up, replay, later pass or probe",),
+    ),
     Defect("execution.fault", "bus fault", fault, ("bus fault in stage invoke", "conv.cc:88"), "#12", "fault"),
     Defect("execution.fault", "no report", records(6, status=Status.HANG), ("hang", "post-mortem"), "#6", "fault"),
     Defect(
@@ -332,6 +367,9 @@ DEFECTS = (
     Defect("execution.output", "1 LSB", output(9, 2, 1), ("set lsb = 1",), "#9", "invoke"),
     Defect("execution.golden", "other release", golden, ("4 LSB off", "the oracle agrees with the device"), "#9"),
     Defect("execution.golden", "device", output(9, 2, 3), ("see execution.output",), "#9", "invoke"),
+    Defect("execution.probes", "3 LSB", probe_output(b"\0\0\3\0"), ("output [2]", "3 LSB off"), "noise", "invoke"),
+    Defect("execution.probes", "rails", probe_output(b"\0\xff\0\0"), ("0 at", "-1 (1 LSB off)"), "noise", "invoke"),
+    Defect("execution.probes", "length", probe_output(b"\0\0\0"), ("4 elements", "3 elements"), "noise", "invoke"),
     Defect("execution.repeat", "output", replayed("replay", "output"), ("00ff", "00fe in run 3"), "#5", "invoke"),
     Defect("execution.repeat", "none run", evidence_with(replay_runs=0), ("0 runs compared, 9 wanted",)),
     Defect("execution.replay", "digest", replayed("pass", "digest"), ("digest 00fe",), "#5", "prepare"),
@@ -480,3 +518,29 @@ def test_the_check_finds_its_defect(evidence: Evidence, defect: Defect) -> None:
     assert finding.hint
     text = str(finding)
     assert [word for word in defect.words if word not in text] == []
+
+
+def test_a_probe_inside_the_lsb_budget_passes_and_is_counted(evidence: Evidence) -> None:
+    result = judge(BY_ID["execution.probes"], contracts(lsb=1)(probe_output(b"\0\xff\0\1")(evidence)))
+    assert (result.outcome, result.value, result.numbers) == (Outcome.PASSED, 1.0, {"probes_compared": 1})
+
+
+def test_without_a_valid_window_there_are_no_probes_to_judge(evidence: Evidence) -> None:
+    result = judge(BY_ID["execution.probes"], replace(evidence, probe_outputs=()))
+    assert (result.outcome, result.numbers) == (Outcome.NOT_JUDGED, {"probes_compared": 0})
+    assert "see input.rejects" in result.reason
+
+
+def test_every_vector_that_damages_a_canary_is_a_finding(evidence: Evidence) -> None:
+    evidence.records.canaries[[33, 50, 60]] = (2, 2, 3)
+    result = judge(BY_ID["execution.canaries"], evidence)
+    assert [finding.vector for finding in result.findings] == ["#33", "#50", "#60"]
+
+
+@pytest.mark.parametrize("check", ["execution.repeat", "execution.replay", "execution.probes"])
+def test_a_case_of_windows_to_reject_has_nothing_to_run_again(evidence: Evidence, check: str) -> None:
+    evidence.references.gate[:] = evidence.records.gate[:] = GateReason.RANGE
+    evidence.records.status[:] = Status.REJECTED
+    result = judge(BY_ID[check], replace(evidence, replay_runs=0, pass_runs=0, probe_outputs=()))
+    assert result.outcome is Outcome.NOT_JUDGED
+    assert "the gate rejects all of them" in result.reason

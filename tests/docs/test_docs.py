@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from hil.case.load import load_case
+from hil.contract import checks_for
 from hil.plugin import _OPTIONS, _environment_name, _ini_name
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -26,6 +29,17 @@ def test_every_link_of_a_page_leads_to_a_file(page: Path) -> None:
 def test_every_page_is_linked_from_the_readme() -> None:
     readme = (PROJECT / "README.md").read_text(encoding="utf-8")
     assert [page.name for page in (PROJECT / "docs").glob("*.md") if f"docs/{page.name}" not in readme] == []
+
+
+def test_the_readmes_run_has_as_many_checks_as_the_case() -> None:
+    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
+    shown = {name: int(count) for name, count in re.findall(r"^  (\w+) +(\d+) passed$", readme, re.M)}
+    checks = checks_for(load_case(PROJECT / "golden_vectors" / "imu_motion"))
+    assert shown == Counter(check.contract for check in checks)
+
+
+def test_the_golden_case_is_locked() -> None:
+    assert load_case(PROJECT / "golden_vectors" / "imu_motion").locked
 
 
 def test_the_two_commands_of_the_readme_are_what_the_server_runs() -> None:

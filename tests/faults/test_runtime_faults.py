@@ -204,16 +204,17 @@ def test_a_board_that_is_killed_is_named_with_its_signal(board: str, long_case: 
 def test_an_interrupted_run_says_so_and_leaves_nothing(
     number: signal.Signals, case: CaseFolder, long_case: CaseFolder, tmp_path: Path, image: str
 ) -> None:
-    """The case that came to its end before keeps its results."""
+    """The case that came to its end keeps its results, the one that was cut short is named."""
     with HarnessRun(tmp_path, image, "small", "long") as run:
-        run.wait_for_file("small.native.npz")
+        run.wait_for_file("long.native.log")
         run.process.send_signal(number)
         finished = run.wait()
     assert finished.code == INTERRUPTED, finished.text
     assert finished.run["verdict"] == "interrupted"
-    (report,) = finished.run["cases"]
-    assert (report["name"], report["verdict"]) == ("small", "passed")
-    assert len(np.load(finished.out / report["records"])["status"]) == 12
+    whole, cut = finished.run["cases"]
+    assert (whole["name"], whole["verdict"]) == ("small", "passed")
+    assert (cut["name"], cut["verdict"], cut["error"]) == ("long", "error", "interrupted")
+    assert len(np.load(finished.out / whole["records"])["status"]) == 12
 
 
 def test_nothing_outlives_a_run_that_was_killed(long_case: CaseFolder, tmp_path: Path, image: str) -> None:
