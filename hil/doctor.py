@@ -48,6 +48,11 @@ class Row:
     command: str = ""
 
     @property
+    def source(self) -> str:
+        """Where it comes from: a Debian package, or the project's own set-up."""
+        return f"apt-get install {self.package}" if self.package else "make bootstrap"
+
+    @property
     def is_fine(self) -> bool:
         return self.state in (State.OK, State.OPTIONAL)
 
@@ -75,8 +80,8 @@ def is_fine(rows: Iterable[Row]) -> bool:
 
 def table(rows: list[Row], path: str | None = None) -> str:
     """The rows as text in columns, and below them the commands that mend what is not fine. path: as in `examine`."""
-    head = ("", "found", "needed", "state")
-    cells = [head, *((row.name, row.found or "-", row.needed or "any", str(row.state)) for row in rows)]
+    head = ("", "found", "needed", "state", "comes with")
+    cells = [head, *((row.name, row.found or "-", row.needed or "any", str(row.state), row.source) for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(head))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
     return "\n".join([*lines, "", *_advice(rows, path)])
@@ -99,7 +104,7 @@ def _tool_row(tool: Tool, needed: bool, path: str | None) -> Row:
     minimum = ".".join(str(part) for part in tool.minimum)
     found = "" if version is None else version or "yes"
     if state is not State.OK and not needed:
-        return Row(tool.name, found, minimum, State.OPTIONAL)
+        return Row(tool.name, found, minimum, State.OPTIONAL, package=tool.package)
     return Row(tool.name, found, minimum, state, package=tool.package)
 
 

@@ -477,13 +477,6 @@ CHECKS = (
         _judge_golden,
     ),
     Check(
-        "execution.probes",
-        "outputs of the harness's own valid windows equal the oracle's",
-        "max |device - oracle| <= lsb over all valid windows of `input.rejects` and elements",
-        _always,
-        _judge_probes,
-    ),
-    Check(
         "execution.repeat",
         "one vector again and again gives the same record",
         "differences over replays - 1 further runs of a vector = 0",
@@ -496,5 +489,12 @@ CHECKS = (
         "differences over passes - 1 further runs of the set = 0",
         lambda case: case.contracts.passes > 1,
         _judge_replay,
+    ),
+    Check(
+        "execution.probes",
+        "outputs of the harness's own valid windows equal the oracle's",
+        "max |device - oracle| <= lsb over all valid windows of `input.rejects` and elements",
+        _always,
+        _judge_probes,
     ),
 )

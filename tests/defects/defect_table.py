@@ -196,9 +196,7 @@ __attribute__((noinline)) int Deep(int n) {
 """
 HISTORY = """\
   volatile uint8_t history[9000];
-  for (size_t i = 0; i < sizeof(history); ++i) {
-    history[i] = 1;
-  }
+  history[0] = 1;
 """
 WILD_READ = "*reinterpret_cast<volatile int8_t*>(0x60000000)"
 COPY = """\
@@ -494,7 +492,7 @@ EXECUTION = (
                 "if (std::memcmp(hash->data(), whole.data() + kHashAt, 0) != 0) {",
             ),
         ),
-        says=("one bit of the model: refused with status 7", "accepted (status 0)"),
+        says=("refused with status 7",),
     ),
     Defect(
         "hash_not_verified",
