@@ -197,6 +197,7 @@ __attribute__((noinline)) int Deep(int n) {
 HISTORY = """\
   volatile uint8_t history[9000];
   history[0] = 1;
+  (void)history[0];
 """
 WILD_READ = "*reinterpret_cast<volatile int8_t*>(0x60000000)"
 COPY = """\
