@@ -50,9 +50,11 @@ uint32_t ClockNow() { return UINT32_MAX - timer0.value; }
 void MaskInterrupts() { asm volatile("cpsid i" ::: "memory"); }
 void UnmaskInterrupts() { asm volatile("cpsie i" ::: "memory"); }
 
-// Runs at the clock's frequency. It raises the NMI, which no mask holds back.
+// Runs at the clock's frequency. It raises the NMI, which no mask holds back. It counts while disarmed, too, and keeps
+// the interrupt pending when it comes to its end: that one belongs to the time before, and is taken away first.
 void WatchdogArm(uint32_t ticks) {
   watchdog.load = ticks != 0 ? ticks : UINT32_MAX;
+  watchdog.clear = 1;
   watchdog.control = kWatchdogInterrupt;
 }
 
