@@ -57,8 +57,7 @@ def _doctor(options: argparse.Namespace) -> int:
     from hil.board.config import load_board
     from hil.doctor import examine, is_fine, table
 
-    board = load_board(options.board, board_folders())
-    rows = examine(board.kind, board.target)
+    rows = examine(load_board(options.board, board_folders()))
     print(table(rows))
     return 0 if is_fine(rows) else EXIT_FOUND
 

@@ -4,73 +4,28 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from importlib import metadata
 
 from packaging.requirements import Requirement
 
-from hil.image.toolchain import (
-    ARM_TOOLS,
-    BUILD_TOOLS,
-    HOST_GCC,
-    HOST_TARGETS,
-    QEMU,
-    SYSTEM_TOOLS,
-    Tool,
-    find_version,
-    install_command,
-    is_enough,
-)
+from hil.board.config import BoardConfig, kind_module
+from hil.image.toolchain import ARM_TOOLS, BUILD_TOOLS, HOST_GCC, install_command, tools_of_target
+from hil.need import Row, State, tool_row
 
 PYTHON_MINIMUM = (3, 11)
 _MAKE_ENVIRONMENT = "make bootstrap"
 
 
-class State(StrEnum):
-    """What was found. `optional`: missing or too old, but the board asked for does without it."""
-
-    OK = "ok"
-    MISSING = "missing"
-    OLD = "too old"
-    OPTIONAL = "not needed here"
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table. `found` is "" when nothing was. What mends it: a system package, or else a command."""
-
-    name: str
-    found: str
-    needed: str
-    state: State
-    package: str = ""
-    command: str = ""
-
-    @property
-    def source(self) -> str:
-        """Where it comes from: a Debian package, or the project's own set-up."""
-        return f"apt-get install {self.package}" if self.package else "make bootstrap"
-
-    @property
-    def is_fine(self) -> bool:
-        return self.state in (State.OK, State.OPTIONAL)
-
-
-def examine(kind: str, target: str, path: str | None = None) -> list[Row]:
-    """Look at this machine for a board of `kind` ("qemu", "native", ...) that runs images of `target`.
+def examine(config: BoardConfig, path: str | None = None) -> list[Row]:
+    """Look at this machine for a board: Python, what builds its image, and what its kind asks for itself.
 
     path: where programs are searched for, default the PATH of this process.
     """
-    needed = tools_of_board(kind, target)
-    return [*_python_rows(), *(_tool_row(tool, tool in needed, path) for tool in SYSTEM_TOOLS)]
-
-
-def tools_of_board(kind: str, target: str) -> frozenset[Tool]:
-    """The tools without which the board cannot be used."""
-    compilers = (HOST_GCC,) if target in HOST_TARGETS else ARM_TOOLS
-    emulator = (QEMU,) if kind == "qemu" else ()
-    return frozenset((*BUILD_TOOLS, *compilers, *emulator))
+    built_with = tools_of_target(config.target)
+    rows = [tool_row(tool, tool in built_with, path) for tool in (*BUILD_TOOLS, *ARM_TOOLS, HOST_GCC)]
+    kind = kind_module(config)
+    own: list[Row] = kind.examine(config, path) if hasattr(kind, "examine") else []
+    return [*_python_rows(), *rows, *own]
 
 
 def is_fine(rows: Iterable[Row]) -> bool:
@@ -96,16 +51,6 @@ def _advice(rows: list[Row], path: str | None) -> list[str]:
     if packages:
         commands[install_command(packages, path)] = None
     return ["to mend it:", *(f"  {command}" for command in commands)]
-
-
-def _tool_row(tool: Tool, needed: bool, path: str | None) -> Row:
-    version = find_version(tool, path)
-    state = State.MISSING if version is None else State.OK if is_enough(tool, version) else State.OLD
-    minimum = ".".join(str(part) for part in tool.minimum)
-    found = "" if version is None else version or "yes"
-    if state is not State.OK and not needed:
-        return Row(tool.name, found, minimum, State.OPTIONAL, package=tool.package)
-    return Row(tool.name, found, minimum, state, package=tool.package)
 
 
 def _python_rows() -> Iterator[Row]:

@@ -47,6 +47,10 @@ class BoardError(BenchError):
     """The board could not be started, provisioned or read, or went away."""
 
 
+class BoardBroken(BoardError):
+    """The board cannot be brought back: nothing more is tried on it in this run."""
+
+
 class DeviceEnded(BoardError):
     """The firmware ended the program or emulator that it runs in: no board goes away like this by itself."""
 

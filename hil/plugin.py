@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from hil.board.base import Board
-from hil.bundle import build_bundle
 from hil.case.load import load_case
 from hil.case.types import Case
 from hil.contract import checks_for
@@ -164,6 +163,7 @@ class CheckItem(pytest.Item):
         run = self.config.stash[_RUN]
         if error := run.broken(self.case):
             pytest.skip(f"the run of case {self.case.name} broke, see its first test: {type(error).__name__}")
+        _skip_on_broken_board(run)
         run.result(self.case, self.check)
 
     def runtest(self) -> None:
@@ -202,6 +202,12 @@ class CheckItem(pytest.Item):
             facts["limit"] = result.limit
         facts |= {f"number.{name}": value for name, value in result.numbers.items()}
         self.user_properties += [(name, str(value)) for name, value in facts.items()]
+
+
+def _skip_on_broken_board(run: HilRun) -> None:
+    """The first test told why; the others of this board have nothing to run on. The run has failed by then."""
+    if error := run.board_broken:
+        pytest.skip(f"board {run.config.name} is broken: {str(error).splitlines()[0]}")
 
 
 def describe(check: Check, result: CheckResult) -> str:
@@ -308,7 +314,9 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 @pytest.fixture(scope="session")
 def board(pytestconfig: pytest.Config) -> Board:
     """The board of this session (--board), shared by all tests; the session releases it."""
-    return pytestconfig.stash[_RUN].python_board()
+    run = pytestconfig.stash[_RUN]
+    _skip_on_broken_board(run)
+    return run.python_board()
 
 
 @pytest.fixture
@@ -321,8 +329,8 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 
 @pytest.fixture
-def device(board: Board, case: Case, pytestconfig: pytest.Config) -> Device:
+def device(case: Case, pytestconfig: pytest.Config) -> Device:
     """The agent on a board that was just provisioned with `case`: clean state, start of a session."""
     run = pytestconfig.stash[_RUN]
-    run.python_board().provision(run.image(), build_bundle(case))
-    return Device(board)
+    _skip_on_broken_board(run)
+    return Device(run.python_provision(case))

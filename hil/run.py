@@ -14,10 +14,11 @@ from pathlib import Path
 
 from hil.board.base import Board
 from hil.board.config import BoardConfig, kind_module, load_board
+from hil.bundle import build_bundle
 from hil.case.types import Case
 from hil.contract import checks_for, judge
 from hil.contract.types import Check, CheckResult
-from hil.errors import UsageError
+from hil.errors import BoardBroken, UsageError
 from hil.image.build import build, check_programs
 from hil.image.elf import Image
 from hil.records import RunRecords
@@ -60,6 +61,7 @@ class HilRun:
         self._image: Image | None = None
         self._out: OutDir | None = None
         self._outcomes: dict[Path, _Outcome] = {}
+        self.board_broken: BoardBroken | None = None  # why nothing more is run on the board
         self._began, self._started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
 
     # ---- before anything runs
@@ -119,6 +121,16 @@ class HilRun:
         outcome = self._outcomes.get(case.path)
         return outcome.error if outcome else None
 
+    def python_provision(self, case: Case) -> Board:
+        """The board for a test written in Python, provisioned with `case`. Raises BenchError."""
+        board = self.python_board()
+        try:
+            board.provision(self.image(), build_bundle(case))
+        except BoardBroken as error:
+            self.board_broken = error
+            raise
+        return board
+
     def python_board(self) -> Board:
         """The board for tests written in Python; the firmware's log goes to a file of their own."""
         board = self.board()
@@ -136,6 +148,9 @@ class HilRun:
         began = time.monotonic()
         records: list[RunRecords] = []
         stem = self._stem(case)
+        if (broken := self.board_broken) is not None:
+            report = self._cut_short(case, stem, records, began, f"not run: {type(broken).__name__}: {broken}")
+            return _Outcome(report, broken)
         try:
             with self._progress(case.name) as progress:
                 bundle = self.settings.bundle.read_bytes() if self.settings.bundle else None
@@ -143,6 +158,7 @@ class HilRun:
                 board.begin_log((self._folder() / f"{stem}.log").resolve())
                 result = run_case(case, board, self.image(), bundle=bundle, progress=progress, keep=records.append)
         except Exception as error:
+            self.board_broken = error if isinstance(error, BoardBroken) else None
             return _Outcome(self._cut_short(case, stem, records, began, f"{type(error).__name__}: {error}"), error)
         except KeyboardInterrupt:
             self._outcomes[case.path] = _Outcome(self._cut_short(case, stem, records, began, "interrupted"))

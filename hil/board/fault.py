@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 MAGIC = 0x464C5431
@@ -55,16 +56,20 @@ class Fault:
 
     def causes(self) -> list[str]:
         """What the fault status registers say, in words."""
-        cfsr = self.registers["cfsr"]
-        causes = [text for bit, text in _CFSR_BITS.items() if cfsr >> bit & 1]
-        if cfsr & _MMFAR_VALID:
-            causes.append(f"at address {self.registers['mmfar']:#010x}")
-        if cfsr & _BFAR_VALID:
-            causes.append(f"at address {self.registers['bfar']:#010x}")
-        return causes
+        return causes(self.registers)
 
     def __str__(self) -> str:
         return f"{self.kind} in stage {self.stage}, pc {self.registers['pc']:#010x}"
+
+
+def causes(registers: Mapping[str, int]) -> list[str]:
+    """What the fault status registers cfsr, mmfar and bfar say, in words; those that are not there count as zero."""
+    cfsr = registers.get("cfsr", 0)
+    found = [text for bit, text in _CFSR_BITS.items() if cfsr >> bit & 1]
+    for valid, name in ((_MMFAR_VALID, "mmfar"), (_BFAR_VALID, "bfar")):
+        if cfsr & valid:
+            found.append(f"at address {registers.get(name, 0):#010x}")
+    return found
 
 
 def decode(record: bytes) -> Fault | None:

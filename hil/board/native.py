@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -45,15 +45,15 @@ class NativeBoard(HostedBoard):
         foreign = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
         return child.code is not None and -child.code not in foreign
 
-    def program_counter(self) -> int | None:
+    def core_registers(self) -> Mapping[str, int]:
         """Have the firmware's own deadline handler say where it is."""
         pid = self.pid
         if pid is None:
-            return None
+            return {}
         os.kill(pid, signal.SIGALRM)
         end = time.monotonic() + _CONFESS_S
         while time.monotonic() < end:
             if found := self.fault():
-                return found.registers["pc"]
+                return {"pc": found.registers["pc"]}
             time.sleep(1e-3)
-        return None
+        return {}

@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,10 +17,16 @@ from hil.board.config import BoardConfig, check_settings
 from hil.board.hosted import HostedBoard
 from hil.errors import MissingTool
 from hil.image.elf import Image
+from hil.image.toolchain import Tool, install_command
+from hil.need import Row, tool_row
 from hil.records import ClockSpec
 
 _NS = 1_000_000_000
 _QMP_TIMEOUT_S = 2.0
+_REGISTERS = {"pc": "R15", "lr": "R14", "sp": "R13", "xpsr": "XPSR"}  # names of the monitor
+
+
+QEMU = Tool("qemu-system-arm", "qemu-system-arm", "to run the qemu board", "qemu-system-arm", minimum=(7,))
 
 
 class Settings(BaseModel):
@@ -40,6 +46,11 @@ def open_board(config: BoardConfig, log: Path) -> QemuBoard:
     return QemuBoard(config, check_settings(config, Settings), log)
 
 
+def examine(config: BoardConfig, path: str | None = None) -> list[Row]:
+    """What this board needs beside the tools that build its image."""
+    return [tool_row(QEMU, path=path)]
+
+
 def instruction_clock(settings: Settings) -> ClockSpec:
     """Under icount each instruction lasts 2^shift ns of emulated time, so timer ticks are instructions times a
     constant.
@@ -56,7 +67,7 @@ class QemuBoard(HostedBoard):
     def __init__(self, config: BoardConfig, settings: Settings, log: Path) -> None:
         program = shutil.which(settings.program)
         if program is None:
-            raise MissingTool(settings.program, f"by board {config.name!r}", "sudo apt-get install qemu-system-arm")
+            raise MissingTool(settings.program, f"by board {config.name!r}", install_command([QEMU.package]))
         super().__init__(config, instruction_clock(settings), log, settings.shared_base, settings.shared_bytes)
         self._program, self._settings = program, settings
         self._monitor: socket.socket | None = None
@@ -84,13 +95,13 @@ class QemuBoard(HostedBoard):
         """QEMU gives up when the core locks up: a fault inside the handler of a hard fault."""
         return "Lockup" in child.words()
 
-    def program_counter(self) -> int | None:
+    def core_registers(self) -> Mapping[str, int]:
         try:
             answer = _ask_monitor(self._monitor, "info registers")
         except (OSError, ValueError):
-            return None
-        found = re.search(r"R15=([0-9a-f]{8})", answer)
-        return int(found[1], 16) if found else None
+            return {}
+        found = {name: re.search(rf"{number}=([0-9a-f]{{8}})", answer) for name, number in _REGISTERS.items()}
+        return {name: int(match[1], 16) for name, match in found.items() if match}
 
     def _stop(self) -> None:
         super()._stop()

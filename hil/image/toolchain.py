@@ -39,11 +39,9 @@ LIBSTDCXX = Tool(
     include="array",
 )
 HOST_GCC = Tool("g++", "g++", "to build the native image", "g++", minimum=(9,))
-QEMU = Tool("qemu-system-arm", "qemu-system-arm", "to run the qemu board", "qemu-system-arm", minimum=(7,))
 
 BUILD_TOOLS = (CMAKE, NINJA, CARGO)
 ARM_TOOLS = (ARM_GCC, NEWLIB, LIBSTDCXX)
-SYSTEM_TOOLS = (*BUILD_TOOLS, *ARM_TOOLS, HOST_GCC, QEMU)
 
 
 def tools_of_target(target: str) -> tuple[Tool, ...]:

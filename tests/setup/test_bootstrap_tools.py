@@ -15,12 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from hil.image.toolchain import SYSTEM_TOOLS
+from hil.board.qemu import QEMU
+from hil.image.toolchain import ARM_TOOLS, BUILD_TOOLS, HOST_GCC
 
 ROOT = Path(__file__).parents[2]
 BASICS = "bash env cat sha256sum id sed head tail sort date mkdir rm mv wc readlink flock printf ln dirname touch"
 TOOLS = ("arm-none-eabi-g++", "qemu-system-arm", "cmake", "ninja", "g++", "cargo")
-PACKAGES = {tool.package for tool in SYSTEM_TOOLS}
+PACKAGES = {tool.package for tool in (*BUILD_TOOLS, *ARM_TOOLS, HOST_GCC, QEMU)}
 NOBODY = 65534
 
 

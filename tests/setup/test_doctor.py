@@ -8,10 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from hil.board.config import BoardConfig, load_board
+from hil.board.qemu import QEMU
 from hil.doctor import Row, State, examine, is_fine, table
-from hil.image.toolchain import SYSTEM_TOOLS
+from hil.image.toolchain import ARM_TOOLS, BUILD_TOOLS, HOST_GCC
 
-SYSTEM_NAMES = {tool.name for tool in SYSTEM_TOOLS}
+PROJECT = Path(__file__).resolve().parents[2]
+SYSTEM_NAMES = {tool.name for tool in (*BUILD_TOOLS, *ARM_TOOLS, HOST_GCC, QEMU)}
+
+
+def board(name: str) -> BoardConfig:
+    return load_board(name, [PROJECT / "boards"])
 
 
 def system_rows(rows: list[Row]) -> dict[str, Row]:
@@ -25,13 +32,13 @@ def program(folder: Path, name: str, script: str) -> None:
 
 
 def test_this_machine_can_run_both_boards() -> None:
-    for kind, target in (("qemu", "mps2-an386"), ("native", "native")):
-        rows = system_rows(examine(kind, target))
+    for name in ("qemu", "native"):
+        rows = system_rows(examine(board(name)))
         assert all(row.is_fine for row in rows.values()), table(list(rows.values()))
 
 
 def test_versions_are_those_the_tools_tell() -> None:
-    rows = system_rows(examine("qemu", "mps2-an386"))
+    rows = system_rows(examine(board("qemu")))
     for name in ("cmake", "ninja", "cargo", "qemu-system-arm"):
         told = subprocess.run([name, "--version"], check=True, capture_output=True, text=True).stdout
         assert rows[name].found in told.split("\n")[0]
@@ -40,7 +47,7 @@ def test_versions_are_those_the_tools_tell() -> None:
 
 
 def test_empty_machine_lacks_what_the_qemu_board_needs(tmp_path: Path) -> None:
-    rows = examine("qemu", "mps2-an386", str(tmp_path))
+    rows = examine(board("qemu"), str(tmp_path))
     states = {name: row.state for name, row in system_rows(rows).items()}
     assert states.pop("g++") is State.OPTIONAL
     assert set(states.values()) == {State.MISSING}
@@ -48,39 +55,39 @@ def test_empty_machine_lacks_what_the_qemu_board_needs(tmp_path: Path) -> None:
 
 
 def test_empty_machine_lacks_what_the_native_board_needs(tmp_path: Path) -> None:
-    states = {name: row.state for name, row in system_rows(examine("native", "native", str(tmp_path))).items()}
+    states = {name: row.state for name, row in system_rows(examine(board("native"), str(tmp_path))).items()}
     assert {name for name, state in states.items() if state is State.MISSING} == {"g++", "cmake", "ninja", "cargo"}
 
 
 def test_the_advice_is_one_command_for_all_packages(tmp_path: Path) -> None:
     program(tmp_path, "apt-get", "exit 1")
-    rows = list(system_rows(examine("native", "native", str(tmp_path))).values())
+    rows = list(system_rows(examine(board("native"), str(tmp_path))).values())
     advice = [line for line in table(rows, str(tmp_path)).splitlines() if "sudo" in line]
     assert advice == ["  sudo apt-get install -y --no-install-recommends cargo cmake g++ ninja-build"]
 
 
 def test_old_tool_is_called_too_old(tmp_path: Path) -> None:
     program(tmp_path, "cmake", "echo cmake version 3.16.3")
-    row = system_rows(examine("qemu", "mps2-an386", str(tmp_path)))["cmake"]
+    row = system_rows(examine(board("qemu"), str(tmp_path)))["cmake"]
     assert (row.found, row.state) == ("3.16.3", State.OLD)
 
 
 def test_compiler_without_its_libraries_is_not_enough(tmp_path: Path) -> None:
     real = shutil.which("arm-none-eabi-g++")
     program(tmp_path, "arm-none-eabi-g++", f'exec {real} -nostdinc++ "$@"')
-    rows = system_rows(examine("qemu", "mps2-an386", str(tmp_path)))
+    rows = system_rows(examine(board("qemu"), str(tmp_path)))
     states = [rows[name].state for name in ("arm-none-eabi-g++", "newlib", "libstdc++ (arm)")]
     assert states == [State.OK, State.OK, State.MISSING]
 
 
 def test_broken_tool_is_missing(tmp_path: Path) -> None:
     program(tmp_path, "ninja", "exit 127")
-    assert system_rows(examine("qemu", "mps2-an386", str(tmp_path)))["ninja"].state is State.MISSING
+    assert system_rows(examine(board("qemu"), str(tmp_path)))["ninja"].state is State.MISSING
 
 
 @pytest.mark.parametrize("package", ["numpy", "pytest", "tflite-micro", "zcbor", "cbor2"])
 def test_python_packages_are_held_against_the_project_file(package: str) -> None:
-    row = next(row for row in examine("qemu", "mps2-an386") if row.name == package)
+    row = next(row for row in examine(board("qemu")) if row.name == package)
     assert row.state is State.OK
     assert row.found
     assert row.needed

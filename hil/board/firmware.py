@@ -1,0 +1,173 @@
+"""What all boards share, whatever runs the firmware: boot, fault record, post-mortem, log."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from hil.board.config import BoardConfig
+from hil.board.fault import RECORD_BYTES, Fault, causes, decode
+from hil.errors import BoardError, DeviceFault
+from hil.image.elf import Image
+from hil.link.rtt import Memory, Rtt
+from hil.records import ClockSpec, FaultReport
+
+LOG_LINES = 12  # of the log, in a post-mortem
+_BOOT_POLL_S = 0.5e-3
+
+
+class FirmwareBoard(ABC):
+    """A board on which firmware with the test agent runs. A kind says how memory is reached and how it starts."""
+
+    def __init__(self, config: BoardConfig, clock: ClockSpec, log: Path) -> None:
+        self.config, self.clock, self.log = config, clock, log
+        self._image: Image | None = None
+
+    # ---- what a kind gives
+
+    @property
+    @abstractmethod
+    def memory(self) -> Memory:
+        """RAM of the running target."""
+
+    @abstractmethod
+    def provision(self, image: Image, bundle: bytes) -> None:
+        """As `Board.provision`. A kind calls `_take`, writes both, and then `_start`s and `_await_boot`s."""
+
+    @abstractmethod
+    def _start(self) -> None:
+        """Let the provisioned firmware run from its reset vector; `_clear` first. Does not wait for it."""
+
+    @abstractmethod
+    def _stop(self) -> None:
+        """Stop the firmware; what it wrote to its log so far is in the file afterwards. Safe to call twice."""
+
+    @abstractmethod
+    def _require_alive(self) -> None:
+        """Return when the board is there and runs; raise BoardError otherwise. Cheap."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """As `Board.close`."""
+
+    def core_registers(self) -> Mapping[str, int]:
+        """Registers of the running core by name (pc, lr, sp, xpsr, cfsr, hfsr, mmfar, bfar), as many as can be told."""
+        return {}
+
+    def words(self) -> str:
+        """What was logged and is not in the log file yet."""
+        return ""
+
+    # ---- Board
+
+    @property
+    def image(self) -> Image:
+        if self._image is None:
+            raise BoardError(f"board {self.config.name}: no image was provisioned yet")
+        return self._image
+
+    def begin_log(self, log: Path) -> None:
+        self._stop()  # its last words belong to the log before
+        self.log = log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_bytes(b"")
+
+    def reset(self) -> None:
+        self._stop()
+        self._start()
+        self._await_boot()
+
+    def check(self) -> None:
+        self._raise_fault()
+        try:
+            self._require_alive()
+        except BoardError:
+            self._raise_fault()  # what the firmware did comes before what became of the board
+            raise
+
+    def postmortem(self) -> FaultReport:
+        found = self.fault()
+        return self._hang() if found is None else self._died(found)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # ---- for the kinds
+
+    def fault(self) -> Fault | None:
+        """The fault record in target RAM, if the firmware has left one."""
+        return decode(self.memory.read(self.image.symbol("hil_fault_record"), RECORD_BYTES))
+
+    def _take(self, image: Image, bundle: bytes) -> int:
+        """Remember the image, and return the address for `bundle`. Raises BoardError when there is no room for it."""
+        self._image = image
+        start, room = image.symbol("__hil_bundle_start"), image.symbol("__hil_bundle_bytes")
+        if len(bundle) > room:
+            raise BoardError(
+                f"provision: the bundle has {len(bundle):,} bytes, target {self.config.target} has room for {room:,}\n"
+                f"  next: use a smaller model, or enlarge __hil_bundle_bytes in the target's linker script"
+            )
+        return start
+
+    def _clear(self) -> None:
+        """Take away the fault record and the link's mark of the firmware that ran before."""
+        self.memory.write(self.image.symbol("hil_fault_record"), bytes(RECORD_BYTES))
+        self.memory.write(self.image.symbol("_SEGGER_RTT"), bytes(16))
+
+    def _await_boot(self) -> None:
+        """Wait until the link is up. Raises BoardError with a post-mortem after the board's boot time-out."""
+        self._wait(lambda: Rtt.ready(self.memory, self.image.symbol("_SEGGER_RTT")), "boot")
+
+    def _wait(self, done: Callable[[], bool], step: str) -> None:
+        limit = self.config.timeout.boot_s
+        end = time.monotonic() + limit
+        while not done():
+            self.check()
+            if time.monotonic() > end:
+                raise BoardError(
+                    f"{step}: board {self.config.name} did not open its link within {limit:g} s"
+                    f"\n{self.postmortem().text}\n  next: is {self.image.path} firmware with the test agent?"
+                )
+            time.sleep(_BOOT_POLL_S)
+
+    # ---- inside
+
+    def _raise_fault(self) -> None:
+        if found := self.fault():
+            raise DeviceFault(found)
+
+    def _hang(self) -> FaultReport:
+        registers = dict(self.core_registers())
+        if "pc" not in registers:
+            return FaultReport(
+                "hang", "unknown", f"no fault record; the program counter is not known{self._log_tail()}"
+            )
+        causes = causes(registers)
+        lines = ["no fault record; the core was found here", *(f"  {cause}" for cause in causes)]
+        return FaultReport("hang", "unknown", self._explained(lines, registers), registers)
+
+    def _died(self, found: Fault) -> FaultReport:
+        lines = [f"{found.kind} in stage {found.stage}", *(f"  {cause}" for cause in found.causes())]
+        return FaultReport(found.kind, found.stage, self._explained(lines, found.registers), found.registers)
+
+    def _explained(self, lines: list[str], registers: Mapping[str, int]) -> str:
+        """`lines`, then where PC and LR lie in the source, the registers that are not zero, and the end of the log."""
+        for name in ("pc", "lr"):
+            if address := registers.get(name):
+                lines.append(f"  {name} {address:#010x}  {self.image.locate(address)}")
+        lines.append("  " + " ".join(f"{name} {value:#x}" for name, value in registers.items() if value))
+        return "\n".join(lines) + self._log_tail()
+
+    def _log_tail(self) -> str:
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        lines = (text + self.words()).strip().splitlines()[-LOG_LINES:]
+        return "\n  last lines of the log:\n" + "\n".join(f"    {line}" for line in lines) if lines else ""
