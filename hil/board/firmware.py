@@ -148,11 +148,9 @@ class FirmwareBoard(ABC):
     def _hang(self) -> FaultReport:
         registers = dict(self.core_registers())
         if "pc" not in registers:
-            return FaultReport(
-                "hang", "unknown", f"no fault record; the program counter is not known{self._log_tail()}"
-            )
-        causes = causes(registers)
-        lines = ["no fault record; the core was found here", *(f"  {cause}" for cause in causes)]
+            text = f"no fault record; the program counter is not known{self._log_tail()}"
+            return FaultReport("hang", "unknown", text)
+        lines = ["no fault record; the core was found here", *(f"  {cause}" for cause in causes(registers))]
         return FaultReport("hang", "unknown", self._explained(lines, registers), registers)
 
     def _died(self, found: Fault) -> FaultReport:
