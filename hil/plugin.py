@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from hil.board.base import Board
+from hil.board.config import BENCH_OPTIONS, environment_name
 from hil.case.load import load_case
 from hil.case.types import Case
 from hil.contract import checks_for
@@ -36,6 +37,7 @@ _OPTIONS = {
     "hil-image": ("", "run this ELF and build nothing"),
     "hil-bundle": ("", "provision this bundle in place of the one built from the case"),
     "hil-boards": ("", "further folder with board files, searched first"),
+    **{name: ("", text) for name, text in BENCH_OPTIONS.items()},
 }
 
 
@@ -53,13 +55,9 @@ class ContractBroken(Exception):
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("hil", "hardware-in-the-loop tests of TinyML firmware")
     for name, (default, text) in _OPTIONS.items():
-        twins = f"environment {_environment_name(name)}, ini {_ini_name(name)}, default {default or 'none'}"
+        twins = f"environment {environment_name(name)}, ini {_ini_name(name)}, default {default or 'none'}"
         group.addoption(f"--{name}", default=None, help=f"{text} ({twins})")
         parser.addini(_ini_name(name), text, default=default)
-
-
-def _environment_name(option: str) -> str:
-    return "HIL_" + option.removeprefix("hil-").upper().replace("-", "_")
 
 
 def _ini_name(option: str) -> str:
@@ -68,7 +66,7 @@ def _ini_name(option: str) -> str:
 
 def _option(config: pytest.Config, name: str) -> str:
     given = config.getoption(f"--{name}")
-    return str(given or os.environ.get(_environment_name(name)) or config.getini(_ini_name(name)))
+    return str(given or os.environ.get(environment_name(name)) or config.getini(_ini_name(name)))
 
 
 def _path(config: pytest.Config, name: str) -> Path | None:
@@ -108,6 +106,7 @@ def pytest_configure(config: pytest.Config) -> None:
         board_folders=tuple(dict.fromkeys(folder for folder in folders if folder is not None)),
         image=_path(config, "hil-image"),
         bundle=_path(config, "hil-bundle"),
+        options={name: value for name in BENCH_OPTIONS if (value := _option(config, name))},
     )
     config.stash[_RUN] = HilRun(settings, lambda title: _progress(config, title))
     if config.getoption("--board"):  # named for this very run: tell a wrong name at once, even when nothing needs it

@@ -5,7 +5,7 @@ pytest.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -33,13 +33,16 @@ ProgressFactory = Callable[[str], AbstractContextManager[Progress]]
 
 @dataclass(frozen=True)
 class Settings:
-    """What the user asked for. image and bundle replace what would be built; board_folders are searched in order."""
+    """What the user asked for. image and bundle replace what would be built; board_folders are searched in order.
+    options: BENCH_OPTIONS of hil.board.config.
+    """
 
     board: str
     out: Path
     board_folders: tuple[Path, ...]
     image: Path | None = None
     bundle: Path | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -69,7 +72,8 @@ class HilRun:
     @cached_property
     def config(self) -> BoardConfig:
         """The board's file. Raises UsageError for an unknown board or a wrong file."""
-        return load_board(self.settings.board, list(self.settings.board_folders))
+        config = load_board(self.settings.board, list(self.settings.board_folders))
+        return config.model_copy(update={"options": {**config.options, **self.settings.options}})
 
     def prepare(self, cases: Sequence[Case] = ()) -> None:
         """Check the tools of board and build, and that both references take the models of `cases`; then take the

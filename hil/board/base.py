@@ -22,6 +22,7 @@ class Board(Protocol):
     config: BoardConfig
     clock: ClockSpec
     log: Path  # what the firmware wrote to its log
+    probe_bundles: bool  # whether damaged bundles may be provisioned too: each wears the flash of a physical board
 
     @property
     def memory(self) -> Memory:

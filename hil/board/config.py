@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import os
 import tomllib
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +16,14 @@ from hil.errors import UsageError
 Settings = TypeVar("Settings", bound=BaseModel)
 
 
+BENCH_OPTIONS = {
+    # name: help
+    "hil-renode": "the Renode to run: its program or folder",
+    "hil-probe": "unique id of the debug probe, when there are several",
+    "hil-hardware-map": "twister hardware map (YAML) with probe ids and serial ports",
+}
+
+
 class Timeouts(BaseModel):
     """Seconds of host time."""
 
@@ -24,7 +33,9 @@ class Timeouts(BaseModel):
 
 
 class BoardConfig(BaseModel):
-    """One board file. `settings` is the table named after the kind; the kind's own module checks it."""
+    """One board file. `settings` is the table named after the kind; the kind's own module checks it. `options`: what
+    differs from machine to machine and so does not stand in the file, by the names of BENCH_OPTIONS.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: str
@@ -34,6 +45,18 @@ class BoardConfig(BaseModel):
     description: str = ""
     timeout: Timeouts = Timeouts()
     settings: dict[str, Any] = {}
+    options: dict[str, str] = {}
+
+
+def options_of_environment() -> dict[str, str]:
+    """What the environment says of BENCH_OPTIONS; those that are not set are left out."""
+    found = {name: os.environ.get(environment_name(name), "") for name in BENCH_OPTIONS}
+    return {name: value for name, value in found.items() if value}
+
+
+def environment_name(option: str) -> str:
+    """The variable that stands in for a command-line option."""
+    return "HIL_" + option.removeprefix("hil-").upper().replace("-", "_")
 
 
 def board_files(folders: list[Path]) -> dict[str, Path]:
@@ -66,7 +89,7 @@ def read_board(file: Path) -> BoardConfig:
     kind = data.get("kind")
     settings = data.pop(kind, {}) if isinstance(kind, str) else {}
     try:
-        config = BoardConfig(name=file.stem, file=file, settings=settings, **data)
+        config = BoardConfig(name=file.stem, file=file, settings=settings, options=options_of_environment(), **data)
     except (ValidationError, TypeError) as error:
         raise UsageError(f"{file}: {explain(error)}") from error
     kind_module(config)

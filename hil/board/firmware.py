@@ -23,6 +23,8 @@ _BOOT_POLL_S = 0.5e-3
 class FirmwareBoard(ABC):
     """A board on which firmware with the test agent runs. A kind says how memory is reached and how it starts."""
 
+    probe_bundles = True
+
     def __init__(self, config: BoardConfig, clock: ClockSpec, log: Path) -> None:
         self.config, self.clock, self.log = config, clock, log
         self._image: Image | None = None

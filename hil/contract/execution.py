@@ -60,6 +60,8 @@ def _judge_damaged(evidence: Evidence) -> CheckResult:
     sheet = Sheet("execution.damaged", evidence)
     if reason := refused(evidence):
         return sheet.not_judged(reason)
+    if not evidence.probes_bundles:
+        return sheet.not_judged("the board file spares the flash: bundle_probes = false")
     if not evidence.bundle_probes:
         sheet.add("damaged bundles provisioned", "none was", hint="the run was cut short: run the case again")
     for probe in evidence.bundle_probes:

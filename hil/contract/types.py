@@ -156,6 +156,7 @@ class Evidence:
     gate_probes: tuple[GateProbe, ...] = ()
     score_probes: tuple[ScoreProbe, ...] = ()
     bundle_probes: tuple[BundleProbe, ...] = ()
+    probes_bundles: bool = True  # False: the board file spares the flash
     probe_outputs: tuple[ProbeOutput, ...] = ()
     other_canaries: int = 0  # canaries of all records outside the first pass, ORed
     bundle_differences: tuple[BundleDifference, ...] = ()

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hil.board.config import environment_name
 from hil.case.load import load_case
 from hil.contract import checks_for
-from hil.plugin import _OPTIONS, _environment_name, _ini_name
+from hil.plugin import _OPTIONS, _ini_name
 
 PROJECT = Path(__file__).resolve().parents[2]
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md")), *PROJECT.glob("golden_vectors/*/README.md")]
@@ -51,7 +52,7 @@ def test_the_two_commands_of_the_readme_are_what_the_server_runs() -> None:
 def test_the_table_of_options_names_every_option_with_its_twins() -> None:
     page = (PROJECT / "docs" / "options.md").read_text(encoding="utf-8")
     rows = set(re.findall(r"^\| `--([a-z-]+)=\w+` \| `(\w+)` \| `(\w+)` \|", page, re.M))
-    assert rows == {(name, _environment_name(name), _ini_name(name)) for name in _OPTIONS}
+    assert rows == {(name, environment_name(name), _ini_name(name)) for name in _OPTIONS}
 
 
 def test_every_make_target_that_a_page_names_exists() -> None:

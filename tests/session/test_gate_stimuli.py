@@ -10,8 +10,8 @@ import pytest
 
 from hil.case.load import load_case
 from hil.case.types import Case, Gate, Prepare, Window
-from hil.probes import GateStimulus, gate_stimuli, score_stimuli
 from hil.records import GateReason
+from hil.session.stimuli import GateStimulus, gate_stimuli, score_stimuli
 
 CASE = Path(__file__).parents[2] / "golden_vectors" / "imu_motion"
 

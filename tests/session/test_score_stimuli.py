@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hil.case.types import Decide
-from hil.probes import ScoreStimulus, expected_decisions, score_stimuli
 from hil.records import Decision, DecisionReason
+from hil.session.stimuli import ScoreStimulus, expected_decisions, score_stimuli
 
 LABELS = ("circle", "idle", "shake", "tap")
 
