@@ -15,7 +15,7 @@ EXIT_FOUND, EXIT_USAGE, EXIT_BENCH = 1, 2, 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. Returns 0 when all is well, 1 when something is missing, 2 for misuse, 3 for a broken bench."""
+    """Run one command. Returns 0 when all is well, 1 when something is missing or differs, 2 for misuse, 3 for a broken bench."""
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))
@@ -50,6 +50,11 @@ def _parser() -> argparse.ArgumentParser:
     lock.set_defaults(run=_case_lock)
     for action in (check, lock):
         action.add_argument("path", type=Path, help="the case's folder, or its case.toml")
+
+    compare = commands.add_parser("compare", help="hold two runs against each other, name the first difference")
+    compare.add_argument("first", type=Path, help="a run.json, or its folder")
+    compare.add_argument("second", type=Path, help="another")
+    compare.set_defaults(run=_compare)
     return parser
 
 
@@ -87,6 +92,17 @@ def _case_lock(options: argparse.Namespace) -> int:
 
     print(f"wrote {write_lock(options.path)}")
     return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from hil.compare import compare
+
+    result = compare(options.first, options.second)
+    for line in (*result.notes, *result.differences):
+        print(line)
+    for name, vectors in result.equal.items():
+        print(f"{name}: equal in {vectors:,} vectors: gate, prepared tensor, output, decision")
+    return EXIT_FOUND if result.differences else 0
 
 
 if __name__ == "__main__":

@@ -1,0 +1,211 @@
+"""Holds two runs against each other, vector by vector: the same case on two boards, or before and after a change.
+
+What a board computes must be equal everywhere; what it spends (ticks, memory) is a board's own and is not compared.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil.errors import UsageError
+from hil.records import DecisionReason, GateReason, Status
+
+RUN_SCHEMA = "hil-run/1"
+# Stage of the pipeline that fills a column, in the order of the pipeline: the first that differs is the one to look at.
+COLUMNS = {
+    "status": "fault",
+    "gate": "gate",
+    "digest": "prepare",
+    "minimum": "prepare",
+    "maximum": "prepare",
+    "saturated": "prepare",
+    "output": "invoke",
+    "winner": "decide",
+    "score": "decide",
+    "answer": "decide",
+    "reason": "decide",
+    "label": "decide",
+}
+_ENUMS = {"status": Status, "gate": GateReason, "reason": DecisionReason}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first difference of one case: where, in which stage, and how many vectors differ in all."""
+
+    case: str
+    vector: str
+    stage: str
+    column: str
+    first: str
+    second: str
+    vectors: int
+    total: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.case}: vector {self.vector}: first difference in stage {self.stage}, {self.column}\n"
+            f"  {self.first}\n  {self.second}\n  {self.vectors:,} of {self.total:,} vectors differ"
+        )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """equal: cases whose records agree, with their number of vectors; notes: what a reader should know of the two."""
+
+    equal: Mapping[str, int]
+    differences: Sequence[Difference]
+    notes: Sequence[str]
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One run.json, read and checked. `side`: how messages name it."""
+
+    file: Path
+    side: str
+    document: Mapping[str, Any]
+
+    @property
+    def cases(self) -> dict[str, Mapping[str, Any]]:
+        return {case["name"]: case for case in self.document["cases"]}
+
+    def records(self, case: str) -> dict[str, NDArray[Any]]:
+        """The columns of one case's records. Raises UsageError when they are not there or damaged."""
+        name = self.cases[case]["records"]
+        file = self.file.parent / name
+        if not name:
+            error = self.cases[case]["error"]
+            raise UsageError(f"{self.file}: case {case} left no records: {error}\n  fix: run it again")
+        try:
+            with np.load(file) as stored:
+                columns = {column: stored[column] for column in (*COLUMNS, "name", "label_texts")}
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise UsageError(
+                f"{file}: not the records of a run ({error})\n  fix: give a run.json with its .npz files beside it"
+            ) from error
+        texts = [*columns.pop("label_texts").tolist(), ""]  # index -1: no label
+        columns["label"] = np.array([texts[index] for index in columns["label"]], np.str_)
+        return columns
+
+
+def compare(first: Path, second: Path) -> Comparison:
+    """Hold two run.json files, or the folders that they lie in, against each other.
+
+    Raises UsageError when one is no run, or when they have no case in common.
+    """
+    one, two = _read(first, "first"), _read(second, "second")
+    common = [name for name in one.cases if name in two.cases]
+    if not common:
+        raise UsageError(
+            f"{one.file} has {_listed(one.cases)}, {two.file} has {_listed(two.cases)}: no case in common\n"
+            f"  fix: run the same case in both"
+        )
+    equal: dict[str, int] = {}
+    differences = []
+    for name in common:
+        columns = one.records(name), two.records(name)
+        found = _first_difference(name, *columns, (_board(one), _board(two)))
+        if found is None:
+            equal[name] = len(columns[0]["name"])
+        else:
+            differences.append(found)
+    notes = [*_left_out(one, two), *_left_out(two, one), *_other_inputs(one, two, common)]
+    return Comparison(equal, differences, notes)
+
+
+def _read(path: Path, side: str) -> _Run:
+    file = path / "run.json" if path.is_dir() else path
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise UsageError(f"{file}: {error}\n  fix: give the run.json of a run, or its folder") from error
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if schema != RUN_SCHEMA:
+        raise UsageError(f"{file}: schema: {schema!r} is not {RUN_SCHEMA!r}\n  fix: give the run.json of a run")
+    return _Run(file, side, document)
+
+
+def _board(run: _Run) -> str:
+    return f"{run.document['board']['name']} ({run.side})"
+
+
+def _listed(cases: Mapping[str, object]) -> str:
+    return ", ".join(cases) or "none"
+
+
+def _first_difference(
+    case: str, one: Mapping[str, NDArray[Any]], two: Mapping[str, NDArray[Any]], sides: tuple[str, str]
+) -> Difference | None:
+    names = one["name"].tolist(), two["name"].tolist()
+    if names[0] != names[1]:
+        pairs = zip_longest(*names)
+        other = [at for at, (left, right) in enumerate(pairs) if left != right]
+        first, second = (f"{side}: {_name(own, other[0])}" for side, own in zip(sides, names, strict=True))
+        return Difference(case, str(other[0]), "case", "name", first, second, len(other), max(map(len, names)))
+    differs = {column: _differs(one[column], two[column]) for column in COLUMNS}
+    anywhere = np.logical_or.reduce(list(differs.values()))
+    if not anywhere.any():
+        return None
+    at = int(np.flatnonzero(anywhere)[0])
+    column = next(column for column in COLUMNS if differs[column][at])
+    where = _where(one[column][at], two[column][at], column)
+    first, second = (f"{side}: {_shown(column, own[column][at])}" for side, own in zip(sides, (one, two), strict=True))
+    return Difference(case, names[0][at], COLUMNS[column], where, first, second, int(anywhere.sum()), len(anywhere))
+
+
+def _name(names: Sequence[str], at: int) -> str:
+    return f"vector {at} is {names[at]!r}" if at < len(names) else f"has only {len(names):,} vectors"
+
+
+def _differs(one: NDArray[Any], two: NDArray[Any]) -> NDArray[np.bool_]:
+    """Per vector [n]: whether anything differs."""
+    if one.shape != two.shape:
+        return np.ones(len(one), np.bool_)
+    unequal: NDArray[np.bool_] = np.not_equal(one, two).reshape(len(one), -1).any(axis=1)
+    return unequal
+
+
+def _where(one: NDArray[Any], two: NDArray[Any], column: str) -> str:
+    """The column, with the first differing element of one that has several."""
+    if column != "output" or one.shape != two.shape:
+        return column
+    return f"output, element {int(np.flatnonzero(one != two)[0])}"
+
+
+def _shown(column: str, value: Any) -> str:
+    if column in _ENUMS:
+        return f"{column} {_ENUMS[column](int(value)).name.lower()}"
+    if column == "output":
+        return f"output {' '.join(str(item) for item in value.tolist())}"
+    return f"digest {int(value):#010x}" if column == "digest" else f"{column} {value}"
+
+
+def _left_out(run: _Run, other: _Run) -> list[str]:
+    return [f"case {name} is only in {run.file}" for name in run.cases if name not in other.cases]
+
+
+def _other_inputs(one: _Run, two: _Run, common: Sequence[str]) -> list[str]:
+    """What was put in and is not the same: a difference that it explains is no defect of a board."""
+    notes = []
+    for name in common:
+        first, second = one.cases[name], two.cases[name]
+        files = first["manifest"]["files"], second["manifest"]["files"]
+        other = sorted(file for file in {*files[0], *files[1]} if files[0].get(file) != files[1].get(file))
+        if other:
+            notes.append(f"{name}: these files of the case are not the same: {', '.join(other)}")
+        images = [case.get("image", {}).get("sha256", "") for case in (first, second)]
+        if images[0] != images[1]:
+            targets = (run.document["board"]["target"] for run in (one, two))
+            told = (f"{target} {image[:12] or 'unknown'}" for target, image in zip(targets, images, strict=True))
+            notes.append(f"{name}: not the same image: {', '.join(told)}")
+    return notes
