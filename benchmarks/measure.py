@@ -20,8 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
+from hil.board.base import Board
 from hil.board.config import kind_module, load_board
-from hil.board.hosted import HostedBoard
 from hil.bundle import build_bundle
 from hil.case.load import load_case
 from hil.case.types import Case
@@ -36,10 +36,17 @@ SHARED = PROJECT.parent / "shared" / "data" / "mlperf_tiny"
 KWS_ARENA, KWS_WINDOWS = 36_864, 200
 
 
-def open_board(name: str, folder: Path) -> tuple[HostedBoard, Image]:
-    config = load_board(name, [PROJECT / "boards"])
+# Seconds of host time, by board.
+READY_LIMIT_S = {"qemu": 0.25, "renode": 3.5, "nucleo-virtual": 2.0, "nucleo": 2.0}
+LINK_LIMIT_S = {"qemu": 0.1, "renode": 0.1, "nucleo-virtual": 0.5, "nucleo": 0.5}
+FLASH_LIMIT_S = 5.0
+FLASH_BYTES = 250_000
+
+
+def open_board(name: str, folder: Path) -> tuple[Board, Image]:
+    config = load_board(name, [folder / "boards", PROJECT / "boards"])
     image = Image(build(config.target, PROJECT, log=folder / "build.log"))
-    board: HostedBoard = kind_module(config).open_board(config, folder / "board.log")
+    board: Board = kind_module(config).open_board(config, folder / "board.log")
     return board, image
 
 
@@ -60,25 +67,28 @@ def spread(times: list[float]) -> str:
     return f"median {statistics.median(times):.3f} s, worst {max(times):.3f} s"
 
 
-def ready(folder: Path) -> None:
-    """Spawn to hello on QEMU, median of 10."""
+def ready(folder: Path, name: str) -> None:
+    """Opening the board to hello, image and bundle on it already where they stay on it; 10 times."""
     case = load_case(IMU)
-    board, image = open_board("qemu", folder)
-    with board:
-        bundle = build_bundle(case)
-        times = []
-        for _ in range(10):
-            began = time.perf_counter()
+    bundle = build_bundle(case)
+    keep_flash(folder, name)
+    times = []
+    for _ in range(11):
+        began = time.perf_counter()
+        board, image = open_board(name, folder)
+        with board:
             board.provision(image, bundle)
             Device(board)
             times.append(time.perf_counter() - began)
-    print(f"ready: spawn to hello on qemu: {spread(times)} (limit 0.25 s)")
+    print(
+        f"ready: opening {name} to hello: {spread(times[1:])} (limit {READY_LIMIT_S[name]:g} s); first {times[0]:.3f} s"
+    )
 
 
-def link(folder: Path) -> None:
+def link(folder: Path, name: str) -> None:
     """200 windows of 1 kB with replies. They have the wrong length for the case, so the gate answers at once."""
     case = load_case(IMU)
-    board, image = open_board("qemu", folder)
+    board, image = open_board(name, folder)
     window = np.random.default_rng(1).bytes(1024)
     with board:
         board.provision(image, build_bundle(case))
@@ -89,10 +99,32 @@ def link(folder: Path) -> None:
             for _ in range(200):
                 device.run(window)
             times.append(time.perf_counter() - began)
-    print(f"link: 200 windows of 1 kB with replies: {spread(times)} (limit 0.1 s)")
+    print(f"link: 200 windows of 1 kB with replies on {name}: {spread(times)} (limit {LINK_LIMIT_S[name]:g} s)")
 
 
-def gate(folder: Path) -> None:
+def flash(folder: Path, name: str) -> None:
+    """250 kB, image and bundle together, onto a blank chip: written, read back, started."""
+    times = []
+    for _ in range(3):
+        board, image = open_board(name, folder)
+        with board:
+            began = time.perf_counter()
+            board.provision(image, bytes(FLASH_BYTES - image.facts().flash_bytes))
+            times.append(time.perf_counter() - began)
+    what = f"{FLASH_BYTES:,} B written and verified on {name}, to the link"
+    print(f"flash: {what}: {spread(times)} (limit {FLASH_LIMIT_S:g} s)")
+
+
+def keep_flash(folder: Path, name: str) -> None:
+    """A virtual chip is blank at each start: give it a file that keeps its flash, as a real one does."""
+    config = load_board(name, [PROJECT / "boards"])
+    if config.kind == "virtual_nucleo":
+        (folder / "boards").mkdir()
+        text = config.file.read_text() + f'\nflash_image = "{folder / "flash.bin"}"\n'
+        (folder / "boards" / f"{name}.toml").write_text(text)
+
+
+def gate(folder: Path, _: str) -> None:
     """Whole `pytest --board=qemu` on KWS, 200 windows, against a bare loop of as many inferences in the same
     emulator.
     """
@@ -122,7 +154,7 @@ def bare_loop(folder: Path, case: Case, inferences: int) -> float:
     binary = PROJECT / "build" / "firmware" / config.target
     subprocess.run(["cmake", "--build", str(binary), "--target", "hil_bare_loop"], check=True, capture_output=True)
     image = Image(binary / "hil_bare_loop.elf")
-    board: HostedBoard = kind_module(config).open_board(config, folder / "bare.log")
+    board: Board = kind_module(config).open_board(config, folder / "bare.log")
     with board:
         inputs = image.symbol("__hil_bundle_start") + image.symbol("__hil_bundle_bytes")
         order = image.symbol("hil_bare_loop")
@@ -137,7 +169,7 @@ def bare_loop(folder: Path, case: Case, inferences: int) -> float:
         return time.perf_counter() - began
 
 
-def memory(folder: Path) -> None:
+def memory(_: Path, __: str) -> None:
     """Peak RSS of the harness at 1,000 and at 100,000 vectors, native, hello_world; each in a process of its own."""
     peaks = {}
     for count in (1_000, 100_000):
@@ -161,17 +193,28 @@ def peak(count: int) -> None:
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 
 
-MEASUREMENTS: dict[str, Callable[[Path], None]] = {"ready": ready, "link": link, "gate": gate, "memory": memory}
+MEASUREMENTS: dict[str, Callable[[Path, str], None]] = {
+    "ready": ready,
+    "link": link,
+    "flash": flash,
+    "gate": gate,
+    "memory": memory,
+}
+PER_BOARD = ("ready", "link", "flash")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", choices=[[], *MEASUREMENTS], help="which to measure (default: all)")
-    names = parser.parse_args().names or list(MEASUREMENTS)
+    parser.add_argument("--board", default="qemu", help=f"for {', '.join(PER_BOARD)} (default: qemu)")
+    options = parser.parse_args()
+    names = options.names or [
+        name for name in MEASUREMENTS if name != "flash" and (options.board == "qemu" or name in PER_BOARD)
+    ]
     print(f"host: {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}")
     for name in names:
         with tempfile.TemporaryDirectory() as folder:
-            MEASUREMENTS[name](Path(folder))
+            MEASUREMENTS[name](Path(folder), options.board)
 
 
 if __name__ == "__main__":
