@@ -79,13 +79,13 @@ class HilRun:
         """Check the tools of board and build, and that both references take the models of `cases`; then take the
         output folder, so that misuse leaves the last results alone. Raises UsageError.
         """
-        self.board()
+        board = self.board()
         if self.settings.image is None:
             if not (PROJECT / "firmware").is_dir():
                 raise UsageError("no firmware sources beside the package\n  fix: name an image with --hil-image=ELF")
             check_programs(self.config.target)
         else:
-            self.image()
+            board.check_image(self.image())
         for case in cases:
             check_models(case)
         self._out = OutDir(self.settings.out)

@@ -32,6 +32,9 @@ class Board(Protocol):
     def image(self) -> Image:
         """The image that was provisioned."""
 
+    def check_image(self, image: Image) -> None:
+        """Raise UsageError unless this board can run the image at all. Needs nothing but the file."""
+
     def begin_log(self, log: Path) -> None:
         """Stop the firmware, and let what it writes from now on go to `log`, which is emptied."""
 

@@ -37,6 +37,10 @@ class FirmwareBoard(ABC):
         """RAM of the running target."""
 
     @abstractmethod
+    def check_image(self, image: Image) -> None:
+        """As `Board.check_image`; `_take` calls it."""
+
+    @abstractmethod
     def provision(self, image: Image, bundle: bytes) -> None:
         """As `Board.provision`. A kind calls `_take`, writes both, and then `_start`s and `_await_boot`s."""
 
@@ -110,7 +114,11 @@ class FirmwareBoard(ABC):
         return decode(self.memory.read(self.image.symbol("hil_fault_record"), RECORD_BYTES))
 
     def _take(self, image: Image, bundle: bytes) -> int:
-        """Remember the image, and return the address for `bundle`. Raises BoardError when there is no room for it."""
+        """Check and remember the image, and return the address for `bundle`.
+
+        Raises UsageError for an image that cannot run here, BoardError for a bundle that finds no room.
+        """
+        self.check_image(image)
         self._image = image
         start, room = image.symbol("__hil_bundle_start"), image.symbol("__hil_bundle_bytes")
         if len(bundle) > room:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import time
 from collections.abc import Mapping, Sequence
@@ -36,6 +37,9 @@ def open_board(config: BoardConfig, log: Path) -> NativeBoard:
 
 class NativeBoard(HostedBoard):
     """A host process; its ticks are host time, on which no latency limit is judged."""
+
+    def check_image(self, image: Image) -> None:
+        image.require_machine(platform.machine())
 
     def command(self, image: Image) -> tuple[Sequence[str], Sequence[int]]:
         return (str(image.path), "--ram", self._memory.path), (self._memory.fd,)

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hil.board.child import Child
 from hil.board.config import BoardConfig, check_settings
+from hil.board.flash import Layout, Range, check_machine, check_placement
 from hil.board.hosted import HostedBoard
 from hil.errors import MissingTool
 from hil.image.elf import Image
@@ -37,8 +38,19 @@ class Settings(BaseModel):
     machine: str
     icount_shift: int = Field(ge=0, le=10)
     timer_hz: int = Field(gt=0)
+    flash_base: int
+    flash_bytes: int = Field(gt=0)
+    ram_base: int
+    ram_bytes: int = Field(gt=0)
     shared_base: int
     shared_bytes: int = Field(gt=0)
+
+    @property
+    def layout(self) -> Layout:
+        """Where an image may lie; the core finds its vectors at the start of flash."""
+        flash = Range(self.flash_base, self.flash_base + self.flash_bytes)
+        ram = Range(self.ram_base, self.ram_base + self.ram_bytes)
+        return Layout((flash,), (ram,), self.flash_base)
 
 
 def open_board(config: BoardConfig, log: Path) -> QemuBoard:
@@ -71,6 +83,10 @@ class QemuBoard(HostedBoard):
         super().__init__(config, instruction_clock(settings), log, settings.shared_base, settings.shared_bytes)
         self._program, self._settings = program, settings
         self._monitor: socket.socket | None = None
+
+    def check_image(self, image: Image) -> None:
+        check_machine(image)
+        check_placement(image, self._settings.layout)
 
     def command(self, image: Image) -> tuple[Sequence[str], Sequence[int]]:
         self._close_monitor()

@@ -106,6 +106,11 @@ class Image:
                 f"{self.path}: {problem}\n  fix: give the unstripped ELF of firmware that holds the hil test agent"
             ) from None
 
+    def loads(self) -> list[tuple[int, bytes]]:
+        """Load address and bytes of each LOAD segment that has any, by address."""
+        segments = (segment for segment in self._elf.iter_segments() if segment["p_type"] == "PT_LOAD")
+        return sorted((segment["p_paddr"], segment.data()) for segment in segments if segment["p_filesz"])
+
     def facts(self) -> ImageFacts:
         """What the image takes, in bytes, from its section headers.
 

@@ -23,7 +23,7 @@ namespace {
 
 constexpr size_t kHeaderBytes = 64;
 constexpr size_t kHashAt = 32;
-constexpr hil::BundleLimits kLimits = {40000, 524288};
+constexpr hil::BundleLimits kLimits = {40000, 40960, 524288};
 
 void Rehash(std::vector<uint8_t> *bundle) {
   std::fill_n(bundle->begin() + kHashAt, 32, uint8_t{0});
