@@ -29,7 +29,7 @@ Arena arena;
 Bundle bundle;
 
 bool SetUp(Span<int8_t>* input) {
-  BundleResult result = ParseBundle(port::BundleRegion(), {~uint32_t{0}, kArenaBytes}, &bundle);
+  BundleResult result = ParseBundle(port::BundleRegion(), {~uint32_t{0}, ~uint32_t{0}, kArenaBytes}, &bundle);
   EngineTensor in;
   EngineTensor out;
   const bool ready = result.ok() && EngineCheckModel(bundle.model).ok() &&

@@ -17,7 +17,7 @@ namespace {
 constexpr uint8_t kTensorInt8 = static_cast<uint8_t>(ElementType::kInt8);
 
 // The prepared tensor of the last run, for `fetch`: the model overwrites its input memory while it runs.
-constexpr uint32_t kPreparedBytes = 40960;
+constexpr uint32_t kPreparedBytes = HIL_PREPARED_BYTES;
 uint8_t prepared_copy[kPreparedBytes];
 
 // A case budgets its arena for the product's 32-bit pointers. Where pointers are wider the interpreter's structures are
@@ -127,7 +127,7 @@ class StageMeter final : public StageObserver {
     record_->minimum = minimum;
     record_->maximum = maximum;
     record_->saturated = saturated;
-    std::memcpy(prepared_copy, bytes.data(), std::min<size_t>(bytes.size(), kPreparedBytes));
+    std::memcpy(prepared_copy, bytes.data(), bytes.size());  // fits: the bundle was held to it
   }
 
   const Span<const int8_t> input_;
@@ -145,7 +145,8 @@ void Product::Start(Bytes bundle_region) {
 }
 
 BundleResult Product::Load(Bytes bundle_region) {
-  BundleResult result = ParseBundle(bundle_region, {hil_agent_window_bytes(), kArenaBytes / kPointerRatio}, &bundle_);
+  const BundleLimits limits = {hil_agent_window_bytes(), kPreparedBytes, kArenaBytes / kPointerRatio};
+  BundleResult result = ParseBundle(bundle_region, limits, &bundle_);
   if (result.ok()) {
     result = FromEngine(EngineCheckModel(bundle_.model));
   }
@@ -299,7 +300,7 @@ bool Product::Fetch(uint32_t item, hil_bytes* tensor) const {
   if (!have_output_) {
     return false;
   }
-  if (item == HIL_PREPARED_TENSOR && prepared_size_ <= kPreparedBytes) {
+  if (item == HIL_PREPARED_TENSOR) {
     *tensor = {prepared_copy, prepared_size_};
     return true;
   }

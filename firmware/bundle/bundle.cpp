@@ -209,7 +209,7 @@ void FindStage(Span<const Stage> stages, const zcbor_string& id, uint32_t versio
   }
 }
 
-BundleResult CheckPrepare(const prepare_part& wire, Bundle* bundle) {
+BundleResult CheckPrepare(const prepare_part& wire, uint32_t limit, Bundle* bundle) {
   bool known_id;
   FindStage(PrepareStages(), wire.prepare_part_id, wire.prepare_part_version, &bundle->prepare, &known_id);
   if (!known_id) {
@@ -227,7 +227,7 @@ BundleResult CheckPrepare(const prepare_part& wire, Bundle* bundle) {
     return Failure(BundleStatus::kPrepareParameters, index);
   }
   const uint64_t elements = stage.elements(bundle->prepare_parameters, bundle->window);
-  if (elements != Elements(bundle->input)) {
+  if (elements != Elements(bundle->input) || elements > limit) {  // every stage makes int8
     return Failure(BundleStatus::kPrepareSize, static_cast<uint32_t>(elements));
   }
   return {};
@@ -261,7 +261,7 @@ BundleResult CheckMeaning(const bundle_meta& meta, const BundleLimits& limits, B
     result = CheckGate(bundle->gate);
   }
   if (result.ok()) {
-    result = CheckPrepare(meta.bundle_meta_prepare, bundle);
+    result = CheckPrepare(meta.bundle_meta_prepare, limits.prepared_bytes, bundle);
   }
   if (result.ok()) {
     result = CheckDecide(meta.bundle_meta_decide, bundle);

@@ -91,8 +91,9 @@ struct Bundle {
 };
 
 struct BundleLimits {
-  uint32_t window_bytes;  // longest window that a frame can carry
-  uint32_t arena_bytes;   // the static arena
+  uint32_t window_bytes;    // longest window that a frame can carry
+  uint32_t prepared_bytes;  // longest input tensor that the test mode keeps
+  uint32_t arena_bytes;     // the static arena
 };
 
 // Reads and checks everything but the model itself (codes 0 to 21).

@@ -11,11 +11,11 @@
 namespace hil {
 
 constexpr size_t kCrcBytes = 4;
-constexpr size_t kFrameBytes = 40960;  // longest frame taken, its final zero included
+constexpr size_t kFrameBytes = HIL_FRAME_BYTES;  // longest frame taken, its final zero included
 static_assert(kFrameBytes < kRttDownBytes, "the host may write a frame in one go");
 
 // Longest message sent: its frame fits into the ring as a whole.
-constexpr size_t kReplyBytes = 16000;
+constexpr size_t kReplyBytes = HIL_REPLY_BYTES;
 constexpr size_t kReplyFrameBytes = CobsMaxEncoded(kReplyBytes + kCrcBytes) + 1;
 static_assert(kReplyFrameBytes < kRttUpBytes, "a reply must fit");
 

@@ -8,8 +8,8 @@
 
 namespace hil {
 
-constexpr size_t kRttUpBytes = 16384;    // device to host
-constexpr size_t kRttDownBytes = 49152;  // host to device; holds a whole frame
+constexpr size_t kRttUpBytes = HIL_RTT_UP_BYTES;      // device to host
+constexpr size_t kRttDownBytes = HIL_RTT_DOWN_BYTES;  // host to device; holds a whole frame
 
 // Empties both rings and makes the control block visible. A block that a former run left in RAM is made invalid first.
 void RttStart();

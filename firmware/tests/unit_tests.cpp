@@ -402,7 +402,7 @@ bundle_meta GoodMeta() {
   return meta;
 }
 
-constexpr BundleLimits kLimits = {1000, 2048};
+constexpr BundleLimits kLimits = {1000, 500, 2048};
 
 void Store32(std::vector<uint8_t>* bundle, size_t at, uint32_t value) {
   for (int i = 0; i < 4; ++i) {
@@ -550,6 +550,15 @@ void BundleMeaningCodes() {
   CheckMeaning(15, 1, [](M m) { m->bundle_meta_prepare.prepare_part_channels_channel_m[1].channel_source = 2; });
   CheckMeaning(15, 0, [](M m) { m->bundle_meta_prepare.prepare_part_channels_channel_m_count = 0; });
   CheckMeaning(16, 8, [](M m) { m->bundle_meta_input = Int8Tensor(9); });
+  // 250 samples: a tensor of 500 bytes is the longest that is kept.
+  const auto with_tensor = [](M m, uint32_t channels) {
+    m->bundle_meta_window = {7, 250, 2};
+    m->bundle_meta_prepare.prepare_part_channels_channel_m[2] = {0, 0, 65536};
+    m->bundle_meta_prepare.prepare_part_channels_channel_m_count = channels;
+    m->bundle_meta_input = Int8Tensor(250 * channels);
+  };
+  CheckMeaning(0, 0, [&](M m) { with_tensor(m, 2); });
+  CheckMeaning(16, 750, [&](M m) { with_tensor(m, 3); });
   CheckMeaning(17, 0, [](M m) { m->bundle_meta_decide.decide_part_id = Text8("arg"); });
   CheckMeaning(18, 7, [](M m) { m->bundle_meta_decide.decide_part_version = 7; });
   CheckMeaning(19, 0, [](M m) { m->bundle_meta_decide.decide_part_release = 11; });

@@ -31,7 +31,11 @@ BUNDLE_STATUS: Mapping[int, tuple[str, str, str]] = {
     13: ("prepare_version", "this firmware has the prepare stage in another version", _STAGE),
     14: ("prepare_window", "the prepare stage does not take this window type", _CASE),
     15: ("prepare_parameters", "a parameter of the prepare stage is not valid", _CASE),
-    16: ("prepare_size", "the prepare stage does not fill the input tensor", "mend [input] window and channels"),
+    16: (
+        "prepare_size",
+        "the prepare stage does not fill the input tensor, or makes more than the firmware keeps",
+        "mend [input] window and channels, or build a firmware with a larger HIL_PREPARED_BYTES",
+    ),
     17: ("decide_id", "this firmware has no such decide stage", _STAGE),
     18: ("decide_version", "this firmware has the decide stage in another version", _STAGE),
     19: ("decide_parameters", "a parameter of the decide stage is not valid", "mend [decision] of the case"),

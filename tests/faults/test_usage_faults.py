@@ -121,7 +121,7 @@ def test_an_unknown_board_is_told_with_the_known_ones(case: CaseFolder, tmp_path
     with_last_result(tmp_path)
     finished = run_harness(tmp_path, "small", board="qenu")
     assert_nothing_was_touched(finished)
-    assert "unknown board 'qenu'; known boards: native, qemu" in finished.text
+    assert "unknown board 'qenu'; known boards: native, nucleo, nucleo-virtual, qemu, renode" in finished.text
     assert "fix: did you mean --board=qemu?" in finished.text
 
 

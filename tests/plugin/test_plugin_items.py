@@ -98,7 +98,7 @@ def test_the_board_is_named_by_option_then_environment_then_ini_then_default(tmp
     for name, (board, env) in sources.items():
         finished = run_harness(set_up, board=board, env=env)
         assert finished.code == USAGE_ERROR
-        assert f"unknown board '{name}'; known boards: native, qemu" in finished.text
+        assert f"unknown board '{name}'; known boards: native, nucleo, nucleo-virtual, qemu, renode" in finished.text
         assert "fix: use one of them, or add " in finished.text
     finished = run_harness(
         plain, "-q", board=""

@@ -1,20 +1,33 @@
-// The port of the MPS2 AN386: UART log, timer 0 as clock, watchdog by NMI, sleep between polls.
+// The port of the MPS2 AN386: UART log, timer 0 as clock, watchdog by NMI.
 #include "port/port.h"
 
+#include "port/cortex-m4/core.h"
+#include "port/cortex-m4/cortex_m4.h"
 #include "port/mps2-an386/registers.h"
 
-extern "C" {
-// Linker script.
-extern uint32_t __hil_stack_low[], __hil_stack_top[];
-extern const uint8_t __hil_bundle_start[], __hil_bundle_bytes[];
+namespace hil {
+namespace {
 
-void SysTickHandler() {}  // its only use is to end a WFI
-}
-
-namespace hil::mps2 {
+using namespace mps2;
 
 constexpr uint32_t kCoreHz = 25000000;
 constexpr uint32_t kIdleHz = 1000;
+
+}  // namespace
+
+namespace cortex_m4 {
+
+constexpr uint32_t kNmi = 2;
+const uint32_t kWatchdogException = kNmi;
+
+void ProtectMemory() {
+  SetRegion(0, 0x00000000, 22, kReadOnly);                              // code and constants
+  SetRegion(1, 0x20000000, 22, kReadWrite | kExecuteNever);             // RAM
+  SetRegion(2, 0x21000000, 24, kReadWrite | kExecuteNever);             // shared with the host
+  SetRegion(3, 0x21000000, 23, kReadOnly | kExecuteNever, 0b11100001);  // of that, the bundle: like flash
+  SetRegion(4, 0x00000000, 10, kNone | kExecuteNever);                  // null pointers
+  SetStackGuard(5);
+}
 
 void StartPeripherals() {
   uart0.bauddiv = 217;  // 115200 baud; the UART does not send with less than 16
@@ -24,11 +37,14 @@ void StartPeripherals() {
   timer0.control = kTimerEnable;
 }
 
-}  // namespace hil::mps2
+void StopPeripherals() {
+  watchdog.control = 0;
+  timer0.control = 0;
+}
 
-namespace hil::port {
+}  // namespace cortex_m4
 
-using namespace hil::mps2;
+namespace port {
 
 const char* const kClockName = "cmsdk-timer0";
 const uint32_t kClockHz = kCoreHz;
@@ -63,21 +79,10 @@ void WatchdogDisarm() { watchdog.control = 0; }
 void Idle(uint32_t polls) {
   // About 2 ms of an emulator's time at its usual speed: a conversation never sees a sleep.
   constexpr uint32_t kSpins = 100000;
-  if (polls < kSpins) {
-    return;
+  if (polls >= kSpins) {
+    cortex_m4::SleepForATick();
   }
-  systick.value = 0;
-  systick.control = kSysTickRun;
-  asm volatile("wfi" ::: "memory");
-  systick.control = 0;
 }
 
-void MemoryBarrier() { asm volatile("dmb" ::: "memory"); }
-
-Span<uint32_t> Stack() {
-  return Span<uint32_t>(__hil_stack_low, static_cast<size_t>(__hil_stack_top - __hil_stack_low));
-}
-
-Bytes BundleRegion() { return Bytes(__hil_bundle_start, reinterpret_cast<size_t>(__hil_bundle_bytes)); }
-
-}  // namespace hil::port
+}  // namespace port
+}  // namespace hil

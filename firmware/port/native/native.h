@@ -7,7 +7,7 @@
 
 namespace hil::native {
 
-constexpr size_t kStackBytes = 256 * 1024;
+constexpr size_t kStackBytes = HIL_STACK_BYTES;
 constexpr size_t kStackGuardBytes = 64 * 1024;
 
 // The memory that the firmware's thread runs on: guard first, then the stack.

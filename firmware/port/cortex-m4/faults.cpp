@@ -1,20 +1,16 @@
 // Faults: everything that must not happen ends here, leaves a record and parks.
-#include <cstring>
-
 #include "base/log.h"
 #include "fault/fault_record.h"
-#include "port/mps2-an386/registers.h"
-#include "port/port.h"
+#include "port/cortex-m4/core.h"
+#include "port/cortex-m4/cortex_m4.h"
 
 extern "C" {
 // Linker script.
-extern uint32_t __hil_stack_guard[], __hil_stack_low[], __hil_stack_top[];
+extern uint32_t __hil_stack_low[], __hil_stack_top[];
 extern const uint8_t __hil_text_start[], __hil_text_end[];
-
-void FaultHandler();
 }
 
-namespace hil::mps2 {
+namespace hil::cortex_m4 {
 namespace {
 
 // What the core pushes on entry to a handler.
@@ -22,7 +18,6 @@ struct ExceptionFrame {
   uint32_t r0, r1, r2, r3, r12, lr, pc, xpsr;
 };
 
-constexpr uint32_t kNmi = 2;
 constexpr uint32_t kMemFaultBits = 0x000000FF;
 constexpr uint32_t kBusFaultBits = 0x0000FF00;
 constexpr uint32_t kUsageFaultBits = 0xFFFF0000;
@@ -39,7 +34,7 @@ bool BelowStack(uint32_t address) {
 }
 
 FaultKind KindOf(uint32_t exception, uint32_t cfsr) {
-  if (exception == kNmi) {
+  if (exception == kWatchdogException) {
     return FaultKind::kDeadline;
   }
   const bool stacking_failed = (cfsr & (kMemStackingError | kBusStackingError)) != 0;
@@ -71,22 +66,24 @@ uint32_t NearestReturnAddress() {
 }
 
 [[noreturn]] void Park() {
-  watchdog.control = 0;
-  systick.control = 0;
-  timer0.control = 0;
   asm volatile("cpsid i" ::: "memory");
+  systick.control = 0;
   for (;;) {
     asm volatile("wfi" ::: "memory");
   }
 }
 
-[[noreturn]] void Report(FaultKind kind, const FaultRecord& record) {
+// `exception`: its number, 0 for an abort. That of an unexpected interrupt stands nowhere but in the log.
+[[noreturn]] void Report(FaultKind kind, uint32_t exception, const FaultRecord& record) {
+  StopPeripherals();  // no deadline may pass over the record
   PublishFault(kind, record);
   Log("fault: kind ");
   LogDecimal(static_cast<uint32_t>(kind));
   Log(", pc ");
   LogHex(record.pc);
-  LogLine(", stage", static_cast<uint32_t>(progress.activity));
+  Log(", stage ");
+  LogDecimal(static_cast<uint32_t>(progress.activity));
+  LogLine(", exception", exception);
   Park();
 }
 
@@ -101,7 +98,7 @@ extern "C" [[noreturn, gnu::used]] void RecordFault(const ExceptionFrame* frame,
   record.bfar = scb.bfar;
   record.exc_return = exc_return;
   const FaultKind kind = KindOf(exception, record.cfsr);
-  const bool stacked = (record.cfsr & (kMemStackingError | kBusStackingError)) == 0 || exception == kNmi;
+  const bool stacked = (record.cfsr & (kMemStackingError | kBusStackingError)) == 0 || exception == kWatchdogException;
   if (stacked) {
     record.r0 = frame->r0;
     record.r1 = frame->r1;
@@ -118,20 +115,19 @@ extern "C" [[noreturn, gnu::used]] void RecordFault(const ExceptionFrame* frame,
     record.pc = record.lr & ~1u;
     record.stack_pointer = reinterpret_cast<uint32_t>(frame + 1);
   }
-  Report(kind, record);
+  Report(kind, exception, record);
 }
 
-// The program stops itself: `caller` is where.
 [[noreturn]] void Abort(const void* caller) {
   FaultRecord record{};
   record.pc = reinterpret_cast<uint32_t>(caller) & ~1u;
   record.lr = reinterpret_cast<uint32_t>(caller);
   record.stack_pointer = reinterpret_cast<uint32_t>(__builtin_frame_address(0));
   asm volatile("cpsid i" ::: "memory");
-  Report(FaultKind::kAbort, record);
+  Report(FaultKind::kAbort, 0, record);
 }
 
-}  // namespace hil::mps2
+}  // namespace hil::cortex_m4
 
 // Which stack was in use stands in bit 2 of EXC_RETURN.
 extern "C" [[gnu::naked]] void FaultHandler() {
@@ -148,11 +144,11 @@ extern "C" [[gnu::naked]] void FaultHandler() {
 // What the C and C++ libraries call when something is beyond repair. There is no heap: `delete` is only referenced,
 // from virtual destructors that never run.
 extern "C" {
-[[noreturn]] void abort() { hil::mps2::Abort(__builtin_return_address(0)); }
+[[noreturn]] void abort() { hil::cortex_m4::Abort(__builtin_return_address(0)); }
 [[noreturn]] void __assert_func(const char*, int, const char*, const char*) {
-  hil::mps2::Abort(__builtin_return_address(0));
+  hil::cortex_m4::Abort(__builtin_return_address(0));
 }
-[[noreturn]] void __cxa_pure_virtual() { hil::mps2::Abort(__builtin_return_address(0)); }
+[[noreturn]] void __cxa_pure_virtual() { hil::cortex_m4::Abort(__builtin_return_address(0)); }
 }
-void operator delete(void*) noexcept { hil::mps2::Abort(__builtin_return_address(0)); }
-void operator delete(void*, size_t) noexcept { hil::mps2::Abort(__builtin_return_address(0)); }
+void operator delete(void*) noexcept { hil::cortex_m4::Abort(__builtin_return_address(0)); }
+void operator delete(void*, size_t) noexcept { hil::cortex_m4::Abort(__builtin_return_address(0)); }
