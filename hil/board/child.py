@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from hil.errors import BoardError
 
@@ -22,9 +22,18 @@ def _signal_name(number: int) -> str:
 
 
 class Child:
-    """A running program. `fds` are inherited; its output goes to an unnamed file that `words` reads back."""
+    """A running program. `fds` are inherited; its output goes to an unnamed file that `words` reads back.
 
-    def __init__(self, command: Sequence[str], fds: Sequence[int] = ()) -> None:
+    environment: variables on top of this process's own. stdin: a descriptor to read from, by default nothing.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        fds: Sequence[int] = (),
+        environment: Mapping[str, str] | None = None,
+        stdin: int = subprocess.DEVNULL,
+    ) -> None:
         self.name = os.path.basename(command[0])
         if not os.access(command[0], os.X_OK):
             raise BoardError(f"cannot start {command[0]}: it is no executable file")
@@ -32,10 +41,11 @@ class Child:
         try:
             self._process = subprocess.Popen(
                 [*_DIE_WITH_PARENT, *command],
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=self._stderr,
                 stderr=self._stderr,
                 pass_fds=tuple(fds),
+                env={**os.environ, **(environment or {})},
                 start_new_session=True,  # Ctrl-C at the terminal reaches the harness alone, which then ends the child
             )
         except OSError as error:

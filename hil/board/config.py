@@ -63,7 +63,7 @@ def board_files(folders: list[Path]) -> dict[str, Path]:
     """Board name (the file's stem) to file; a folder named earlier wins."""
     found: dict[str, Path] = {}
     for folder in folders:
-        for file in sorted(folder.glob("*.toml")):
+        for file in sorted(folder.glob("*.toml"), key=lambda file: file.stem):
             found.setdefault(file.stem, file)
     return found
 

@@ -16,11 +16,15 @@ class SharedMemory:
     """
 
     def __init__(self, base: int, size: int) -> None:
-        self.base, self.size = base, size
         self.fd = os.memfd_create("hil-target-ram", 0)
         os.ftruncate(self.fd, size)
-        self._map = mmap.mmap(self.fd, size)
-        self._bytes = memoryview(self._map)
+        self._attach(base, size)
+
+    def _attach(self, base: int, size: int, offset: int = 0) -> None:
+        """The RAM from `base` on is what the open file holds from `offset` on."""
+        self.base, self.size = base, size
+        self._map = mmap.mmap(self.fd, offset + size)
+        self._bytes = memoryview(self._map)[offset:]
         self._words = self._bytes.cast("I")
 
     @property
@@ -31,7 +35,7 @@ class SharedMemory:
     def read(self, address: int, size: int) -> bytes:
         """Raises BoardError when the range is not inside this RAM."""
         at = self._offset(address, size)
-        return self._map[at : at + size]
+        return bytes(self._bytes[at : at + size])
 
     def write(self, address: int, data: bytes) -> None:
         """Raises BoardError when the range is not inside this RAM."""

@@ -68,6 +68,7 @@ class Rtt:
             )
         self._up, self._down = _Ring.parse("up", block, _UP), _Ring.parse("down", block, _DOWN)
         self._up_read, self._down_write = self._up.read, self._down.write
+        self._down_read = self._down.read  # as it was when last looked at: there is at least as much room
 
     def made_anew(self) -> bool:
         """Whether a restarted firmware has published its block again: nobody else moves the host's two indices."""
@@ -83,8 +84,7 @@ class Rtt:
 
     def read(self) -> bytes:
         """All bytes that wait in the up ring; empty when there are none."""
-        write = self._index(_UP + _WRITE, self._up.size)
-        read = self._up_read
+        write, read = self._look(), self._up_read
         if write == read:
             return b""
         if write > read:
@@ -98,8 +98,10 @@ class Rtt:
 
     def write(self, data: bytes) -> int:
         """Put as much of `data` into the down ring as fits now; returns the number of bytes taken."""
-        read, write, size = self._index(_DOWN + _READ, self._down.size), self._down_write, self._down.size
-        taken = min(len(data), (read - write - 1) % size)
+        if self._room() < len(data):
+            self._look()
+        write, size = self._down_write, self._down.size
+        taken = min(len(data), self._room())
         if not taken:
             return 0
         head = min(taken, size - write)
@@ -112,10 +114,26 @@ class Rtt:
 
     def drained(self) -> bool:
         """Whether the firmware has taken everything that was written."""
-        return self._index(_DOWN + _READ, self._down.size) == self._down_write
+        self._look()
+        return self._down_read == self._down_write
+
+    def _room(self) -> int:
+        return (self._down_read - self._down_write - 1) % self._down.size
+
+    def _look(self) -> int:
+        """Write index of the up ring, and the read index of the down ring on the way: an access to a debug probe costs
+        more than the bytes between the two.
+        """
+        first, last = _UP + _WRITE, _DOWN + _READ
+        words = self._memory.read(self._address + first, last + 4 - first)
+        write = self._inside(int.from_bytes(words[:4], "little"), self._up.size)
+        self._down_read = self._inside(int.from_bytes(words[-4:], "little"), self._down.size)
+        return write
 
     def _index(self, offset: int, size: int) -> int:
-        value = int.from_bytes(self._memory.read(self._address + offset, 4), "little")
+        return self._inside(int.from_bytes(self._memory.read(self._address + offset, 4), "little"), size)
+
+    def _inside(self, value: int, size: int) -> int:
         if value >= size:
             raise LinkError(
                 f"RTT ring index {value} is outside its ring of {size} bytes: the control block was overwritten"

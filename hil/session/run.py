@@ -105,9 +105,11 @@ def _connect(board: Board, image: Image, bundle: bytes) -> Device:
         board.provision(image, bundle)
         return Device(board)
     except DeviceFault as error:
-        raise BoardError(f"boot: the firmware faulted before it said hello\n{board.postmortem().text}") from error
+        text = f"the firmware faulted before it said hello\n{board.postmortem().text}"
+        raise BoardError(f"boot: {text}\n  next: mend it at that place; no window has reached it yet") from error
     except DeviceSilent as error:
-        raise BoardError(f"boot: the firmware did not say hello: {error}\n{board.postmortem().text}") from error
+        text = f"the firmware did not say hello: {error}\n{board.postmortem().text}"
+        raise BoardError(f"boot: {text}\n  next: does {image.path} hold the test agent of this harness?") from error
 
 
 def _deadline(case: Case, board: Board) -> int:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 from harness_process import PASSED, PROJECT, Finished, run_harness
-from hil.board.renode import find_renode
 
 from hil.board.config import board_files, kind_module, read_board
 from hil.compare import compare
@@ -22,11 +22,11 @@ STM32 = ("renode", "nucleo", "nucleo-virtual")  # one image runs on all of them
 
 def is_here(board: str) -> bool:
     """A physical board is for the bench, not for these tests; Renode is used where it is installed."""
-    if board == "renode":
-        try:
-            find_renode(None)
-        except UsageError:
-            return False
+    config = read_board(board_files([PROJECT / "boards"])[board])
+    try:
+        kind_module(config).open_board(config, Path(os.devnull)).close()
+    except UsageError:
+        return False
     return board != "nucleo"
 
 
@@ -39,7 +39,8 @@ def run_on(tmp_path_factory: pytest.TempPathFactory):
 
     @cache
     def run(board: str, case: Path) -> Finished:
-        finished = run_harness(tmp_path_factory.mktemp(board), case, board=board)
+        bench = {name: value for name, value in os.environ.items() if name == "HIL_RENODE"}
+        finished = run_harness(tmp_path_factory.mktemp(board), case, board=board, env=bench)
         assert finished.code == PASSED, finished.text
         return finished
 

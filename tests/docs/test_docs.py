@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hil.board.config import environment_name
+from hil.board.config import check_settings, environment_name, kind_module, read_board
+from hil.board.hardware_map import read_hardware_map
 from hil.case.load import load_case
 from hil.contract import checks_for
 from hil.plugin import _OPTIONS, _ini_name
@@ -96,3 +97,33 @@ def test_the_tutorials_lock_refuses_a_file_that_changed(tmp_path: Path) -> None:
     assert refused.returncode == 2
     assert "case.toml" in refused.stderr
     assert "version" in refused.stderr
+
+
+def blocks(page: str, language: str) -> list[str]:
+    text = (PROJECT / "docs" / page).read_text(encoding="utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text, re.S)
+
+
+def test_the_boards_of_the_documents_are_read(tmp_path: Path) -> None:
+    """Each is a whole board file: its kind takes every key."""
+    for number, text in enumerate(blocks("boards.md", "toml")):
+        file = tmp_path / f"board{number}.toml"
+        file.write_text(text, encoding="utf-8")
+        config = read_board(file)
+        assert check_settings(config, kind_module(config).Settings)
+
+
+def test_the_hardware_map_of_the_documents_is_read(tmp_path: Path) -> None:
+    (text,) = blocks("bench.md", "yaml")
+    (tmp_path / "map.yaml").write_text(text, encoding="utf-8")
+    (board,) = read_hardware_map(tmp_path / "map.yaml", "nucleo_f429zi")
+    assert board.probe in text
+    assert board.serial == "/dev/ttyACM0"
+
+
+def test_every_line_of_the_fault_table_has_a_step_of_the_run() -> None:
+    page = (PROJECT / "docs" / "bench.md").read_text(encoding="utf-8")
+    steps = set(re.findall(r"^\d\. \*\*(\w+)\*\*", page, re.M))
+    table = page.split("| what happens | step |")[1].split("\n\n")[0]
+    named = [row.split("|")[2].strip() for row in table.splitlines()[2:]]
+    assert {word for text in named for word in re.split(r" or ", text)} <= steps | {"before the start", "in the log"}

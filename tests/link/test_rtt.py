@@ -97,3 +97,29 @@ def test_an_index_that_leaves_its_ring_later_is_a_link_error() -> None:
     ram.write(BASE + 24 + 12, (1000).to_bytes(4, "little"))
     with pytest.raises(LinkError, match="control block was overwritten"):
         rtt.read()
+
+
+def test_a_request_and_its_reply_cost_few_accesses() -> None:
+    """Each is a round trip over USB where the memory lies behind a debug probe."""
+    ram = Ram(64, 64)
+    rtt = Rtt(ram, BASE)
+    accesses: list[str] = []
+    read, write = ram.read, ram.write
+    ram.read = lambda address, size: accesses.append("read") or read(address, size)  # type: ignore[method-assign]
+    ram.write = lambda address, data: accesses.append("write") or write(address, data)  # type: ignore[method-assign]
+    assert rtt.write(b"request") == 7
+    assert accesses == ["write", "write"]  # data, index: it is known that there is room
+    assert ram.take(7) == b"request"
+    assert ram.put(b"reply") == 5
+    accesses.clear()
+    assert rtt.read() == b"reply"
+    assert accesses == ["read", "read", "write"]  # both indices, data, index
+
+
+def test_room_that_the_firmware_made_is_found() -> None:
+    ram = Ram(16, 16)
+    rtt = Rtt(ram, BASE)
+    assert rtt.write(bytes(15)) == 15
+    assert rtt.write(b"more") == 0
+    assert ram.take(3) == bytes(3)
+    assert rtt.write(b"more") == 3

@@ -1,0 +1,342 @@
+"""Boards of kind `renode`: a Cortex-M machine of Renode, driven through its Robot server; RAM and flash are files that
+Renode shares with this process.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from hil.board.config import BoardConfig, check_settings
+from hil.board.firmware import FirmwareBoard
+from hil.board.flash import Layout, Piece, Range, check_machine, check_placement, contents, mismatch
+from hil.board.memory import SharedMemory
+from hil.board.renode_process import GET, SUPPORTED, RenodeProcess, check_version, find_renode, version_of
+from hil.errors import BoardError, DeviceEnded, UsageError
+from hil.image.elf import Image
+from hil.need import Row, State
+from hil.records import ClockSpec
+
+_ERASED = b"\xff"
+_PROBE = 0x5EED_C0DE  # no value that a memory has by itself
+_FLASH, _RAM = "flash", "ram"  # names of the two shared memories in the platform, and of their folders
+_ABORT = b"CPU abort"  # in Renode's log, when the core cannot go on
+# Where the fault status lies: Armv7-M Architecture Reference Manual, B3.2.2.
+_FAULT_STATUS = {"cfsr": 0xE000ED28, "hfsr": 0xE000ED2C, "mmfar": 0xE000ED34, "bfar": 0xE000ED38}
+_CORE = {"pc": "PC", "lr": "LR", "sp": "SP", "xpsr": "XProgramStatusRegister"}  # Renode's names
+
+
+class Area(BaseModel):
+    """One memory of the target."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    base: int = Field(ge=0)
+    bytes: int = Field(gt=0, multiple_of=mmap.ALLOCATIONGRANULARITY)
+
+    @property
+    def range(self) -> Range:
+        return Range(self.base, self.base + self.bytes)
+
+
+class Settings(BaseModel):
+    """The `[renode]` table of a board file. platform and script lie beside it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    program: str = "renode"
+    supported: str = SUPPORTED
+    platform: str
+    script: str
+    clock_hz: int = Field(gt=0)  # nominal: what the firmware takes for the rate of its clock
+    start_s: float = Field(default=30.0, gt=0)
+    call_s: float = Field(default=30.0, gt=0)
+    flash: Area
+    ram: Area
+    other_ram: Area | None = None
+
+
+def open_board(config: BoardConfig, log: Path) -> RenodeBoard:
+    """The board, not started yet. Raises UsageError without a Renode of a supported version, or for a wrong table."""
+    settings = check_settings(config, Settings)
+    for key in ("platform", "script"):
+        file = config.file.parent / getattr(settings, key)
+        if not file.is_file():
+            raise UsageError(
+                f"{config.file}: [renode]: {key}: no such file: {file}\n  fix: name one beside the board file"
+            )
+    program = find_renode(config.options.get("hil-renode", ""), settings.program)
+    check_version(program, settings.supported)
+    return RenodeBoard(config, settings, program, log)
+
+
+def examine(config: BoardConfig, path: str | None = None) -> list[Row]:
+    """What this board needs beside the tools that build its image."""
+    settings = check_settings(config, Settings)
+    needed = settings.supported.removeprefix("Renode v") + "x"
+    try:
+        version = version_of(find_renode(config.options.get("hil-renode", ""), settings.program, path))
+    except UsageError:
+        return [Row("renode", "", needed, State.MISSING, command=GET, origin="its GitHub releases")]
+    state = State.OK if version.startswith(settings.supported) else State.OLD
+    return [Row("renode", version.removeprefix("Renode v"), needed, state, command=GET, origin="its GitHub releases")]
+
+
+class RenodeBoard(FirmwareBoard):
+    """An emulated board. One Renode serves all cases; a reset is Renode's, of the machine."""
+
+    def __init__(self, config: BoardConfig, settings: Settings, program: Path, log: Path) -> None:
+        # Virtual time is a count of instructions: one tick each, whatever rate the firmware takes its clock for.
+        super().__init__(config, ClockSpec("instructions", "instructions", 1, 1, 0, True, settings.clock_hz), log)
+        self._settings, self._program = settings, program
+        self._machine: _Machine | None = None
+        self._gone = ""  # why there is none any more, when that was nobody's wish
+        self._flashed = ""  # SHA-256 of the image that the machine's translated code stems from
+
+    # ---- what a kind gives
+
+    @property
+    def memory(self) -> SharedMemory:
+        return self._running().ram
+
+    def check_image(self, image: Image) -> None:
+        settings = self._settings
+        areas = [settings.ram, *([settings.other_ram] if settings.other_ram else [])]
+        check_machine(image)
+        check_placement(
+            image, Layout((settings.flash.range,), tuple(area.range for area in areas), settings.flash.base)
+        )
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of Renode, or of what launched it, while there is one."""
+        return self._machine.pid if self._machine else None
+
+    def provision(self, image: Image, bundle: bytes) -> None:
+        start = self._take(image, bundle)
+        self._stop()
+        if self._flashed != image.sha256:
+            self._drop()  # Renode does not see that the file changed, and would go on with what it translated
+        if self._machine is None:
+            self._machine = _Machine(self.config, self._settings, self._program)
+            self._gone = ""
+        self._flash(self._machine.flash, [*contents(image), Piece(start, bundle)])
+        self._flashed = image.sha256
+        self._start()
+        self._await_boot()
+
+    def core_registers(self) -> Mapping[str, int]:
+        try:
+            return self._running().registers()
+        except BoardError:
+            return {}
+
+    def words(self) -> str:
+        return self._machine.new_uart() if self._machine else ""
+
+    def close(self) -> None:
+        self._stop()
+        self._drop()
+
+    # ---- inside
+
+    def _running(self) -> _Machine:
+        if self._machine is None:
+            raise BoardError(f"board {self.config.name} is not running{self._gone}")
+        return self._machine
+
+    def _flash(self, flash: SharedMemory, pieces: list[Piece]) -> None:
+        """Write all, on a flash that is erased elsewhere, and read it back."""
+        flash.write(flash.base, _ERASED * flash.size)
+        for piece in pieces:
+            flash.write(piece.address, piece.data)
+        if wrong := mismatch(pieces, flash.read):
+            raise BoardError(f"flash: read back after writing: {wrong}\n  next: is the file system of TMPDIR sound?")
+
+    def _start(self) -> None:
+        machine = self._running()
+        self._clear()
+        machine.start()
+
+    def _stop(self) -> None:
+        if self._machine is None:
+            return
+        try:
+            self._machine.pause()
+        except BoardError as error:  # it hangs or went away, and is made anew when it is provisioned again
+            self._drop()
+            self._gone = f": {error}"
+        else:
+            self._keep_log()
+
+    def _keep_log(self) -> None:
+        if self._machine is not None and (text := self._machine.take_uart()):
+            with self.log.open("a", encoding="utf-8") as log:
+                log.write(text)
+
+    def _drop(self) -> None:
+        if self._machine is not None:
+            self._keep_log()
+            machine, self._machine = self._machine, None
+            machine.close()
+
+    def _require_alive(self) -> None:
+        machine = self._running()
+        if ended := machine.ended():
+            raise BoardError(f"board {self.config.name}: {ended}")
+        if abort := machine.abort():
+            raise DeviceEnded(f"board {self.config.name}: the core cannot go on: {abort}\n{self.postmortem().text}")
+
+
+class _Machine:
+    """A Renode with the board's machine in it, paused and not reset yet, and its memories.
+
+    Raises BoardError that names the step, with Renode's words.
+    """
+
+    def __init__(self, config: BoardConfig, settings: Settings, program: Path) -> None:
+        self._process = RenodeProcess(program, settings.start_s, settings.call_s)
+        self._robot = self._process.robot
+        self._uart = self._process.folder.path / "uart.log"
+        self._uart_taken = self._log_read = 0
+        self._started = False
+        self._memories: list[SharedMemory] = []
+        try:
+            self._load(config.file.parent / settings.platform, config.file.parent / settings.script)
+            self.flash = self._share(_FLASH, settings.flash)
+            self.ram = self._share(_RAM, settings.ram)
+        except BaseException:
+            self.close()
+            raise
+
+    def start(self) -> None:
+        """Let the firmware run from its reset vector."""
+        self._log_read = self._process.log.stat().st_size  # what was logged before is the firmware's of before
+        self._robot.command("machine Reset")
+        self._robot.command("machine Start" if self._started else "start")  # the first one starts virtual time, too
+        self._started = True
+
+    def pause(self) -> None:
+        """Stop between two instructions."""
+        if self._started:
+            self._robot.command("machine Pause")
+
+    def registers(self) -> dict[str, int]:
+        """Of the core, which is stopped meanwhile, so that they belong together."""
+        self.pause()
+        try:
+            found = {name: self._robot.number(f"sysbus.cpu {theirs}") for name, theirs in _CORE.items()}
+            status = {name: self._robot.number(f"sysbus ReadDoubleWord {at:#x}") for name, at in _FAULT_STATUS.items()}
+        finally:
+            self._robot.command("machine Start")
+        return found | status
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid
+
+    def ended(self) -> str | None:
+        """None while Renode runs, else how it ended."""
+        return self._process.ended()
+
+    def abort(self) -> str | None:
+        """What Renode logged when the core could not go on, if it did. Costs nothing while the log does not grow."""
+        try:
+            size = self._process.log.stat().st_size
+            if size <= self._log_read:
+                return None
+            with self._process.log.open("rb") as log:
+                log.seek(self._log_read)
+                new = log.read(size - self._log_read)
+        except OSError:
+            return None
+        whole = new.rfind(b"\n") + 1  # the rest is still being written
+        line = next((line for line in new[:whole].splitlines() if _ABORT in line), None)
+        if line is not None:
+            return line.decode(errors="replace").strip()  # not counted as read: it is told again when asked again
+        self._log_read += whole
+        return None
+
+    def new_uart(self) -> str:
+        """What the firmware has sent since `take_uart`."""
+        return self._new_uart().decode(errors="replace")
+
+    def take_uart(self) -> str:
+        """As `new_uart`, and the next call begins behind it."""
+        new = self._new_uart()
+        self._uart_taken += len(new)
+        return new.decode(errors="replace")
+
+    def _new_uart(self) -> bytes:
+        try:
+            with self._uart.open("rb") as file:
+                file.seek(self._uart_taken)
+                return file.read()
+        except FileNotFoundError:
+            return b""
+
+    def close(self) -> None:
+        """End Renode, give the memories back. Safe to call twice."""
+        for memory in self._memories:
+            memory.close()
+        self._process.stop()
+
+    def _load(self, platform: Path, script: Path) -> None:
+        folder = self._process.folder.path
+        for name in (_FLASH, _RAM):
+            (folder / name).mkdir()
+        # The platform file says what the machine is; where its shared memories lie is this run's affair.
+        shared = "".join(f"{name}: {{ sharedMemoryFileRoot: {_quoted(folder / name)} }}\n" for name in (_FLASH, _RAM))
+        shutil.copy(platform, folder / "board.repl")
+        (folder / "run.repl").write_text(f'using "./board.repl"\n\n{shared}', encoding="utf-8")
+        variables = {"platform": folder / "run.repl", "uart": self._uart, "log": self._process.log}
+        try:
+            for name, path in variables.items():
+                self._robot.command(f"${name}={_quoted(path)}")
+            self._robot.script(str(script))
+        except BoardError as error:
+            raise BoardError(
+                f"start: Renode does not load {script.name} with {platform.name}: {error}\n"
+                f"  next: mend the file; the version of Renode that it was written for is in its head"
+            ) from error
+
+    def _share(self, name: str, area: Area) -> SharedMemory:
+        """The memory that the platform calls `name`. Renode makes its file when the memory is first touched, and puts
+        the bytes at the end of it. That it does is tried out.
+        """
+        self._robot.command(f"sysbus ReadDoubleWord {area.base:#x}")
+        sizes = {file: file.stat().st_size for file in (self._process.folder.path / name).iterdir()}
+        file, size = next(iter(sizes.items()), (None, 0))
+        if file is None or len(sizes) != 1 or size < area.bytes:
+            found = ", ".join(f"{size:,} bytes" for size in sizes.values()) or "none"
+            raise BoardError(self._not_shared(name, area, f"found: {found}"))
+        memory = _SharedFile(area, file, size - area.bytes)
+        self._memories.append(memory)
+        memory.write(area.base, _PROBE.to_bytes(4, "little"))
+        seen = self._robot.number(f"sysbus ReadDoubleWord {area.base:#x}")
+        memory.write(area.base, bytes(4))
+        if seen != _PROBE:
+            raise BoardError(self._not_shared(name, area, f"{_PROBE:#x} written there is read as {seen:#x}"))
+        return memory
+
+    def _not_shared(self, name: str, area: Area, found: str) -> str:
+        return (
+            f"start: {name} should be one shared file with {area.bytes:,} bytes at its end, {found}\n"
+            f"  next: give {name} in the platform file this size, and the same as segmentSize"
+        )
+
+
+class _SharedFile(SharedMemory):
+    """Target RAM or flash in a file that Renode made."""
+
+    def __init__(self, area: Area, file: Path, offset: int) -> None:
+        self.fd = os.open(file, os.O_RDWR | os.O_CLOEXEC)
+        self._attach(area.base, area.bytes, offset)
+
+
+def _quoted(path: Path) -> str:
+    """As a string of Renode's monitor and of its platform files."""
+    return '"' + str(path).replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,142 @@
+"""Copies what a firmware writes to a serial port into its log file, in a thread of its own."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from hil.board.probe_lock import command_line
+from hil.errors import BoardBroken
+
+_READ_S = 0.05  # longest wait of one read, so the longest that `close` waits
+_QUIET_S = 0.03  # a line at 115,200 baud and the 16 ms that a USB serial port may hold bytes back are shorter
+_FLUSH_S = 0.5  # longest wait for the port to fall quiet
+_ENOUGH_BYTES = 24  # to say anything about what they are
+_TEXT = frozenset((*range(0x20, 0x7F), *b"\t\n\r\x1b"))
+
+
+class SerialLog:
+    """An open port whose bytes are appended to a file, from the start until `close`."""
+
+    def __init__(self, port: str, baud: int, log: Path, friends: frozenset[int] = frozenset()) -> None:
+        """port: a device, or a URL of pyserial (socket://HOST:PORT, rfc2217://HOST:PORT).
+
+        friends: processes that may have the port open too. Raises BoardBroken that names the port and who holds it.
+        """
+        self.port, self._baud, self._log = port, baud, log
+        self._lock = threading.Lock()
+        self._seen = self._odd = 0
+        self._last_byte = 0.0
+        self._ended = ""
+        self._closing = False
+        self._serial = _open(port, baud, friends)
+        self._thread = threading.Thread(target=self._copy, name=f"log of {port}", daemon=True)
+        self._thread.start()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the port went away."""
+        return bool(self._ended)
+
+    def turn_to(self, log: Path) -> None:
+        """What comes from now on goes to `log`."""
+        with self._lock:
+            self._log = log
+
+    def flush(self) -> None:
+        """Return once the port has been quiet for a moment: what was under way is in the file then."""
+        end = time.monotonic() + _FLUSH_S
+        start = time.monotonic()
+        while not self._ended and (now := time.monotonic()) < end and now < max(start, self._last_byte) + _QUIET_S:
+            time.sleep(_QUIET_S / 10)
+
+    def hint(self) -> str:
+        """What is wrong with the log itself, in words; "" when nothing is."""
+        if self._ended:
+            return f"(the log ends here: {self._ended})"
+        if self._seen >= _ENOUGH_BYTES and self._odd * 4 > self._seen:
+            return (
+                f"({self._odd} of {self._seen} bytes from {self.port} are no text: is the firmware's UART at "
+                f"{self._baud} baud? The board file's baud, the clock of the UART, or the crystal may be wrong)"
+            )
+        return ""
+
+    def close(self) -> None:
+        """Give the port back. Safe to call twice."""
+        self._closing = True
+        self._thread.join()
+        self._serial.close()
+
+    def _copy(self) -> None:
+        while not self._closing:
+            try:
+                data = self._serial.read(max(1, self._serial.in_waiting))
+            except Exception as error:  # pyserial's own, or the driver's: the port went away
+                self._ended = f"port {self.port}: {error}"
+                return
+            if data:
+                self._append(data)
+
+    def _append(self, data: bytes) -> None:
+        with self._lock:
+            try:
+                with self._log.open("ab") as file:
+                    file.write(data)
+            except OSError as error:
+                self._ended = f"{self._log}: {error.strerror}"
+        self._seen += len(data)
+        self._odd += sum(byte not in _TEXT for byte in data)
+        self._last_byte = time.monotonic()
+
+
+def usb_port(serial_number: str) -> str:
+    """The serial port of the USB device with this serial number; "" when there is none."""
+    from serial.tools.list_ports import comports
+
+    ports = sorted(port.device for port in comports() if port.serial_number == serial_number)
+    return str(ports[0]) if ports else ""
+
+
+def holders(port: str, proc: Path = Path("/proc")) -> Iterator[int]:
+    """Other processes that have the port open, as far as this user may see."""
+    wanted = os.path.realpath(port)
+    for folder in proc.iterdir():
+        if folder.name.isdigit() and int(folder.name) != os.getpid():
+            with suppress(OSError):
+                if any(os.readlink(entry) == wanted for entry in (folder / "fd").iterdir()):
+                    yield int(folder.name)
+
+
+def _open(port: str, baud: int, friends: frozenset[int]) -> Any:
+    import serial
+
+    url = "://" in port
+    if not url and (taken := [pid for pid in holders(port) if pid not in friends]):
+        raise BoardBroken(_busy(port, taken))
+    try:
+        # pyserial cannot lock what lies behind a URL; a device it locks as other terminals do.
+        return serial.serial_for_url(port, baudrate=baud, timeout=_READ_S, exclusive=None if url else True)
+    except (OSError, ValueError) as error:  # SerialException is an OSError
+        if getattr(error, "errno", None) in (errno.EBUSY, errno.EAGAIN):
+            raise BoardBroken(_busy(port, list(holders(port)))) from error
+        raise BoardBroken(f"log: port {port}: {error}\n  next: {_advice(error)}") from error
+
+
+def _busy(port: str, pids: list[int]) -> str:
+    who = ", ".join(f"pid {pid} ({command_line(pid)})" for pid in pids) or "a process of another user"
+    return (
+        f"log: serial port {port} is in use by {who}\n"
+        f'  next: end that program, or set serial = "none" in the board file to run without a log'
+    )
+
+
+def _advice(error: Exception) -> str:
+    if getattr(error, "errno", None) in (errno.EACCES, errno.EPERM):
+        return "add yourself to the port's group (sudo usermod -aG dialout $USER) and log in again"
+    return 'name the port with serial in the board file, or set serial = "none" to run without a log'

@@ -1,0 +1,110 @@
+"""Boards of kind `virtual_nucleo`: the bench of kind `pyocd` with a simulated Nucleo on a simulated ST-LINK.
+
+From the probe inwards it is the code of `pyocd`; only the USB bus is another one. No real probe is ever seen from here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from hil.board.bench import package_rows
+from hil.board.config import BoardConfig, check_settings
+from hil.board.pyocd import PyocdBoard, require_packages
+from hil.board.pyocd import Settings as PyocdSettings
+from hil.board.target import check_chip
+from hil.errors import UsageError
+from hil.need import Row
+from hil.records import ClockSpec
+
+if TYPE_CHECKING:
+    from hil.virtual.board import VirtualNucleo
+
+
+class Settings(PyocdSettings):
+    """The `[virtual_nucleo]` table: that of `pyocd`, and what is only possible in a simulation.
+
+    misbehave: texts that hil/virtual/misbehaviour.py lists. flash_image: file that keeps the flash between two runs,
+    relative to the board file; without it every run starts with a blank chip.
+    """
+
+    misbehave: list[str] = Field(default_factory=list)
+    flash_image: str = ""
+
+
+def open_board(config: BoardConfig, log: Path) -> PyocdBoard:
+    """The board, not started yet. Raises MissingTool without pyOCD or Unicorn, UsageError for a wrong table."""
+    settings = check_settings(config, Settings)
+    require_packages(config, "virtual", ("pyocd", "serial", "unicorn"))
+    check_chip(settings.pyocd_target, f"{config.file}: [{config.kind}]: pyocd_target")
+    _check_misbehaviour(config, settings.misbehave)
+    image = config.file.parent / settings.flash_image if settings.flash_image else None
+    # One count of the simulated DWT_CYCCNT is one executed instruction, whatever silicon would take for it.
+    clock = ClockSpec("instructions", "instructions", 1, 1, 0, True, settings.clock_hz)
+    return PyocdBoard(config, [settings], clock, VirtualBench(settings.misbehave, image), log)
+
+
+def examine(config: BoardConfig, path: str | None = None) -> list[Row]:
+    """The packages of the extra."""
+    return list(package_rows("virtual"))
+
+
+def _check_misbehaviour(config: BoardConfig, texts: Sequence[str]) -> None:
+    from hil.virtual.misbehaviour import Misbehaviour
+
+    try:
+        Misbehaviour.parse(texts)
+    except UsageError as error:
+        raise UsageError(f"{config.file}: [{config.kind}]: {error}") from error
+
+
+class VirtualBench:
+    """A USB bus with nothing on it but the simulated probe. The simulation starts when it is first looked at."""
+
+    def __init__(self, misbehave: Sequence[str], flash_image: Path | None) -> None:
+        self._misbehave, self._flash_image = misbehave, flash_image
+        self._nucleo: VirtualNucleo | None = None
+
+    def probes(self) -> list[Any]:
+        """The simulated probes, found by pyOCD's own ST-LINK driver."""
+        from pyocd.probe.stlink_probe import StlinkProbe
+
+        from hil.virtual.board import VirtualNucleo
+
+        if self._nucleo is None:
+            self._nucleo = VirtualNucleo(self._misbehave, self._flash_image)
+        with self._nucleo.plugged_in():
+            return sorted(StlinkProbe.get_all_connected_probes(), key=lambda probe: str(probe.unique_id))
+
+    def missing(self) -> str:
+        """Whether the simulation has ended, or was told to have no probe."""
+        ended = self._nucleo.ended() if self._nucleo is not None else None
+        if ended is not None:
+            return (
+                f"  the simulated board is gone: {ended}\n  next: run again; if it stays, report it as a defect of hil"
+            )
+        return "  next: plug the simulated probe in: take what says otherwise out of misbehave in the board file"
+
+    def serial_port(self, probe: str) -> str:
+        """The pty that the simulated UART writes to."""
+        return self._nucleo.serial_path if self._nucleo is not None else ""
+
+    def friends(self) -> frozenset[int]:
+        """The simulation holds its own end of the pty."""
+        return frozenset() if self._nucleo is None else frozenset((self._nucleo.pid,))
+
+    def lock_name(self, probe: str) -> str:
+        """Each simulation is a board of its own, but two cannot share one flash file."""
+        if self._flash_image is not None:
+            return f"virtual-{self._flash_image.resolve()}"
+        return f"virtual-{os.getpid()}-{id(self)}"
+
+    def close(self) -> None:
+        """End the simulation. Safe to call twice."""
+        nucleo, self._nucleo = self._nucleo, None
+        if nucleo is not None:
+            nucleo.close()

@@ -1,0 +1,127 @@
+"""Board files of the bench: read, refused with their fix, and joined with a hardware map and the environment."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import pytest
+from native_session import PROJECT
+from nucleo_session import board_file
+
+from hil.board import pyocd, virtual_nucleo
+from hil.board.config import BoardConfig, load_board, read_board
+from hil.errors import MissingTool, UsageError
+
+NUCLEO = PROJECT / "boards" / "nucleo.toml"
+MAP = """\
+- {connected: true, id: "A1", platform: nucleo_f429zi, product: STM32 STLink, runner: pyocd, serial: /dev/ttyACM0}
+- {connected: true, id: "B2", platform: nucleo_f429zi, product: STM32 STLink, runner: pyocd, baud: 9600}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HIL_PROBE", raising=False)
+    monkeypatch.delenv("HIL_HARDWARE_MAP", raising=False)
+
+
+def nucleo(folder: Path, **change: str) -> BoardConfig:
+    """nucleo.toml with some lines changed."""
+    lines = NUCLEO.read_text().splitlines()
+    for key, value in change.items():
+        lines = [f"{key} = {value}" if line.startswith(f"{key} ") else line for line in lines]
+    (folder / "nucleo.toml").write_text("\n".join(lines))
+    return read_board(folder / "nucleo.toml")
+
+
+def choices(config: BoardConfig, folder: Path) -> list[tuple[str, str, int]]:
+    with pyocd.open_board(config, folder / "log") as board:
+        return [(choice.probe, choice.serial, choice.baud) for choice in board._choices]
+
+
+def test_the_committed_board_measures_cycles_and_spares_its_flash(tmp_path: Path) -> None:
+    with pyocd.open_board(load_board("nucleo", [PROJECT / "boards"]), tmp_path / "log") as board:
+        assert board.clock.kind == "cycles"
+        assert (board.clock.hz, board.clock.tick_hz, board.clock.deterministic) == (180_000_000, 180_000_000, False)
+        assert not board.probe_bundles
+
+
+def test_the_simulated_board_counts_instructions_and_is_probed_whole(tmp_path: Path) -> None:
+    config = load_board("nucleo-virtual", [PROJECT / "boards"])
+    with virtual_nucleo.open_board(config, tmp_path / "log") as board:
+        assert board.clock.kind == "instructions"
+        assert (board.clock.numerator, board.clock.denominator) == (1, 1)
+        assert board.probe_bundles
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"connect_mode": '"sideways"'}, r"nucleo.toml: \[pyocd\]: connect_mode: "),
+        ({"baud": "0"}, r"\[pyocd\]: baud: "),
+        ({"swd_hz": '"fast"'}, r"\[pyocd\]: swd_hz: "),
+        ({"pyocd_target": '"stm32f429zit6"'}, r"\[pyocd\]: pyocd_target: pyOCD does not know the target"),
+        ({"hardware_map": '"gone.yaml"'}, r"gone.yaml: .*No such file"),
+    ],
+)
+def test_a_wrong_board_file_is_refused(tmp_path: Path, change: dict[str, str], problem: str) -> None:
+    with pytest.raises(UsageError, match=problem):
+        pyocd.open_board(nucleo(tmp_path, **change), tmp_path / "log")
+
+
+def test_a_hardware_map_gives_ids_and_ports(tmp_path: Path) -> None:
+    (tmp_path / "map.yaml").write_text(MAP)
+    assert choices(nucleo(tmp_path, hardware_map='"map.yaml"', baud="57600"), tmp_path) == [
+        ("A1", "/dev/ttyACM0", 57600),
+        ("B2", "", 9600),
+    ]
+
+
+def test_a_map_of_the_environment_goes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.yaml").write_text(MAP.replace("A1", "C3"))
+    monkeypatch.setenv("HIL_HARDWARE_MAP", str(tmp_path / "mine.yaml"))
+    assert choices(nucleo(tmp_path, hardware_map='"gone.yaml"'), tmp_path)[0][0] == "C3"
+
+
+def test_a_probe_of_the_environment_goes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HIL_PROBE", "b2")
+    assert choices(nucleo(tmp_path, probe='"A1"'), tmp_path) == [("b2", "", 115200)]
+    (tmp_path / "map.yaml").write_text(MAP)
+    assert choices(nucleo(tmp_path, hardware_map='"map.yaml"'), tmp_path) == [("B2", "", 9600)]
+
+
+def test_a_map_needs_a_platform(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"\[pyocd\]: platform: needed beside a hardware map\n  fix: "):
+        pyocd.open_board(nucleo(tmp_path, hardware_map='"map.yaml"', platform='""'), tmp_path / "log")
+
+
+@pytest.mark.parametrize(
+    ("package", "module", "name", "extra"),
+    [
+        ("pyocd", pyocd, "nucleo", "bench"),
+        ("serial", pyocd, "nucleo", "bench"),
+        ("pyocd", virtual_nucleo, "nucleo-virtual", "virtual"),
+        ("unicorn", virtual_nucleo, "nucleo-virtual", "virtual"),
+    ],
+)
+def test_a_missing_package_is_told_with_what_installs_it(
+    package: str, module: Any, name: str, extra: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda wanted: None if wanted == package else find(wanted))
+    with pytest.raises(
+        MissingTool, match=rf"{package} is needed by board '{name}'.*\n  fix: pip install 'hil\[{extra}\]'"
+    ):
+        module.open_board(load_board(name, [PROJECT / "boards"]), tmp_path / "log")
+
+
+def test_the_environment_of_the_bench_does_not_reach_the_simulation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HIL_PROBE names real hardware."""
+    monkeypatch.setenv("HIL_PROBE", "066CFF505750827567154312")
+    config = load_board("bench", [board_file(tmp_path)])
+    with virtual_nucleo.open_board(config, tmp_path / "log") as board:
+        assert board._choices[0].probe == ""

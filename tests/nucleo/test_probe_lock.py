@@ -1,0 +1,97 @@
+"""One run per probe: the second is refused with the first one's pid, and the kernel frees what a dead run held."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from harness_process import observe
+
+from hil.board.probe_lock import ProbeLock, holder
+from hil.errors import BoardBroken
+
+HOLD = """
+import sys, time
+from hil.board.probe_lock import ProbeLock
+lock = ProbeLock(sys.argv[1], 0)
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def probe() -> str:
+    """An id that no other test has."""
+    return f"test-{os.getpid()}-{time.monotonic_ns()}"
+
+
+@contextmanager
+def held_elsewhere(probe: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen([sys.executable, "-c", HOLD, probe], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_second_run_is_refused_with_the_pid_of_the_first(probe: str) -> None:
+    with held_elsewhere(probe) as first:
+        with pytest.raises(BoardBroken, match=rf"connect: probe {probe} is in use by pid {first.pid} \(.*python") as it:
+            ProbeLock(probe, 0)
+        assert "\n  next: " in str(it.value)
+        assert holder(probe) == first.pid
+
+
+def test_a_killed_run_holds_nothing(probe: str) -> None:
+    with held_elsewhere(probe) as first:
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+        ProbeLock(probe, 0).close()
+    assert holder(probe) is None
+
+
+def test_a_second_run_may_wait(probe: str) -> None:
+    first = ProbeLock(probe, 0)
+    taken: list[ProbeLock] = []
+    waiting = threading.Thread(target=lambda: taken.append(ProbeLock(probe, 30)))
+    waiting.start()
+    assert waiting.is_alive()
+    assert not taken
+    first.close()
+    waiting.join(30)
+    assert holder(probe) == os.getpid()
+    taken[0].close()
+    taken[0].close()
+    assert holder(probe) is None
+
+
+def test_waiting_ends_in_the_refusal(probe: str) -> None:
+    first = ProbeLock(probe, 0)
+    with pytest.raises(BoardBroken, match=r"\(waited 0.2 s\)"):
+        ProbeLock(probe, 0.2)
+    first.close()
+
+
+def test_other_probes_are_free(probe: str) -> None:
+    first, second = ProbeLock(probe, 0), ProbeLock(probe + "1", 0)
+    first.close()
+    second.close()
+
+
+def test_many_inquiries_do_not_wear_the_lock_out(probe: str) -> None:
+    """Doctor may look again and again while a long run goes on."""
+    lock = ProbeLock(probe, 0)
+    for _ in range(500):
+        assert holder(probe) == os.getpid()
+    lock.close()
+    observe(lambda: holder(probe) is None)
