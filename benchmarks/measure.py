@@ -120,7 +120,7 @@ def keep_flash(folder: Path, name: str) -> None:
     config = load_board(name, [PROJECT / "boards"])
     if config.kind == "virtual_nucleo":
         (folder / "boards").mkdir()
-        text = config.file.read_text() + f'\nflash_image = "{folder / "flash.bin"}"\n'
+        text = config.file.read_text().replace('flash_image = ""', f'flash_image = "{folder / "flash.bin"}"')
         (folder / "boards" / f"{name}.toml").write_text(text)
 
 

@@ -15,7 +15,10 @@ EXIT_FOUND, EXIT_USAGE, EXIT_BENCH = 1, 2, 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. Returns 0 when all is well, 1 when something is missing or differs, 2 for misuse, 3 for a broken bench."""
+    """Run one command.
+
+    Returns 0 when all is well, 1 when something is missing or differs, 2 for misuse, 3 for a broken bench.
+    """
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -10,6 +11,8 @@ from hil.board.config import BoardConfig
 from hil.image.elf import Image
 from hil.link.rtt import Memory
 from hil.records import ClockSpec, FaultReport
+
+Progress = Callable[[str, int, int], None]  # what, done, of how many
 
 
 class Board(Protocol):
@@ -22,6 +25,7 @@ class Board(Protocol):
     config: BoardConfig
     clock: ClockSpec
     log: Path  # what the firmware wrote to its log
+    progress: Progress  # told of work that takes its time, such as writing flash
     probe_bundles: bool  # whether damaged bundles may be provisioned too: each wears the flash of a physical board
 
     @property

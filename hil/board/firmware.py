@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from hil.board.base import Progress
 from hil.board.config import BoardConfig
 from hil.board.fault import RECORD_BYTES, Fault, causes, decode
 from hil.errors import BoardError, DeviceFault
@@ -27,6 +28,7 @@ class FirmwareBoard(ABC):
 
     def __init__(self, config: BoardConfig, clock: ClockSpec, log: Path) -> None:
         self.config, self.clock, self.log = config, clock, log
+        self.progress: Progress = lambda *_: None
         self._image: Image | None = None
 
     # ---- what a kind gives

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from hashlib import sha256
@@ -13,8 +12,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from hil.board import cycle_clock
-from hil.board.bench import UsbBench, examine_bench
+from hil.bench import cycle_clock
+from hil.bench.hardware_map import read_hardware_map
+from hil.bench.probe import Bench, Connecting, Ladder, Stuck, find_probe, within
+from hil.bench.probe_lock import ProbeLock
+from hil.bench.serial_log import SerialLog
+from hil.bench.target import Beat, CoreState, FlashError, Identity, Target, TargetLost, Wiring, check_chip, known_memory
+from hil.bench.usb import UsbBench, examine_bench
 from hil.board.config import BoardConfig, check_settings
 from hil.board.firmware import FirmwareBoard
 from hil.board.flash import (
@@ -28,11 +32,6 @@ from hil.board.flash import (
     differing,
     mismatch,
 )
-from hil.board.hardware_map import read_hardware_map
-from hil.board.probe import Bench, Connecting, Ladder, Stuck, find_probe, within
-from hil.board.probe_lock import ProbeLock
-from hil.board.serial_log import SerialLog
-from hil.board.target import Beat, CoreState, FlashError, Identity, Target, TargetLost, Wiring, check_chip, known_memory
 from hil.errors import BoardBroken, BoardError, DeviceEnded, MissingTool, UsageError
 from hil.image.elf import Image
 from hil.link.client import LinkClient
@@ -44,7 +43,6 @@ from hil.records import ClockSpec
 _CYCCNT = 0xE0001004  # DWT_CYCCNT, ARMv7-M ARM, C1.8.8
 _CLOSE_S = 2.0
 NO_LOG = "none"
-Progress = Callable[[str, int, int], None]  # what, done, of how many
 
 
 class Settings(BaseModel):
@@ -74,13 +72,13 @@ class Settings(BaseModel):
 def open_board(config: BoardConfig, log: Path) -> PyocdBoard:
     """The board, not touched yet. Raises MissingTool without pyOCD, UsageError for a wrong table or hardware map.
 
-    HIL_PROBE and HIL_HARDWARE_MAP go before the board file's `probe` and `hardware_map`.
+    The options hil-probe and hil-hardware-map go before the board file's `probe` and `hardware_map`.
     """
     settings = check_settings(config, Settings)
     require_packages(config, "bench", ("pyocd", "serial"))
     check_chip(settings.pyocd_target, f"{config.file}: [{config.kind}]: pyocd_target")
-    chosen = _from_hardware_map(config, settings, os.environ.get("HIL_HARDWARE_MAP", ""))
-    if probe := os.environ.get("HIL_PROBE", ""):
+    chosen = _from_hardware_map(config, settings, config.options.get("hil-hardware-map", ""))
+    if probe := config.options.get("hil-probe", ""):
         mapped = [choice for choice in chosen if choice.probe and probe.lower() in choice.probe.lower()]
         chosen = mapped or [settings.model_copy(update={"probe": probe})]
     clock = ClockSpec("cycles", "cycles", 1, 1, settings.clock_hz, False, settings.clock_hz)
@@ -89,7 +87,7 @@ def open_board(config: BoardConfig, log: Path) -> PyocdBoard:
 
 def examine(config: BoardConfig, path: str | None = None) -> list[Row]:
     """What the bench of this board has and lacks."""
-    return examine_bench(check_settings(config, Settings).probe or os.environ.get("HIL_PROBE", ""))
+    return examine_bench(check_settings(config, Settings).probe or config.options.get("hil-probe", ""))
 
 
 def require_packages(config: BoardConfig, extra: str, packages: Sequence[str]) -> None:
@@ -135,7 +133,6 @@ class PyocdBoard(FirmwareBoard):
         super().__init__(config, clock, log)
         self._choices, self._settings, self._bench = choices, choices[0], bench
         self.probe_bundles = choices[0].bundle_probes
-        self.progress: Progress = lambda *_: None
         self._target: Target | None = None
         self._lock: ProbeLock | None = None
         self._serial: SerialLog | None = None
@@ -265,7 +262,7 @@ class PyocdBoard(FirmwareBoard):
     def _find(self) -> Any:
         """The board's probe, locked for this run."""
         wanted = [settings.probe for settings in self._choices if settings.probe]
-        probe = find_probe(self._bench, wanted, f"HIL_PROBE=ID, or probe in {self.config.file}")
+        probe = find_probe(self._bench, wanted, f"--hil-probe=ID, or probe in {self.config.file}")
         number = str(probe.unique_id)
         if self._lock is None:
             self._lock = ProbeLock(self._bench.lock_name(number), self._settings.lock_wait_s)

@@ -16,11 +16,11 @@ from hil.board.config import BoardConfig, check_settings
 from hil.board.firmware import FirmwareBoard
 from hil.board.flash import Layout, Piece, Range, check_machine, check_placement, contents, mismatch
 from hil.board.memory import SharedMemory
-from hil.board.renode_process import GET, SUPPORTED, RenodeProcess, check_version, find_renode, version_of
 from hil.errors import BoardError, DeviceEnded, UsageError
 from hil.image.elf import Image
 from hil.need import Row, State
 from hil.records import ClockSpec
+from hil.renode.process import GET, SUPPORTED, RenodeProcess, check_version, find_renode, version_of
 
 _ERASED = b"\xff"
 _PROBE = 0x5EED_C0DE  # no value that a memory has by itself

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from hil.board.bench import package_rows
+from hil.bench.target import check_chip
+from hil.bench.usb import package_rows
 from hil.board.config import BoardConfig, check_settings
 from hil.board.pyocd import PyocdBoard, require_packages
 from hil.board.pyocd import Settings as PyocdSettings
-from hil.board.target import check_chip
 from hil.errors import UsageError
 from hil.need import Row
 from hil.records import ClockSpec

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hil.board.base import Board
+from hil.board.base import Board, Progress
 from hil.bundle import build_bundle, sha256
 from hil.bundle.compare import differences
 from hil.case.types import Case
@@ -21,7 +21,7 @@ from hil.records import RunRecords
 from hil.reference.job import ReferenceJob
 from hil.session.passes import first_pass, more_passes, replay, warm_up
 from hil.session.probing import probe_bundle, probe_gate, probe_scores, probe_stream
-from hil.session.state import Progress, SessionState
+from hil.session.state import SessionState
 
 _U32 = 0xFFFFFFFF
 
@@ -53,6 +53,7 @@ def run_case(
     wanted = build_bundle(case)
     provisioned = wanted if bundle is None else bundle
     job = ReferenceJob(case)
+    board.progress = progress
     try:
         device = _connect(board, image, provisioned)
         records = RunRecords.empty(len(case.vectors), case.model.output.elements)

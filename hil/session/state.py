@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
+from hil.board.base import Progress
 from hil.case.types import Case
 from hil.contract.types import PreparedDifference, ProbeOutput, ReplayDifference, VectorFault
 from hil.device import Device
@@ -15,7 +16,6 @@ from hil.records import FaultReport, Record, RunRecords, Status
 
 MAX_FAULTS = 3  # after so many vectors without a record the rest is not run
 NO_VECTOR = -1  # a fault while the harness's own probes ran
-Progress = Callable[[str, int, int], None]  # what, done, of how many
 Answer = TypeVar("Answer")
 
 

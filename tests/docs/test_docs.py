@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hil.bench.hardware_map import read_hardware_map
 from hil.board.config import check_settings, environment_name, kind_module, read_board
-from hil.board.hardware_map import read_hardware_map
 from hil.case.load import load_case
 from hil.contract import checks_for
 from hil.plugin import _OPTIONS, _ini_name

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from hil.board import bench
-from hil.board.bench import Places, UsbBench, examine_bench, plugged_in
-from hil.board.probe_lock import ProbeLock
+from hil.bench import usb as bench
+from hil.bench.probe_lock import ProbeLock
+from hil.bench.usb import Places, UsbBench, examine_bench, plugged_in
 from hil.need import Row, State
 
 SERIAL = "066CFF505750827567154312"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hil.board.cycle_clock import Frequency, measure
+from hil.bench.cycle_clock import Frequency, measure
 
 
 class Probe:

@@ -9,6 +9,7 @@ from arm_elf import build_elf
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hil.bench.target import check_chip, known_memory
 from hil.board.flash import (
     Layout,
     Piece,
@@ -20,7 +21,6 @@ from hil.board.flash import (
     joined,
     mismatch,
 )
-from hil.board.target import check_chip, known_memory
 from hil.errors import UsageError
 from hil.image.elf import Image
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hil.board.hardware_map import MappedBoard, read_hardware_map
+from hil.bench.hardware_map import MappedBoard, read_hardware_map
 from hil.errors import UsageError
 
 # As `twister --generate-hardware-map` writes it, with what an owner adds (Zephyr, "Test Runner (Twister)").

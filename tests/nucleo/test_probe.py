@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from hil.board import probe as under_test
-from hil.board.probe import Connecting, Ladder, Stuck, find_probe, run_command, within
-from hil.board.target import Identity, TargetLost, Wiring, WrongTarget
+from hil.bench import probe as under_test
+from hil.bench.probe import Connecting, Ladder, Stuck, find_probe, run_command, within
+from hil.bench.target import Identity, TargetLost, Wiring, WrongTarget
 from hil.errors import BoardBroken
 
 

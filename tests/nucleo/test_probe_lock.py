@@ -14,12 +14,12 @@ from contextlib import contextmanager
 import pytest
 from harness_process import observe
 
-from hil.board.probe_lock import ProbeLock, holder
+from hil.bench.probe_lock import ProbeLock, holder
 from hil.errors import BoardBroken
 
 HOLD = """
 import sys, time
-from hil.board.probe_lock import ProbeLock
+from hil.bench.probe_lock import ProbeLock
 lock = ProbeLock(sys.argv[1], 0)
 print("held", flush=True)
 time.sleep(60)

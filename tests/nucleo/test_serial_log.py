@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from harness_process import observe
 
-from hil.board.serial_log import SerialLog, holders
+from hil.bench.serial_log import SerialLog, holders
 from hil.errors import BoardBroken
 
 HOLD = "import sys, time; port = open(sys.argv[1], 'rb'); print('held', flush=True); time.sleep(60)"

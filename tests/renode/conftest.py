@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from harness_process import started_with
 
-from hil.board.private_folder import PrivateFolder
 from hil.image.build import build
 from hil.image.elf import Image
+from hil.renode.private_folder import PrivateFolder
 
 PROJECT = Path(__file__).resolve().parents[2]
 

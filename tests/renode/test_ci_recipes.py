@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from hil.board.config import BENCH_OPTIONS
-from hil.board.renode_process import GET, SUPPORTED
+from hil.renode.process import GET, SUPPORTED
 
 PROJECT = Path(__file__).resolve().parents[2]
 PAGE = (PROJECT / "docs" / "ci-recipes.md").read_text(encoding="utf-8")

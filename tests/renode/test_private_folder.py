@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from harness_process import children_of, command_line, observe, started_with
 
-from hil.board.private_folder import PrivateFolder, remove_ownerless
+from hil.renode.private_folder import PrivateFolder, remove_ownerless
 
 OWNER = """
 import sys, tempfile
 tempfile.tempdir = sys.argv[1]
-from hil.board.private_folder import PrivateFolder
+from hil.renode.private_folder import PrivateFolder
 folder = PrivateFolder()
 print(folder.path, flush=True)
 sys.stdin.read()

@@ -15,12 +15,12 @@ import pytest
 from native_session import imu_motion
 from stand_in_board import launcher, stand_in_board
 
-from hil.board.renode_process import RenodeProcess
-from hil.board.robot import Robot, RobotTimeout
 from hil.bundle import build_bundle
 from hil.device import Device
 from hil.errors import BoardError, DeviceEnded
 from hil.image.elf import Image
+from hil.renode.process import RenodeProcess
+from hil.renode.robot import Robot, RobotTimeout
 
 
 @pytest.fixture

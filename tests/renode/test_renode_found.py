@@ -9,10 +9,11 @@ from harness_process import USAGE_ERROR, run_harness
 from native_session import CaseFolder
 from stand_in_board import BOARDS, board_folder, launcher, stand_in_board, stand_in_config
 
-from hil.board import renode, renode_process
+from hil.board import renode
 from hil.board.config import load_board
 from hil.errors import UsageError
 from hil.need import State
+from hil.renode import process as renode_process
 
 ASSET = "renode-1.16.1.linux-portable-dotnet.tar.gz"
 

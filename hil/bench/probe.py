@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from hil.board.target import Beat, Identity, Target, TargetLost, Wiring, WrongTarget, open_target
+from hil.bench.target import Beat, Identity, Target, TargetLost, Wiring, WrongTarget, open_target
 from hil.errors import BoardBroken, BoardError
 
 _FIND_POLL_S = 0.1

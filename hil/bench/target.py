@@ -288,7 +288,7 @@ def _check_board_id(probe: Any, identity: Identity) -> None:
         raise WrongTarget(
             f"connect: wrong board: probe {probe.unique_id} is on {name} (board id {found}), "
             f"the board file wants id {identity.board_id}\n"
-            f"  next: plug in the right board, name its probe (HIL_PROBE=ID), or use this board's own board file"
+            f"  next: plug in the right board, name its probe (--hil-probe=ID), or use this board's own board file"
         )
 
 

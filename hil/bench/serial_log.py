@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from hil.board.probe_lock import command_line
+from hil.bench.probe_lock import command_line
 from hil.errors import BoardBroken
 
 _READ_S = 0.05  # longest wait of one read, so the longest that `close` waits

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from hil.board.child import Child
 from hil.board.config import environment_name
-from hil.board.private_folder import PrivateFolder
-from hil.board.robot import Robot
 from hil.errors import BoardError, UsageError
+from hil.renode.private_folder import PrivateFolder
+from hil.renode.robot import Robot
 
 _ENVIRONMENT = environment_name("hil-renode")
 SUPPORTED = "Renode v1.16."  # how the answer to --version begins

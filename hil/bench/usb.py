@@ -14,8 +14,8 @@ from typing import Any
 
 from packaging.requirements import Requirement
 
-from hil.board.probe_lock import command_line, holder
-from hil.board.serial_log import holders, usb_port
+from hil.bench.probe_lock import command_line, holder
+from hil.bench.serial_log import holders, usb_port
 from hil.need import Row, State
 
 ST_VENDOR = "0483"

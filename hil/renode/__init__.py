@@ -1,0 +1,1 @@
+"""Renode as a process with a private folder, and its Robot server."""
