@@ -1,11 +1,12 @@
 # One command for each thing a person does here; `make help` lists them.
-# ARGS="..." is handed to pytest, BOARD names the board of `make gate` and `make doctor`, PYTHON the interpreter for .venv.
+# ARGS="..." is handed to pytest, TESTS names folders of tests, BOARD names the board of `make gate` and `make doctor`, PYTHON the interpreter for .venv.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 PYTHON_ := .venv/bin/python
 BOARD ?= qemu
 ARGS ?=
+TESTS ?= tests
 CPP_FILES = find firmware tests -not -path '*/build/*' \( -name '*.cpp' -o -name '*.hpp' -o -name '*.c' -o -name '*.h' \) -print0
 
 .PHONY: help
@@ -19,11 +20,11 @@ gate: bootstrap ## judge every case on the board (BOARD=qemu); what stops a rele
 
 .PHONY: test
 test: bootstrap ## the project's own tests
-	@$(PYTHON_) -m pytest tests -m "not slow" $(ARGS)
+	@$(PYTHON_) -m pytest $(TESTS) -m "not slow" $(ARGS)
 
 .PHONY: test-slow
 test-slow: bootstrap ## the project's slow tests
-	@$(PYTHON_) -m pytest tests -m slow $(ARGS)
+	@$(PYTHON_) -m pytest $(TESTS) -m slow $(ARGS)
 
 .PHONY: lint
 lint: bootstrap ## ruff, mypy, clang-format: complain

@@ -30,6 +30,8 @@ from nucleo_session import (
 from hil.image.build import build
 from hil.virtual.board import SERIAL_NUMBER
 
+pytestmark = pytest.mark.slow
+
 LIMIT_S = 10.0
 TESTS_FAILED, USAGE_ERROR = 1, 4  # pytest.ExitCode
 
@@ -121,7 +123,6 @@ def test_unknown_misbehaviour(case: CaseFolder, tmp_path: Path) -> None:
     assert "bench.toml: [virtual_nucleo]: misbehave: 'explode' is not one" in finished.text
 
 
-@pytest.mark.slow
 def test_a_second_run_on_the_same_board(case: CaseFolder, tmp_path: Path) -> None:
     """Two simulations on one flash file stand for two runs on one probe."""
     long_case = CaseFolder(tmp_path / "long", name="long", vectors=40).replace("passes = 2", "passes = 5000")
@@ -274,7 +275,6 @@ def test_garbage_on_the_serial_port_hints_at_the_baud_rate(case: CaseFolder, tmp
 # ---- what must not be an error
 
 
-@pytest.mark.slow
 def test_a_slow_probe_still_passes(case: CaseFolder, tmp_path: Path) -> None:
     finished = greet_on_nucleo(tmp_path, "slow:2")
     assert finished.code == PASSED, finished.text
@@ -293,7 +293,6 @@ def test_an_identical_image_and_bundle_are_not_written_again(case: CaseFolder, t
     assert second.code == PASSED, second.text
 
 
-@pytest.mark.slow
 def test_a_new_bundle_leaves_the_image_alone_and_the_other_way_round(case: CaseFolder, tmp_path: Path) -> None:
     first = greet_on_nucleo(tmp_path, flash_image="chip.bin")
     assert first.code == PASSED, first.text
@@ -329,7 +328,6 @@ def test_a_run_that_is_stopped_leaves_nothing(number: signal.Signals, tmp_path: 
         assert finished.run["verdict"] == "interrupted"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_a_run_that_is_stopped_in_mid_flash_says_so(number: signal.Signals, case: CaseFolder, tmp_path: Path) -> None:
     """The slow probe makes programming last; a word of the first sector is there, one of the last is not yet."""

@@ -22,6 +22,8 @@ from hil.image.elf import Image
 from hil.renode.process import RenodeProcess
 from hil.renode.robot import Robot, RobotTimeout
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def bundle() -> bytes:

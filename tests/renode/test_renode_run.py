@@ -130,6 +130,7 @@ def test_pytest_passes_and_the_report_names_the_stand_in(tmp_path: Path) -> None
     assert finished.run["board"]["clock"]["kind"] == "instructions"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("forks", [False, True])
 def test_a_harness_that_is_ended_leaves_nothing(tmp_path: Path, number: signal.Signals, forks: bool) -> None:

@@ -27,6 +27,8 @@ from hil.errors import BoardError, UsageError
 from hil.virtual.board import SERIAL_NUMBER, VirtualNucleo
 from tests.virtual.program import Program, assemble
 
+pytestmark = pytest.mark.slow
+
 LIMIT_S = 10.0
 COUNTER = 0x20000000
 BANNER = b"hello, bench\n"
