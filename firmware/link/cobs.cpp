@@ -3,6 +3,23 @@
 #include <cstring>
 
 namespace hil {
+namespace {
+
+// As memmove, for `to` before `from`. A word at a time whatever the alignment, which the C library does not dare; what
+// is stored lies before what is loaded next.
+void MoveDown(uint8_t* to, const uint8_t* from, size_t size) {
+  size_t done = 0;
+  for (; size - done >= sizeof(uint32_t); done += sizeof(uint32_t)) {
+    uint32_t word;
+    std::memcpy(&word, from + done, sizeof(word));
+    std::memcpy(to + done, &word, sizeof(word));
+  }
+  for (; done < size; ++done) {
+    to[done] = from[done];
+  }
+}
+
+}  // namespace
 
 size_t CobsEncode(Bytes data, uint8_t* encoded) {
   size_t code_at = 0;
@@ -35,7 +52,7 @@ bool CobsDecode(Span<uint8_t>* frame) {
     if (code == 0 || run > size - in || std::memchr(data + in, 0, run) != nullptr) {
       return false;
     }
-    std::memmove(data + out, data + in, run);
+    MoveDown(data + out, data + in, run);
     in += run;
     out += run;
     if (code != 0xFF && in < size) {

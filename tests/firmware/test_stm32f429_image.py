@@ -68,7 +68,7 @@ def test_no_two_sections_overlap(image: Image) -> None:
 def test_the_stack_ends_where_there_is_no_memory(image: Image) -> None:
     guard, low, top = (image.symbol(f"__hil_stack_{name}") for name in ("guard", "low", "top"))
     assert guard == CCM.start
-    assert (low - guard, top - low) == (1 * KIB, 16 * KIB)
+    assert (low - guard, top - low) == (1 * KIB, 8 * KIB)
     assert top in CCM
 
 
@@ -108,8 +108,8 @@ def test_a_stack_that_the_chip_has_no_room_for_does_not_link(image: Image) -> No
         ["ninja", "-t", "commands", image.path.name], cwd=folder, capture_output=True, text=True, check=True
     )
     link = listed.stdout.splitlines()[-1].removeprefix(": && ").removesuffix(" && :")
-    assert "=__hil_stack_bytes=16384" in link
-    too_deep = link.replace("=16384", "=65536").replace("hil_firmware.elf", "/dev/null")
+    assert "=__hil_stack_bytes=8192" in link
+    too_deep = link.replace("=8192", "=65536").replace("hil_firmware.elf", "/dev/null")
     too_deep = too_deep.replace("hil_firmware.map", "/dev/null")
     done = subprocess.run(shlex.split(too_deep), cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode != 0
