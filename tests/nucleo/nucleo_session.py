@@ -6,6 +6,7 @@ import json
 from functools import cache
 from pathlib import Path
 
+import spoilt_image
 from harness_process import Finished, run_harness
 from native_session import PROJECT, CaseFolder
 
@@ -14,12 +15,6 @@ from hil.image.elf import Image
 
 TARGET = "stm32f429"
 BOARD_FILE = PROJECT / "boards" / "nucleo-virtual.toml"
-ENTRY = "_ZN3hil7AppMainEv"  # first function of the application, after the start-up code
-SPIN, UNDEFINED = b"\xfe\xe7", b"\x00\xde"  # b . and udf #0, ARMv7-M ARM, A7.7.12 and A7.7.194
-RETURN = b"\x70\x47"  # bx lr
-MASK_INTERRUPTS = b"\x72\xb6"  # cpsid i: a fault behind it escalates to a hard fault
-
-
 HELLO = """
 import pytest
 
@@ -59,25 +54,7 @@ def board_file(folder: Path, *misbehave: str, name: str = "bench", **change: obj
 
 def spoilt(file: Path, edits: dict[str, bytes]) -> Path:
     """A copy of the image in which functions begin with other instructions."""
-    image = nucleo_image()
-    data = bytearray(image.path.read_bytes())
-    for symbol, code in edits.items():
-        at = _offset(image, image.symbol(symbol) & ~1)
-        data[at : at + len(code)] = code
-    file.write_bytes(data)
-    return file
-
-
-def _offset(image: Image, address: int) -> int:
-    """Where the byte that is loaded at `address` lies in the file."""
-    from elftools.elf.elffile import ELFFile
-
-    with image.path.open("rb") as stream:
-        for segment in ELFFile(stream).iter_segments("PT_LOAD"):
-            inside = address - segment["p_paddr"]
-            if 0 <= inside < segment["p_filesz"]:
-                return int(segment["p_offset"] + inside)
-    raise AssertionError(f"nothing is loaded at {address:#x}")
+    return spoilt_image.spoilt(nucleo_image(), file, edits)
 
 
 def on_bench(folder: Path, *misbehave: str, image: Path | None = None, **change: object) -> tuple[str, str]:

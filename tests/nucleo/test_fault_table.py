@@ -13,19 +13,8 @@ from pathlib import Path
 import pytest
 from harness_process import PASSED, Finished, HarnessRun, observe, run_harness
 from native_session import PROJECT, CaseFolder
-from nucleo_session import (
-    ENTRY,
-    MASK_INTERRUPTS,
-    RETURN,
-    SPIN,
-    UNDEFINED,
-    greet_on_nucleo,
-    nucleo_image,
-    on_bench,
-    run_on_nucleo,
-    short_case,
-    spoilt,
-)
+from nucleo_session import greet_on_nucleo, nucleo_image, on_bench, run_on_nucleo, short_case, spoilt
+from spoilt_image import ENTRY, MASK_INTERRUPTS, RETURN, SPIN, UNDEFINED
 
 from hil.image.build import build
 from hil.virtual.board import SERIAL_NUMBER
