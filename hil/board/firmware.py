@@ -12,7 +12,7 @@ from typing import Self
 from hil.board.base import Progress
 from hil.board.config import BoardConfig
 from hil.board.fault import RECORD_BYTES, Fault, causes, decode
-from hil.errors import BoardError, DeviceFault
+from hil.errors import BoardError, DeviceEnded, DeviceFault
 from hil.image.elf import Image
 from hil.link.rtt import Memory, Rtt
 from hil.records import ClockSpec, FaultReport
@@ -143,7 +143,11 @@ class FirmwareBoard(ABC):
         limit = self.config.timeout.boot_s
         end = time.monotonic() + limit
         while not done():
-            self.check()
+            try:
+                self.check()
+            except DeviceEnded as error:
+                text = str(error)
+                raise DeviceEnded(text if text.startswith(f"{step}: ") else f"{step}: {text}") from error
             if time.monotonic() > end:
                 raise BoardError(
                     f"{step}: board {self.config.name} did not open its link within {limit:g} s"

@@ -34,6 +34,10 @@ class HostedBoard(FirmwareBoard):
         """Whether a child that has ended was brought down by what it ran."""
         return False
 
+    def how_it_ended(self, ended: str) -> str:
+        """In words, of a child that `ended` like that because of what it ran."""
+        return ended
+
     # ---- Board
 
     @property
@@ -81,5 +85,8 @@ class HostedBoard(FirmwareBoard):
         if self._child is None:
             raise BoardError(f"board {self.config.name} is not running")
         if ended := self._child.ended():
-            error = DeviceEnded if self.ended_by_firmware(self._child) else BoardError
-            raise error(f"board {self.config.name}: {ended}")
+            if self.ended_by_firmware(self._child):
+                raise DeviceEnded(f"board {self.config.name}: {self.how_it_ended(ended)}")
+            raise BoardError(
+                f"board {self.config.name}: {ended}\n  next: run it again; what ended it came from outside"
+            )

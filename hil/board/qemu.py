@@ -24,6 +24,7 @@ from hil.records import ClockSpec
 
 _NS = 1_000_000_000
 _QMP_TIMEOUT_S = 2.0
+_GIVES_UP = "qemu: fatal:"
 _REGISTERS = {"pc": "R15", "lr": "R14", "sp": "R13", "xpsr": "XPSR"}  # names of the monitor
 
 
@@ -109,11 +110,21 @@ class QemuBoard(HostedBoard):
 
     def ended_by_firmware(self, child: Child) -> bool:
         """QEMU gives up when the core locks up: a fault inside the handler of a hard fault."""
-        return "Lockup" in child.words()
+        return _GIVES_UP in child.words() and "Lockup" in child.words()
+
+    def how_it_ended(self, ended: str) -> str:
+        what = "the core is in lockup: a fault came up while a fault was being handled"
+        place = f"{what}\n{self.postmortem().text}"
+        return f"{place}\n  next: look at the code around pc and lr above, and at the fault handlers"
+
+    def words(self) -> str:
+        """QEMU's last words are a list of all registers; `core_registers` has those that tell something."""
+        return super().words().partition(_GIVES_UP)[0]
 
     def core_registers(self) -> Mapping[str, int]:
         try:
-            answer = _ask_monitor(self._monitor, "info registers")
+            dead = self._child is not None and self._child.ended() is not None
+            answer = super().words() if dead else _ask_monitor(self._monitor, "info registers")
         except (OSError, ValueError):
             return {}
         found = {name: re.search(rf"{number}=([0-9a-f]{{8}})", answer) for name, number in _REGISTERS.items()}

@@ -54,7 +54,11 @@ def run_spoilt(folder: Path, edits: dict[str, bytes]) -> Finished:
             (r"boot: the firmware faulted before it said hello", "undefined instruction", "hil::AppMain"),
             id="hard fault",
         ),
-        pytest.param({ENTRY: UNDEFINED, "FaultHandler": UNDEFINED}, ("Lockup",), id="lock-up"),
+        pytest.param(
+            {ENTRY: UNDEFINED, "FaultHandler": UNDEFINED},
+            (r"boot: board impatient: the core is in lockup", r"pc 0x0000\w{4}  FaultHandler", r"\n  next: "),
+            id="lock-up",
+        ),
     ],
 )
 def test_firmware_that_breaks_at_its_start_is_told(
