@@ -544,3 +544,10 @@ def test_a_case_of_windows_to_reject_has_nothing_to_run_again(evidence: Evidence
     result = judge(BY_ID[check], replace(evidence, replay_runs=0, pass_runs=0, probe_outputs=()))
     assert result.outcome is Outcome.NOT_JUDGED
     assert "the gate rejects all of them" in result.reason
+
+
+def test_a_board_whose_flash_is_spared_is_not_judged_by_damaged_bundles(evidence: Evidence) -> None:
+    spared = replace(evidence, probes_bundles=False, bundle_probes=())
+    result = judge(BY_ID["execution.damaged"], spared)
+    assert (result.outcome, result.findings) == (Outcome.NOT_JUDGED, ())
+    assert "bundle_probes = false" in result.reason
