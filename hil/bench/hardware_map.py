@@ -41,7 +41,7 @@ def _load(file: Path) -> list[dict[str, Any]]:
     try:
         import yaml
     except ImportError:
-        raise MissingTool("PyYAML", f"to read {file}", "pip install 'hil[bench]'") from None
+        raise MissingTool("PyYAML", f"to read {file}", "pip install -e '.[bench]'") from None
     try:
         entries = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

@@ -145,7 +145,7 @@ def examine_bench(wanted: str, places: Places | None = None, firmware: Callable[
 
 def package_rows(extra: str) -> Iterator[Row]:
     """The packages of an optional extra of this project."""
-    command = f"pip install 'hil[{extra}]'"
+    command = f"pip install -e '.[{extra}]'"
     for text in metadata.requires("hil") or []:
         requirement = Requirement(text)
         marker = requirement.marker

@@ -94,7 +94,7 @@ def require_packages(config: BoardConfig, extra: str, packages: Sequence[str]) -
     """Raise MissingTool unless the Python packages of an optional extra are installed."""
     for package in packages:
         if importlib.util.find_spec(package) is None:
-            raise MissingTool(f"Python package {package}", f"by board {config.name!r}", f"pip install 'hil[{extra}]'")
+            raise MissingTool(f"Python package {package}", f"by board {config.name!r}", f"pip install -e '.[{extra}]'")
 
 
 def _from_hardware_map(config: BoardConfig, settings: Settings, named: str) -> list[Settings]:

@@ -101,6 +101,6 @@ def _counter_offset() -> int:
     if len(places) != 1:
         raise BoardError(
             f"start: the instruction counter of Unicorn {u.__version__} was not found ({len(places)} places fit)"
-            "\n  next: install the version that hil[virtual] names"
+            "\n  next: pip install -e '.[virtual]' in the checkout"
         )
     return places[0]

@@ -112,7 +112,7 @@ def test_a_missing_package_is_told_with_what_installs_it(
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda wanted: None if wanted == package else find(wanted))
     with pytest.raises(
-        MissingTool, match=rf"{package} is needed by board '{name}'.*\n  fix: pip install 'hil\[{extra}\]'"
+        MissingTool, match=rf"{package} is needed by board '{name}'.*\n  fix: pip install -e '\.\[{extra}\]'"
     ):
         module.open_board(load_board(name, [PROJECT / "boards"]), tmp_path / "log")
 
