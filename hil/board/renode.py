@@ -138,8 +138,7 @@ class RenodeBoard(FirmwareBoard):
         return self._machine.new_uart() if self._machine else ""
 
     def close(self) -> None:
-        self._stop()
-        self._drop()
+        self._drop()  # without a pause first: a Renode that hangs would hold up who wants to leave
 
     # ---- inside
 
@@ -186,7 +185,7 @@ class RenodeBoard(FirmwareBoard):
     def _require_alive(self) -> None:
         machine = self._running()
         if ended := machine.ended():
-            raise BoardError(f"board {self.config.name}: {ended}")
+            raise BoardError(f"run: board {self.config.name}: Renode went away: {ended}\n  next: run it again")
         if abort := machine.abort():
             raise DeviceEnded(f"board {self.config.name}: the core cannot go on: {abort}\n{self.postmortem().text}")
 
