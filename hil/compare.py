@@ -6,7 +6,6 @@ What a board computes must be equal everywhere; what it spends (ticks, memory) i
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -15,7 +14,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from hil.board.config import explain
 from hil.errors import UsageError
 from hil.records import DecisionReason, GateReason, Status
 
@@ -36,6 +37,42 @@ COLUMNS = {
     "label": "decide",
 }
 _ENUMS = {"status": Status, "gate": GateReason, "reason": DecisionReason}
+_TEXTS = ("name", "label_texts")
+_DIMENSIONS = {"output": 2}  # all others: one number or text a vector
+
+
+class _Part(BaseModel):
+    """Of a run.json only what is compared is looked at."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
+
+
+class _Board(_Part):
+    name: str
+    target: str
+
+
+class _Manifest(_Part):
+    files: dict[str, str]
+
+
+class _Image(_Part):
+    sha256: str = ""
+
+
+class _Case(_Part):
+    """records: "" when the case left none; `error` says why. image: of a case that came to its end."""
+
+    name: str
+    records: str
+    error: str = ""
+    manifest: _Manifest
+    image: _Image = _Image()
+
+
+class _Document(_Part):
+    board: _Board
+    listed: list[_Case] = Field(alias="cases")
 
 
 @dataclass(frozen=True)
@@ -73,29 +110,63 @@ class _Run:
 
     file: Path
     side: str
-    document: Mapping[str, Any]
+    document: _Document
 
     @property
-    def cases(self) -> dict[str, Mapping[str, Any]]:
-        return {case["name"]: case for case in self.document["cases"]}
+    def board(self) -> _Board:
+        return self.document.board
 
-    def records(self, case: str) -> dict[str, NDArray[Any]]:
+    @property
+    def cases(self) -> dict[str, _Case]:
+        return {case.name: case for case in self.document.listed}
+
+    def records(self, name: str) -> dict[str, NDArray[Any]]:
         """The columns of one case's records. Raises UsageError when they are not there or damaged."""
-        name = self.cases[case]["records"]
-        file = self.file.parent / name
-        if not name:
-            error = self.cases[case]["error"]
-            raise UsageError(f"{self.file}: case {case} left no records: {error}\n  fix: run it again")
+        case = self.cases[name]
+        if not case.records:
+            raise UsageError(f"{self.file}: case {name} left no records: {case.error}\n  fix: run it again")
+        file = self.file.parent / case.records
+        # What a damaged archive makes of zipfile, zlib and numpy is nearly any exception.
         try:
-            with np.load(file) as stored:
-                columns = {column: stored[column] for column in (*COLUMNS, "name", "label_texts")}
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            columns = _load(file)
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
             raise UsageError(
-                f"{file}: not the records of a run ({error})\n  fix: give a run.json with its .npz files beside it"
+                f"{file}: not the records of a run ({reason})\n  fix: give a run.json with its .npz files beside it"
             ) from error
-        texts = [*columns.pop("label_texts").tolist(), ""]  # index -1: no label
-        columns["label"] = np.array([texts[index] for index in columns["label"]], np.str_)
+        for key, column in columns.items():
+            if problem := _problem(key, column, columns):
+                raise UsageError(f"{file}: {key}: {problem}\n  fix: take the file as the run wrote it, or run it again")
+        texts = np.array([*columns.pop("label_texts").tolist(), ""], np.str_)  # index -1: no label
+        columns["label"] = texts[columns["label"]]
         return columns
+
+
+def _load(file: Path) -> dict[str, NDArray[Any]]:
+    with np.load(file) as stored:
+        columns = {column: np.asarray(stored[column]) for column in (*COLUMNS, *_TEXTS)}
+    for name in _TEXTS:
+        columns[name].tolist()  # raises for what is no Unicode
+    return columns
+
+
+def _problem(key: str, column: NDArray[Any], columns: Mapping[str, NDArray[Any]]) -> str:
+    """What is wrong with one column, "" when nothing is. `status` comes first: it says how many vectors there are."""
+    dimensions = _DIMENSIONS.get(key, 1)
+    if column.dtype.kind not in ("U" if key in _TEXTS else "iu"):
+        return f"{column.dtype} is no type of {'text' if key in _TEXTS else 'whole numbers'}"
+    if column.ndim != dimensions:
+        return f"has {column.ndim} dimensions instead of {dimensions}"
+    if key == "label_texts":
+        return ""
+    vectors = len(columns["status"])
+    if len(column) != vectors or not vectors:
+        return f"has {len(column):,} vectors, status has {vectors:,}" if vectors else "has no vectors"
+    known = range(-1, columns["label_texts"].size) if key == "label" else [int(value) for value in _ENUMS.get(key, ())]
+    if known and not (fits := np.isin(column, known)).all():
+        at = int(np.flatnonzero(~fits)[0])
+        return f"{column[at]} of vector {at} is no known {key}"
+    return ""
 
 
 def compare(first: Path, second: Path) -> Comparison:
@@ -125,18 +196,22 @@ def compare(first: Path, second: Path) -> Comparison:
 
 def _read(path: Path, side: str) -> _Run:
     file = path / "run.json" if path.is_dir() else path
+    fix = "  fix: give the run.json of a run, or its folder"
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise UsageError(f"{file}: {error}\n  fix: give the run.json of a run, or its folder") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(f"{file}: {error}\n{fix}") from error
     schema = document.get("schema") if isinstance(document, dict) else None
     if schema != RUN_SCHEMA:
-        raise UsageError(f"{file}: schema: {schema!r} is not {RUN_SCHEMA!r}\n  fix: give the run.json of a run")
-    return _Run(file, side, document)
+        raise UsageError(f"{file}: schema: {schema!r} is not {RUN_SCHEMA!r}\n{fix}")
+    try:
+        return _Run(file, side, _Document.model_validate(document))
+    except ValidationError as error:
+        raise UsageError(f"{file}: {explain(error)}\n{fix}") from error
 
 
 def _board(run: _Run) -> str:
-    return f"{run.document['board']['name']} ({run.side})"
+    return f"{run.board.name} ({run.side})"
 
 
 def _listed(cases: Mapping[str, object]) -> str:
@@ -199,13 +274,13 @@ def _other_inputs(one: _Run, two: _Run, common: Sequence[str]) -> list[str]:
     notes = []
     for name in common:
         first, second = one.cases[name], two.cases[name]
-        files = first["manifest"]["files"], second["manifest"]["files"]
+        files = first.manifest.files, second.manifest.files
         other = sorted(file for file in {*files[0], *files[1]} if files[0].get(file) != files[1].get(file))
         if other:
             notes.append(f"{name}: these files of the case are not the same: {', '.join(other)}")
-        images = [case.get("image", {}).get("sha256", "") for case in (first, second)]
+        images = [case.image.sha256 for case in (first, second)]
         if images[0] != images[1]:
-            targets = (run.document["board"]["target"] for run in (one, two))
+            targets = (run.board.target for run in (one, two))
             told = (f"{target} {image[:12] or 'unknown'}" for target, image in zip(targets, images, strict=True))
             notes.append(f"{name}: not the same image: {', '.join(told)}")
     return notes

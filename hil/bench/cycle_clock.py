@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 TOLERANCE = 0.01
@@ -18,6 +19,7 @@ class Frequency:
 
     hz: float
     uncertainty: float
+    read_s: float = 0.0  # what one of the two reads took, on average
 
     def __str__(self) -> str:
         return f"{self.hz / 1e6:.2f} MHz (+-{self.uncertainty:.2%})"
@@ -25,6 +27,11 @@ class Frequency:
     def fits(self, expected_hz: int) -> bool:
         """Whether it is surely within TOLERANCE of `expected_hz`."""
         return abs(self.hz / expected_hz - 1) + self.uncertainty <= TOLERANCE
+
+    def decides(self, expected_hz: int) -> bool:
+        """Whether it is sharp enough to say that it fits, or that it does not."""
+        surely_off = abs(self.hz / expected_hz - 1) - self.uncertainty > TOLERANCE
+        return self.uncertainty <= _SHARP or surely_off or self.fits(expected_hz)
 
 
 @dataclass(frozen=True)
@@ -39,26 +46,45 @@ class _Sample:
     def middle(self) -> float:
         return (self.before + self.after) / 2
 
+    @property
+    def width(self) -> float:
+        return self.after - self.before
+
 
 def measure(
     read_counter: Callable[[], int], keep_awake: Callable[[], None], now: Callable[[], float] = time.monotonic
 ) -> Frequency:
-    """Frequency of a free-running 32-bit counter, from two reads a few hundred milliseconds apart.
+    """Frequency of a free-running 32-bit counter, from the best two of many reads, a few hundred milliseconds apart.
 
     Each read happened at an unknown moment between the host times before and after it; half of that span, of both
-    reads together, is the uncertainty. keep_awake: called again and again in between, because the counter stands still
-    while the core sleeps. Takes as long as it needs to be sharp, at most 2 s. A counter that wraps more often than
-    once in that time is beyond it; none below 2 GHz does.
+    reads together, is the uncertainty. A host that was busy during some reads does not blur the others. keep_awake:
+    called again and again in between, because the counter stands still while the core sleeps. Takes as long as it
+    needs to be sharp, at most 2 s. A counter that wraps more often than once in that time is beyond it; none below
+    2 GHz does.
     """
-    first = _sample(read_counter, now)
-    while True:
+    firsts = [_sample(read_counter, now)]  # an earlier one has more time behind it, so a later one must be narrower
+    end = firsts[0].before + _LONGEST_S
+    best = Frequency(0.0, math.inf)
+    while best.uncertainty > _SHARP:
         keep_awake()
         last = _sample(read_counter, now)
-        span = last.middle - first.middle
-        unsure = (last.after - last.before + first.after - first.before) / 2 / span if span > 0 else 1.0
-        if (span >= _SHORTEST_S and unsure <= _SHARP) or span >= _LONGEST_S:
-            ticks = (last.count - first.count) % (1 << _COUNTER_BITS)
-            return Frequency(ticks / span, unsure)
+        pairs = (_between(first, last) for first in firsts if last.middle - first.middle >= _SHORTEST_S)
+        best = _sharpest((best, *pairs))
+        if last.width < firsts[-1].width:
+            firsts.append(last)
+        if last.after >= end:
+            break
+    return best
+
+
+def _sharpest(found: Iterable[Frequency]) -> Frequency:
+    return min(found, key=lambda each: each.uncertainty)
+
+
+def _between(first: _Sample, last: _Sample) -> Frequency:
+    ticks = (last.count - first.count) % (1 << _COUNTER_BITS)
+    span, width_s = last.middle - first.middle, (first.width + last.width) / 2
+    return Frequency(ticks / span, width_s / span, width_s)
 
 
 def _sample(read_counter: Callable[[], int], now: Callable[[], float]) -> _Sample:

@@ -5,11 +5,16 @@ Keys as in Zephyr's scripts/schemas/twister/hwmap-schema.yaml.
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hil.errors import MissingTool, UsageError
+
+# The keys that are read. A key close to one of them is a slip of the pen; all others are twister's own affair.
+_KEYS = ("connected", "id", "probe_id", "platform", "serial", "serial_pty", "baud")
+_CLOSE = 0.75
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ def _load(file: Path) -> list[dict[str, Any]]:
         raise MissingTool("PyYAML", f"to read {file}", "pip install -e '.[bench]'") from None
     try:
         entries = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise UsageError(f"{file}: {error}\n  fix: name a twister hardware map (a YAML list of boards)") from error
     if not isinstance(entries, list):
         raise UsageError(
@@ -58,6 +63,9 @@ def _load(file: Path) -> list[dict[str, Any]]:
 def _check(file: Path, number: int, entry: object) -> None:
     if not isinstance(entry, dict):
         raise UsageError(f"{file}: entry {number}: is no map\n  fix: give it connected, id, platform, product, runner")
+    for key in (key for key in entry if isinstance(key, str) and key not in _KEYS):
+        if close := difflib.get_close_matches(key, _KEYS, n=1, cutoff=_CLOSE):
+            raise UsageError(f"{file}: entry {number}: {key}: unknown key\n  fix: write {close[0]!r}")
     # A board that is not connected may lack all the rest; twister itself writes such entries.
     if not isinstance(entry.get("connected"), bool):
         raise UsageError(f"{file}: entry {number}: connected: must be true or false\n  fix: write connected: true")
@@ -85,8 +93,12 @@ def _board(file: Path, number: int, entry: dict[str, Any]) -> MappedBoard:
 
 
 def _text(file: Path, number: int, key: str, entry: dict[str, Any], needed: bool = False) -> str:
-    value = entry.get(key, "")
-    if isinstance(value, str) and (value or not needed):
+    value = entry.get(key)
+    if value is None or value == "":
+        if needed:
+            raise UsageError(f"{file}: entry {number}: {key}: is missing\n  fix: write the id of its debug probe")
+        return ""
+    if isinstance(value, str):
         return value
     # YAML reads an id of digits alone as a number, and a leading zero of it would be lost.
     raise UsageError(f"{file}: entry {number}: {key}: {value!r} is no text\n  fix: put it in quotes")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 import time
 from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 
 from hil.errors import BoardBroken
@@ -22,7 +24,7 @@ class ProbeLock:
     """
 
     def __init__(self, probe: str, wait_s: float) -> None:
-        """Wait up to `wait_s` for another run. Raises BoardBroken with the pid of the holder."""
+        """Wait up to `wait_s` for another run. Raises BoardBroken with the holder's pid, or what else failed."""
         end = time.monotonic() + wait_s
         self._socket: socket.socket | None = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         while True:
@@ -30,7 +32,13 @@ class ProbeLock:
                 self._socket.bind(_name(probe))
                 self._socket.listen(_QUEUE)
                 return
-            except OSError:
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    self.close()
+                    raise BoardBroken(
+                        f"connect: probe {probe} cannot be locked: {error}\n"
+                        f"  next: look at what this machine allows its users (open files, sockets, memory)"
+                    ) from error
                 left = end - time.monotonic()
                 if left <= 0:
                     self.close()
@@ -63,7 +71,8 @@ def command_line(pid: int, proc: Path = Path("/proc")) -> str:
 
 
 def _name(probe: str) -> str:
-    return f"\0hil-probe-{probe}"
+    # A socket's name has room for 107 bytes; the path of a simulation's flash file may be longer.
+    return f"\0hil-probe-{sha256(probe.encode(errors='surrogateescape')).hexdigest()}"
 
 
 def _refusal(probe: str, wait_s: float) -> str:

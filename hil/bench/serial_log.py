@@ -8,11 +8,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
 from hil.bench.probe_lock import command_line
-from hil.errors import BoardBroken
+from hil.errors import BoardBroken, UsageError
 
 _READ_S = 0.05  # longest wait of one read, so the longest that `close` waits
 _QUIET_S = 0.03  # a line at 115,200 baud and the 16 ms that a USB serial port may hold bytes back are shorter
@@ -31,7 +33,8 @@ class SerialLog:
         """
         self.port, self._baud, self._log = port, baud, log
         self._lock = threading.Lock()
-        self._seen = self._odd = 0
+        self._seen = self._odd = self._lost = 0
+        self._failure = ""  # why bytes were lost
         self._last_byte = 0.0
         self._ended = ""
         self._closing = False
@@ -45,9 +48,11 @@ class SerialLog:
         return bool(self._ended)
 
     def turn_to(self, log: Path) -> None:
-        """What comes from now on goes to `log`."""
+        """What comes from now on goes to `log`; the one before ends with the hint, if there is one."""
         with self._lock:
+            self._write_hint()
             self._log = log
+            self._seen = self._odd = self._lost = 0
 
     def flush(self) -> None:
         """Return once the port has been quiet for a moment: what was under way is in the file then."""
@@ -57,7 +62,9 @@ class SerialLog:
             time.sleep(_QUIET_S / 10)
 
     def hint(self) -> str:
-        """What is wrong with the log itself, in words; "" when nothing is."""
+        """What is wrong with the log itself since the last `turn_to`, in words; "" when nothing is."""
+        if self._lost:
+            return f"({self._lost} of {self._seen} bytes from {self.port} are not in the log: {self._failure})"
         if self._ended:
             return f"(the log ends here: {self._ended})"
         if self._seen >= _ENOUGH_BYTES and self._odd * 4 > self._seen:
@@ -68,9 +75,11 @@ class SerialLog:
         return ""
 
     def close(self) -> None:
-        """Give the port back. Safe to call twice."""
-        self._closing = True
-        self._thread.join()
+        """Give the port back; the log ends with the hint, if there is one. Safe to call twice."""
+        if not self._closing:
+            self._closing = True
+            self._thread.join()
+            self._write_hint()
         self._serial.close()
 
     def _copy(self) -> None:
@@ -88,11 +97,35 @@ class SerialLog:
             try:
                 with self._log.open("ab") as file:
                     file.write(data)
-            except OSError as error:
-                self._ended = f"{self._log}: {error.strerror}"
-        self._seen += len(data)
-        self._odd += sum(byte not in _TEXT for byte in data)
+            except OSError as error:  # a full disk may have room again for what comes next
+                self._lost += len(data)
+                self._failure = f"{self._log}: {error.strerror}"
+            self._seen += len(data)
+            self._odd += sum(byte not in _TEXT for byte in data)
         self._last_byte = time.monotonic()
+
+    def _write_hint(self) -> None:
+        """A run that passes shows its hint nowhere else."""
+        if hint := self.hint():
+            with suppress(OSError), self._log.open("ab") as file:
+                file.write(f"\n{hint}\n".encode())
+
+
+def check_port(port: str, place: str) -> None:
+    """Raise UsageError, which names `place`, for a URL of a kind that pyserial does not know."""
+    scheme, mark, _ = port.partition("://")
+    if not mark:
+        return
+    known = sorted(
+        module.name.removeprefix("protocol_")
+        for module in iter_modules(import_module("serial.urlhandler").__path__)
+        if module.name.startswith("protocol_")
+    )
+    if scheme.lower() not in known:
+        raise UsageError(
+            f"{place}: pyserial does not know {scheme}://, but {', '.join(f'{name}://' for name in known)}\n"
+            f"  fix: write a device, socket://HOST:PORT or rfc2217://HOST:PORT"
+        )
 
 
 def usb_port(serial_number: str) -> str:

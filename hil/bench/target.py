@@ -6,8 +6,9 @@ it is an optional extra.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -24,6 +25,7 @@ _DFSR_BKPT = 1 << 1
 _FAULT_REGISTERS = {"cfsr": 0xE000ED28, "hfsr": 0xE000ED2C, "mmfar": 0xE000ED34, "bfar": 0xE000ED38}
 _CORE_REGISTERS = ("pc", "lr", "sp", "xpsr")
 _DEVICE_ID_BITS = 0xFFF  # of DBGMCU_IDCODE; the bits above tell the revision
+_SILENT = logging.CRITICAL + 1
 _READ_BYTES = 24 * 1024  # of one step while much is read, so that progress shows
 
 # Seconds that the target may take for one erase or program; the largest sector of an STM32F4 takes up to 4 s.
@@ -72,14 +74,21 @@ class Wiring:
 
 
 def check_chip(name: str, place: str) -> None:
-    """Raise UsageError, which names `place`, unless pyOCD knows this chip; its own, or from an installed pack."""
+    """Raise UsageError, which names `place`, unless pyOCD knows this chip and its flash; its own, or from a pack."""
     import difflib
 
+    from pyocd.coresight.coresight_target import CoreSightTarget
     from pyocd.target import TARGET, normalise_target_type_name
     from pyocd.target.pack.pack_target import ManagedPacks
 
     wanted = normalise_target_type_name(name)
     if wanted in TARGET:
+        memory = known_memory(name)
+        if TARGET[wanted] is CoreSightTarget or (memory is not None and not memory.flash):
+            raise UsageError(
+                f"{place}: pyOCD has no flash for the target {name!r}, so no firmware can be written\n"
+                f"  fix: name the chip itself, such as stm32f429xi; `pyocd list --targets` shows all"
+            )
         return
     with suppress(Exception):  # no package index was ever downloaded
         if any(normalise_target_type_name(part.part_number) == wanted for part in ManagedPacks.get_installed_targets()):
@@ -225,16 +234,18 @@ class Target:
         loader = MemoryLoader(
             self._session, progress=progress, chip_erase="sector", smart_flash=False, keep_unwritten=False
         )
-        for piece in pieces:
-            loader.add_data(piece.address, piece.data)
         try:
+            for piece in pieces:
+                loader.add_data(piece.address, piece.data)
             loader.commit()
+        except ValueError as error:  # what pyOCD says of data that it has no place for
+            raise FlashError(f"programming: {error}") from error
         except Exception as error:
             raise explained(error, "programming") from error
 
     def close(self) -> None:
         """Let the firmware run on its own and free the probe."""
-        with suppress(Exception):  # the probe may be gone, and then there is nothing to give back
+        with suppress(Exception), _quiet():  # the probe may be gone, and then there is nothing to give back
             self._session.close()
 
     def _word(self, address: int) -> int:
@@ -271,11 +282,26 @@ def open_target(probe: Any, wiring: Wiring, identity: Identity, under_reset: boo
         return target
     except BaseException as error:
         voltage = _target_voltage(probe)
-        with suppress(Exception):
+        with suppress(Exception), _quiet():
             session.close()
         if isinstance(error, BoardError) or not isinstance(error, Exception):
             raise
         raise explained(error, f"no answer from a {wiring.chip}{voltage}") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep pyOCD's own complaints out of the terminal; what matters of them was told already."""
+    logger = logging.getLogger("pyocd")
+    before = logger.level
+    if before == _SILENT:  # somebody who closes too will give it back
+        yield
+        return
+    logger.setLevel(_SILENT)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _check_board_id(probe: Any, identity: Identity) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import grp
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -125,15 +125,18 @@ class UsbBench:
 # ---- doctor
 
 
-def examine_bench(wanted: str, places: Places | None = None, firmware: Callable[[str], str] | None = None) -> list[Row]:
+def examine_bench(
+    wanted: Sequence[str], places: Places | None = None, firmware: Callable[[str], str] | None = None
+) -> list[Row]:
     """Lines of `hil doctor` for a bench with an ST-LINK.
 
-    wanted: part of the id of the probe to be used, "" for the only one. firmware: version text of the probe with a
-    serial number, "" when it cannot be asked.
+    wanted: parts of the ids of the probes that would do, none for the only one. firmware: version text of the probe
+    with a serial number, "" when it cannot be asked.
     """
     places = places or Places()
-    present = [probe for probe in plugged_in(places) if wanted.lower() in probe.serial.lower()]
-    rows = [*package_rows("bench"), _probe_row(present, wanted), _rule_row(present, places)]
+    names = [name.lower() for name in wanted] or [""]
+    present = [probe for probe in plugged_in(places) if any(name in probe.serial.lower() for name in names)]
+    rows = [*package_rows("bench"), _probe_row(present, " or ".join(wanted)), _rule_row(present, places)]
     if len(present) != 1:
         return [*rows, _group_row(places)]
     probe = present[0]

@@ -86,22 +86,27 @@ def read_board(file: Path) -> BoardConfig:
         data = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{file}: {error}\n  fix: make it a readable TOML file, as in docs/boards.md") from error
-    kind = data.get("kind")
-    settings = data.pop(kind, {}) if isinstance(kind, str) else {}
+    # First of all: the name of the kind is a key too, so a wrong kind would make the right table an unknown one.
+    _check_kind(file, data.get("kind"))
+    settings = data.pop(data["kind"], {})
     try:
         config = BoardConfig(name=file.stem, file=file, settings=settings, options=options_of_environment(), **data)
     except (ValidationError, TypeError) as error:
         raise UsageError(f"{file}: {explain(error)}") from error
-    kind_module(config)
     return config
 
 
 def kind_module(config: BoardConfig) -> Any:
     """The module of the board's kind. Raises UsageError when there is none."""
-    kinds = kind_names()
-    if config.kind not in kinds:
-        raise UsageError(f"{config.file}: kind: there is no {config.kind!r}\n  fix: use one of {', '.join(kinds)}")
+    _check_kind(config.file, config.kind)
     return importlib.import_module(f"hil.board.{config.kind}")
+
+
+def _check_kind(file: Path, kind: object) -> None:
+    kinds = kind_names()
+    if kind not in kinds:
+        problem = "is missing" if kind is None else f"there is no {kind!r}"
+        raise UsageError(f"{file}: kind: {problem}\n  fix: use one of {', '.join(kinds)}")
 
 
 def kind_names() -> list[str]:

@@ -65,11 +65,47 @@ def joined(ranges: Iterable[Range]) -> tuple[Range, ...]:
 # ---- before anything is written
 
 
+def check_firmware(image: Image) -> None:
+    """Raise UsageError unless the image is whole firmware for a Cortex-M, with the test agent in it, of which no two
+    parts claim the same addresses. Needs no knowledge of the board's memory.
+    """
+    check_machine(image)
+    image.require_agent()
+    _check_overlaps(image)
+
+
 def check_machine(image: Image) -> None:
-    """Raise UsageError unless the image is for a 32-bit Arm core."""
+    """Raise UsageError unless the image is linked for a 32-bit, little-endian Arm core."""
     image.require_machine("arm")
+    fix = "  fix: give the image of this board's target"
     if not image.is_32_bit:
-        raise UsageError(f"{image.path}: a 64-bit image\n  fix: give the image of this board's target")
+        raise UsageError(f"{image.path}: a 64-bit image\n{fix}")
+    if not image.little_endian:
+        raise UsageError(f"{image.path}: a big-endian image; this board's core is little-endian\n{fix}")
+    if not image.linked:
+        raise UsageError(
+            f"{image.path}: is not linked to fixed addresses\n"
+            f"  fix: give the linker's .elf output, no object file, library or position-independent program"
+        )
+
+
+def _check_overlaps(image: Image) -> None:
+    """By load address. Where bundles do not lie in flash, their room is apart from all that is loaded anyway."""
+    start = image.symbol("__hil_bundle_start")
+    room = Range(start, start + image.symbol("__hil_bundle_bytes"))
+    end, last = 0, room
+    for part in (piece.range for piece in contents(image)):
+        if part.start < end:
+            raise UsageError(
+                f"{image.path}: the parts at {last} and {part} overlap\n"
+                f"  fix: give each section a load address of its own in the linker script"
+            )
+        if part.start < room.end and room.start < part.end:
+            raise UsageError(
+                f"{image.path}: {part} lies in the room for the bundle, {room}\n"
+                f"  fix: set __hil_bundle_start and __hil_bundle_bytes of the linker script to memory that is free"
+            )
+        end, last = part.end, part
 
 
 def check_placement(image: Image, layout: Layout) -> None:

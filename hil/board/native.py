@@ -40,6 +40,7 @@ class NativeBoard(HostedBoard):
 
     def check_image(self, image: Image) -> None:
         image.require_machine(platform.machine())
+        image.require_agent()
 
     def command(self, image: Image) -> tuple[Sequence[str], Sequence[int]]:
         return (str(image.path), "--ram", self._memory.path), (self._memory.fd,)

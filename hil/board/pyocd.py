@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -10,13 +11,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, field_validator
+from pydantic_core import PydanticCustomError
 
 from hil.bench import cycle_clock
 from hil.bench.hardware_map import read_hardware_map
 from hil.bench.probe import Bench, Connecting, Ladder, Stuck, find_probe, within
 from hil.bench.probe_lock import ProbeLock
-from hil.bench.serial_log import SerialLog
+from hil.bench.serial_log import SerialLog, check_port
 from hil.bench.target import Beat, CoreState, FlashError, Identity, Target, TargetLost, Wiring, check_chip, known_memory
 from hil.bench.usb import UsbBench, examine_bench
 from hil.board.config import BoardConfig, check_settings
@@ -26,7 +28,7 @@ from hil.board.flash import (
     Piece,
     Range,
     check_apart,
-    check_machine,
+    check_firmware,
     check_placement,
     contents,
     differing,
@@ -52,7 +54,7 @@ class Settings(BaseModel):
     pyocd_target: str
     probe: str = ""
     board_id: str = ""
-    device_id: int | None = None
+    device_id: int | None = Field(default=None, ge=0, le=0xFFF)
     device_id_register: int = 0xE004_2000
     connect_mode: Literal["halt", "pre-reset", "under-reset", "attach"] = "halt"
     swd_hz: int = Field(default=4_000_000, gt=0)
@@ -62,11 +64,20 @@ class Settings(BaseModel):
     power_cycle: str = ""
     serial: str = ""
     baud: int = Field(default=115_200, gt=0)
-    ram: list[tuple[int, int]] = []
+    ram: list[tuple[NonNegativeInt, PositiveInt]] = []
     clock_hz: int = Field(gt=0)
     bundle_probes: bool = False
     hardware_map: str = ""
     platform: str = ""
+
+    @field_validator("power_cycle")
+    @classmethod
+    def _is_command(cls, text: str) -> str:
+        try:
+            shlex.split(text)
+        except ValueError as error:
+            raise PydanticCustomError("command", "is no command line: {problem}", {"problem": str(error)}) from error
+        return text
 
 
 def open_board(config: BoardConfig, log: Path) -> PyocdBoard:
@@ -76,18 +87,19 @@ def open_board(config: BoardConfig, log: Path) -> PyocdBoard:
     """
     settings = check_settings(config, Settings)
     require_packages(config, "bench", ("pyocd", "serial"))
-    check_chip(settings.pyocd_target, f"{config.file}: [{config.kind}]: pyocd_target")
-    chosen = _from_hardware_map(config, settings, config.options.get("hil-hardware-map", ""))
-    if probe := config.options.get("hil-probe", ""):
-        mapped = [choice for choice in chosen if choice.probe and probe.lower() in choice.probe.lower()]
-        chosen = mapped or [settings.model_copy(update={"probe": probe})]
+    check_connection(config, settings)
+    chosen = _choices(config, settings)
     clock = ClockSpec("cycles", "cycles", 1, 1, settings.clock_hz, False, settings.clock_hz)
     return PyocdBoard(config, chosen, clock, UsbBench(config.name), log)
 
 
 def examine(config: BoardConfig, path: str | None = None) -> list[Row]:
     """What the bench of this board has and lacks."""
-    return examine_bench(check_settings(config, Settings).probe or config.options.get("hil-probe", ""))
+    settings = check_settings(config, Settings)
+    chosen = [settings]
+    with suppress(MissingTool):  # a reader of hardware maps, which is among the rows
+        chosen = _choices(config, settings)
+    return examine_bench([choice.probe for choice in chosen if choice.probe])
 
 
 def require_packages(config: BoardConfig, extra: str, packages: Sequence[str]) -> None:
@@ -95,6 +107,23 @@ def require_packages(config: BoardConfig, extra: str, packages: Sequence[str]) -
     for package in packages:
         if importlib.util.find_spec(package) is None:
             raise MissingTool(f"Python package {package}", f"by board {config.name!r}", f"pip install -e '.[{extra}]'")
+
+
+def check_connection(config: BoardConfig, settings: Settings) -> None:
+    """Raise UsageError for a chip or a serial port that pyOCD and pyserial do not know."""
+    place = f"{config.file}: [{config.kind}]"
+    check_chip(settings.pyocd_target, f"{place}: pyocd_target")
+    check_port(settings.serial, f"{place}: serial")
+
+
+def _choices(config: BoardConfig, settings: Settings) -> list[Settings]:
+    """The settings, once for each board that would do."""
+    chosen = _from_hardware_map(config, settings, config.options.get("hil-hardware-map", ""))
+    probe = config.options.get("hil-probe", "")
+    if not probe:
+        return chosen
+    mapped = [choice for choice in chosen if choice.probe and probe.lower() in choice.probe.lower()]
+    return mapped or [settings.model_copy(update={"probe": probe})]
 
 
 def _from_hardware_map(config: BoardConfig, settings: Settings, named: str) -> list[Settings]:
@@ -151,7 +180,7 @@ class PyocdBoard(FirmwareBoard):
         return self._memory
 
     def check_image(self, image: Image) -> None:
-        check_machine(image)
+        check_firmware(image)
         if (memory := known_memory(self._settings.pyocd_target)) is not None:
             check_placement(image, self._layout(memory))
 
@@ -403,6 +432,14 @@ class PyocdBoard(FirmwareBoard):
             # The firmware stays awake for a while after each request, and the counter stands still while it sleeps.
             lambda: _greet(link, self.config.timeout.boot_s),
         )
+        if not found.decides(self.clock.tick_hz):
+            raise BoardError(
+                f"clock: could not be measured to {cycle_clock.TOLERANCE * 100:g} % "
+                f"(reads took {found.read_s * 1e3:.0f} ms): "
+                f"the cycle counter of board {self.config.name} runs at {found} of host time\n"
+                f"  next: run again on a host that is less busy; plug the probe in without a hub between, "
+                f"or raise swd_hz of {self.config.file}"
+            )
         if not found.fits(self.clock.tick_hz):
             raise BoardError(
                 f"clock: the cycle counter of board {self.config.name} runs at {found} of host time, the board file "

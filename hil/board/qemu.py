@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hil.board.child import Child
 from hil.board.config import BoardConfig, check_settings
-from hil.board.flash import Layout, Range, check_machine, check_placement
+from hil.board.flash import Layout, Range, check_firmware, check_placement
 from hil.board.hosted import HostedBoard
 from hil.errors import MissingTool
 from hil.image.elf import Image
@@ -86,7 +86,7 @@ class QemuBoard(HostedBoard):
         self._monitor: socket.socket | None = None
 
     def check_image(self, image: Image) -> None:
-        check_machine(image)
+        check_firmware(image)
         check_placement(image, self._settings.layout)
 
     def command(self, image: Image) -> tuple[Sequence[str], Sequence[int]]:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hil.board.config import BoardConfig, check_settings
 from hil.board.firmware import FirmwareBoard
-from hil.board.flash import Layout, Piece, Range, check_machine, check_placement, contents, mismatch
+from hil.board.flash import Layout, Piece, Range, check_firmware, check_placement, contents, mismatch
 from hil.board.memory import SharedMemory
 from hil.errors import BoardError, DeviceEnded, UsageError
 from hil.image.elf import Image
@@ -105,7 +105,7 @@ class RenodeBoard(FirmwareBoard):
     def check_image(self, image: Image) -> None:
         settings = self._settings
         areas = [settings.ram, *([settings.other_ram] if settings.other_ram else [])]
-        check_machine(image)
+        check_firmware(image)
         check_placement(
             image, Layout((settings.flash.range,), tuple(area.range for area in areas), settings.flash.base)
         )

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from hil.bench.target import check_chip
 from hil.bench.usb import package_rows
 from hil.board.config import BoardConfig, check_settings
-from hil.board.pyocd import PyocdBoard, require_packages
+from hil.board.pyocd import PyocdBoard, check_connection, require_packages
 from hil.board.pyocd import Settings as PyocdSettings
 from hil.errors import UsageError
 from hil.need import Row
@@ -40,7 +39,7 @@ def open_board(config: BoardConfig, log: Path) -> PyocdBoard:
     """The board, not started yet. Raises MissingTool without pyOCD or Unicorn, UsageError for a wrong table."""
     settings = check_settings(config, Settings)
     require_packages(config, "virtual", ("pyocd", "serial", "unicorn"))
-    check_chip(settings.pyocd_target, f"{config.file}: [{config.kind}]: pyocd_target")
+    check_connection(config, settings)
     _check_misbehaviour(config, settings.misbehave)
     image = config.file.parent / settings.flash_image if settings.flash_image else None
     # One count of the simulated DWT_CYCCNT is one executed instruction, whatever silicon would take for it.
@@ -85,7 +84,7 @@ class VirtualBench:
         ended = self._nucleo.ended() if self._nucleo is not None else None
         if ended is not None:
             return (
-                f"  the simulated board is gone: {ended}\n  next: run again; if it stays, report it as a defect of hil"
+                f"  the simulation is gone: {ended}\n  next: run again; if it stays, report it as a defect of hil"
             )
         return "  next: plug the simulated probe in: take what says otherwise out of misbehave in the board file"
 

@@ -33,6 +33,8 @@ _SHF_WRITE, _SHF_ALLOC = 1, 2
 _ARM_SRAM_START = 0x2000_0000  # ARMv7-M architecture reference manual, B3.1: below it lies the code region
 _MACHINES = {"EM_ARM": "arm", "EM_X86_64": "x86_64", "EM_386": "x86", "EM_AARCH64": "aarch64"}
 _STT_FUNC = 2
+# By these the harness finds its link, the last words of a fault, and the room for the bundle.
+AGENT_SYMBOLS = ("_SEGGER_RTT", "hil_fault_record", "__hil_bundle_start", "__hil_bundle_bytes")
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,8 @@ class Image:
         self._elf = _open(path, self._data)
         self.machine: str = _machine(self._elf)
         self.is_32_bit: bool = self._elf.elfclass == 32
+        self.little_endian: bool = self._elf.little_endian
+        self.linked: bool = self._elf.header["e_type"] == "ET_EXEC"  # at fixed addresses
         self.entry: int = self._elf.header["e_entry"]
         self.segments = tuple(_segments(self._elf))
         self.sections = tuple(_sections(self._elf, self.segments))
@@ -91,6 +95,11 @@ class Image:
                 f"{self.path}: built for {self.machine}, but this board runs {machine} images\n"
                 f"  fix: give the image of this board's target, or leave it out to have it built"
             )
+
+    def require_agent(self) -> None:
+        """Raise UsageError unless all of AGENT_SYMBOLS are there."""
+        for name in AGENT_SYMBOLS:
+            self.symbol(name)
 
     def has_symbol(self, name: str) -> bool:
         """Whether the symbol table defines `name`."""
@@ -152,16 +161,23 @@ class Image:
         return sum(section.size for section in self.sections if section.name in STACK_SECTIONS)
 
     @cached_property
+    def _rows(self) -> list[tuple[str, int, int, int]]:
+        # What a damaged table makes of the reader is anything from struct.error to a missing attribute.
+        try:
+            return list(_symbol_rows(self._elf))
+        except Exception as error:
+            raise UsageError(f"{self.path}: damaged symbol table ({error})\n  fix: build it again") from error
+
+    @cached_property
     def _symbols(self) -> dict[str, int]:
-        return {name: value for name, value, _, _ in _symbol_rows(self._elf)}
+        return {name: value for name, value, _, _ in self._rows}
 
     @cached_property
     def _functions(self) -> tuple[list[int], list[_Function]]:
         """Functions by address, and their addresses alone for the search."""
         mask = ~1 if self.machine == "arm" else ~0
-        rows = _symbol_rows(self._elf)
         found = sorted(
-            (_Function(value & mask, size, name) for name, value, size, kind in rows if kind == _STT_FUNC),
+            (_Function(value & mask, size, name) for name, value, size, kind in self._rows if kind == _STT_FUNC),
             key=lambda function: function.address,
         )
         return [function.address for function in found], found

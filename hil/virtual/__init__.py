@@ -16,6 +16,11 @@ reset, SysTick, TIM5, halting debug with six breakpoints and four watchpoints, v
 keys, sectors of both banks, parallelism, write protection and its errors; clock enables, the clock tree's switches and
 frequencies, over-drive, PD8 as transmitter of USART3, the rate of a byte on the line.
 
+The clock tree is strict. There is no crystal: HSE is ready in bypass only. The PLL's settings stand while it is on, and
+what the core runs on cannot be switched off. Where silicon would run outside its limits and fail somehow, the switch
+never completes (SWS does not follow SW): a core above 30 MHz for each wait state and one, above 168 MHz without
+over-drive or 180 MHz with it, APB1 above 45 MHz, APB2 above 90 MHz. They are looked at when CFGR is written.
+
 Not modelled, so that nothing may rely on it:
 * Time. One cycle is one executed instruction: no pipeline, wait states, caches or stalls; an erase, a PLL or a byte on
   the line is done at once. In an IT block an instruction whose condition fails is not counted, and a single step, a

@@ -72,7 +72,7 @@ class VirtualNucleo:
 
     @property
     def devices(self) -> list[UsbDevice]:
-        """The devices on the simulated USB bus now, as pyusb would list them; none once the process is gone."""
+        """The devices on the simulated USB bus now, as pyusb would list them; none once it is gone or silent."""
         return self._line.devices()
 
     @contextmanager
@@ -82,8 +82,11 @@ class VirtualNucleo:
             yield
 
     def ended(self) -> str | None:
-        """None while the process runs, else how it ended, with its last words."""
-        return self._child.ended()
+        """None while the process runs and answers, else how it ended, with its last words."""
+        ended = self._child.ended()
+        if ended is None and self._line.silent:
+            return "the simulated board does not answer"
+        return ended
 
     def words(self) -> str:
         """What the process wrote to its standard streams: nothing, unless it broke."""

@@ -57,8 +57,8 @@ class Devices:
         self._counting = False
         self._count_base = 0  # CYCCNT is the instructions less this; while it stands, its value
         self.systick = systick.SysTick()
-        self.rcc = rcc = stm32f4.Rcc()
         self.pwr = stm32f4.Pwr()
+        self.rcc = rcc = stm32f4.Rcc(self.pwr, lambda: flash.latency)
         self._tim5 = stm32f4.Timer(now, lambda: max(1, rcc.apb1_divider // 2))
         self._tim5_line = False
         self.usart3 = stm32f4.Usart(uart, self._pd8_is_transmitter, lambda: rcc.hclk_hz // rcc.apb1_divider)

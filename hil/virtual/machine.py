@@ -129,6 +129,11 @@ class Machine:
         """Whether the core runs, and not a flash loader in RAM: as of the last look at it."""
         return not self.halted and self._last_pc < CCM_BASE
 
+    @property
+    def in_conversation(self) -> bool:
+        """Whether firmware in flash runs, and the debugger has written to its RAM since the last reset."""
+        return self.runs_from_flash and self._spoken_to
+
     # ---- for the debugger
 
     @contextmanager
@@ -263,6 +268,7 @@ class Machine:
             with self.stopped():
                 self._program(at, data)
         elif region.writable:
+            self._spoken_to |= not self.halted
             if len(data) == 4 and not at & 3:
                 ctypes.c_uint32.from_address(region.pointer + at).value = int.from_bytes(data, "little")
             else:
@@ -524,6 +530,7 @@ class Machine:
         self._flash_changed = False
         self._dirty.clear()
         self._reset_at = self._instructions
+        self._spoken_to = False
         self._last_pc = self.core.pc
         self._passed_breakpoint = None
 

@@ -8,7 +8,8 @@ idcode:0xDEV            DBGMCU_IDCODE holds another device id
 write-protect:SECTOR    that flash sector is write-protected by the option bytes
 stuck-bit:ADDRESS       in the byte of flash there, the first bit that is to become 0 stays 1
 unplug:flash[:WORDS]    the USB cable is pulled once so many words were programmed (default 1000)
-unplug:run[:TRANSFERS]  the same after so many probe transfers while the firmware runs (default 200)
+unplug:run[:TRANSFERS]  the same after so many probe transfers while the firmware runs (default 200), counted from the
+                        host's first write to its RAM after each reset: looking whether it has booted does not count
 unplug:...:back         after either one the board is back, started afresh, the second time the bus is listed
 lockup[:INSTRUCTIONS]   the core locks up so many instructions after a reset (default 200000)
 slow:MS                 each command of the probe takes so much longer

@@ -47,7 +47,7 @@ class Bench:
         if wrong.two_probes:
             self.probes[SERIAL_NUMBERS[1]] = Probe(None)
         self._unplugged = False
-        self._transfers_while_running = 0
+        self._transfers_of_run = 0
         if port.powered:
             self.machine.resume()
 
@@ -68,7 +68,7 @@ class Bench:
         before = probe.transfers
         answer = probe.packet(data)
         if serial_number == SERIAL_NUMBERS[0] and not self._unplugged:
-            self._transfers_while_running += (probe.transfers - before) * self.machine.runs_from_flash
+            self._transfers_of_run += (probe.transfers - before) * self.machine.in_conversation
             if self._is_pulled_now():
                 self._pull_cable()
                 raise ConnectionError
@@ -77,7 +77,7 @@ class Bench:
     def _is_pulled_now(self) -> bool:
         words, transfers = self._wrong.unplug_flash_words, self._wrong.unplug_run_transfers
         return (words is not None and self.machine.flash_interface.programmed >= words) or (
-            transfers is not None and self._transfers_while_running >= transfers
+            transfers is not None and self._transfers_of_run >= transfers
         )
 
     @property
@@ -127,27 +127,28 @@ class Server:
             return
 
     def _on_control(self) -> None:
-        request = self._control.recv(_LARGEST)
-        if not request:
+        message = self._control.recv(_LARGEST)
+        if not message:
             raise EOFError
+        number, request = message[:1], message[1:]  # the answer bears the number of its question
         if request == SERIAL_PATH:
-            self._control.send(self._bench.serial_path.encode())
+            self._control.send(number + self._bench.serial_path.encode())
         elif request == LIST:
-            self._control.send(" ".join(self._bench.on_bus()).encode() or b" ")
+            self._control.send(number + " ".join(self._bench.on_bus()).encode())
         elif request.startswith(OPEN):
-            self._open(request[1:].decode())
+            self._open(number, request[1:].decode())
 
-    def _open(self, serial_number: str) -> None:
+    def _open(self, number: bytes, serial_number: str) -> None:
         if serial_number not in self._bench.on_bus():
-            self._control.send(str(errno.ENODEV).encode())
+            self._control.send(number + str(errno.ENODEV).encode())
         elif serial_number in self._pipes:
-            self._control.send(str(errno.EBUSY).encode())
+            self._control.send(number + str(errno.EBUSY).encode())
         else:
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             self._pipes[serial_number] = ours
             self._selector.register(ours, selectors.EVENT_READ, lambda: self._on_packet(serial_number))
             with theirs:
-                socket.send_fds(self._control, [b"+"], [theirs.fileno()])
+                socket.send_fds(self._control, [number], [theirs.fileno()])
 
     def _on_packet(self, serial_number: str) -> None:
         pipe = self._pipes[serial_number]

@@ -55,54 +55,6 @@ class Registers:
         self.values[offset] = value
 
 
-class Rcc(Registers):
-    """Reset and clock control (chapter 6): an oscillator is ready as soon as it is on, the switch follows at once."""
-
-    CR, PLLCFGR, CFGR, AHB1ENR, APB1ENR, CSR = 0x00, 0x04, 0x08, 0x30, 0x40, 0x74
-    _HSI, _HSE, _PLL, _PLLI2S, _PLLSAI = 0, 16, 24, 26, 28
-
-    def __init__(self) -> None:
-        super().__init__({self.CR: 0x83, self.PLLCFGR: 0x24003010, self.AHB1ENR: 0x00100000, self.CSR: 0x0E000000})
-
-    def write(self, offset: int, value: int) -> None:
-        if offset == self.CR:
-            if self.values.get(self.CFGR, 0) & 3 == 2:
-                value |= 1 << self._PLL  # the clock in use cannot be switched off
-            for on in (self._HSI, self._HSE, self._PLL, self._PLLI2S, self._PLLSAI):
-                value = value & ~(2 << on) | (value >> on & 1) << (on + 1)
-        elif offset == self.CFGR:
-            ready = self.values[self.CR] >> (1, 17, 25, 31)[value & 3] & 1
-            source = value & 3 if ready else self.values.get(self.CFGR, 0) >> 2 & 3
-            value = value & ~0xC | source << 2
-        elif offset == self.CSR:
-            value = self.values[self.CSR] & (0 if value & 1 << 24 else ~0)
-        super().write(offset, value)
-
-    def enabled(self, register: int, bit: int) -> bool:
-        """Whether the clock of a peripheral runs."""
-        return bool(self.values.get(register, 0) >> bit & 1)
-
-    @property
-    def hclk_hz(self) -> int:
-        """Clock of the core."""
-        source = self.values.get(self.CFGR, 0) >> 2 & 3
-        hz = (_HSI_HZ, _HSE_HZ, self._pll_hz(), _HSI_HZ)[source]
-        divider = self.values.get(self.CFGR, 0) >> 4 & 0xF
-        return hz if divider < 8 else hz >> (1, 2, 3, 4, 6, 7, 8, 9)[divider - 8]
-
-    @property
-    def apb1_divider(self) -> int:
-        """HCLK cycles of one APB1 cycle."""
-        divider = self.values.get(self.CFGR, 0) >> 10 & 7
-        return 1 if divider < 4 else 2 << (divider - 4)
-
-    def _pll_hz(self) -> int:
-        config = self.values[self.PLLCFGR]
-        source = _HSE_HZ if config & 1 << 22 else _HSI_HZ
-        m, n, p = config & 0x3F or 1, config >> 6 & 0x1FF, 2 * ((config >> 16 & 3) + 1)
-        return source * n // (m * p)
-
-
 class Pwr(Registers):
     """Power control (chapter 5): the regulator and the over-drive are ready as soon as they are asked for."""
 
@@ -110,6 +62,11 @@ class Pwr(Registers):
 
     def __init__(self) -> None:
         super().__init__({self.CR: 0xC000})
+
+    @property
+    def over_drive(self) -> bool:
+        """Whether the over-drive is on and switched to."""
+        return self.values[self.CR] >> 16 & 3 == 3
 
     def read(self, offset: int) -> int:
         if offset != self.CSR:
@@ -121,6 +78,112 @@ class Pwr(Registers):
     def write(self, offset: int, value: int) -> None:
         if offset == self.CR:
             super().write(offset, value)
+
+
+class Rcc(Registers):
+    """Reset and clock control (chapter 6): an oscillator is ready as soon as it is on, the switch follows at once.
+
+    The board has no crystal, so HSE is ready with HSEBYP only. A bit of CR whose clock the core runs on stays set, and
+    PLLCFGR stays as it is while PLLON is set. A clock at which the core, its flash or a bus would be too fast is never
+    switched to; one in use whose dividers are then set so gives way to HSI. `latency`: wait states of the flash.
+    """
+
+    CR, PLLCFGR, CFGR, AHB1ENR, APB1ENR, CSR = 0x00, 0x04, 0x08, 0x30, 0x40, 0x74
+    _HSI, _HSE, _HSE_BYPASS, _PLL, _PLLI2S, _PLLSAI = 0, 16, 18, 24, 26, 28
+    _READY = (_HSI + 1, _HSE + 1, _PLL + 1)  # bits of CR, by the value of SW
+    _PLL_FROM_HSE = 1 << 22
+
+    def __init__(self, pwr: Pwr, latency: Callable[[], int]) -> None:
+        self._pwr, self._latency = pwr, latency
+        super().__init__({self.CR: 0x83, self.PLLCFGR: 0x24003010, self.AHB1ENR: 0x00100000, self.CSR: 0x0E000000})
+
+    def reset(self) -> None:
+        super().reset()
+        self.refused = ""  # the limit for which the last switch of clocks did not come about
+
+    def write(self, offset: int, value: int) -> None:
+        if offset == self.CR:
+            value = self._control(value)
+        elif offset == self.PLLCFGR and self.values[self.CR] >> self._PLL & 1:
+            return
+        elif offset == self.CFGR:
+            value = value & ~0xC | self._switched(value) << 2
+        elif offset == self.CSR:
+            value = self.values[self.CSR] & (0 if value & 1 << 24 else ~0)
+        super().write(offset, value)
+
+    def _control(self, value: int) -> int:
+        """What CR becomes."""
+        before = self.values[self.CR]
+        if before >> self._HSE & 1:  # the bypass can be changed only while HSE is off
+            value = value & ~(1 << self._HSE_BYPASS) | before & 1 << self._HSE_BYPASS
+        source = self.values.get(self.CFGR, 0) >> 2 & 3
+        from_hse = bool(self.values[self.PLLCFGR] & self._PLL_FROM_HSE)
+        if source == 2:
+            value |= 1 << self._PLL
+        value |= 1 << (self._HSE if source == 1 or (source == 2 and from_hse) else self._HSI)
+        for on in (self._HSI, self._HSE, self._PLL, self._PLLI2S, self._PLLSAI):
+            ready = value >> on & 1
+            if on == self._HSE:
+                ready &= value >> self._HSE_BYPASS
+            elif on >= self._PLL:
+                ready &= value >> (self._HSE + 1 if from_hse else self._HSI + 1)
+            value = value & ~(2 << on) | ready << (on + 1)
+        return value
+
+    def _switched(self, config: int) -> int:
+        """The clock in use after `config` was written to CFGR: 0 HSI, 1 HSE, 2 PLL."""
+        wanted, now = config & 3, self.values.get(self.CFGR, 0) >> 2 & 3
+        if wanted == 3 or not self.values[self.CR] >> self._READY[wanted] & 1:
+            wanted = now
+        self.refused = self._broken_limit(self._core_hz(wanted, config), config)
+        if not self.refused:
+            return wanted
+        return now if now != wanted else 0
+
+    def _broken_limit(self, hclk_hz: int, config: int) -> str:
+        """Which limit a clock would break, at 2.7 to 3.6 V (tables "Number of wait states" and of 5.1.4, and CFGR)."""
+        if hclk_hz > 30_000_000 * (self._latency() + 1):
+            return f"HCLK at {hclk_hz} Hz with {self._latency()} wait states"
+        if hclk_hz > (180_000_000 if self._pwr.over_drive else 168_000_000):
+            return f"HCLK at {hclk_hz} Hz, over-drive {'on' if self._pwr.over_drive else 'off'}"
+        for bus, shift, most in (("APB1", 10, 45_000_000), ("APB2", 13, 90_000_000)):
+            if (hz := hclk_hz // _apb_divider(config, shift)) > most:
+                return f"{bus} at {hz} Hz"
+        return ""
+
+    def enabled(self, register: int, bit: int) -> bool:
+        """Whether the clock of a peripheral runs."""
+        return bool(self.values.get(register, 0) >> bit & 1)
+
+    @property
+    def hclk_hz(self) -> int:
+        """Clock of the core."""
+        config = self.values.get(self.CFGR, 0)
+        return self._core_hz(config >> 2 & 3, config)
+
+    @property
+    def apb1_divider(self) -> int:
+        """HCLK cycles of one APB1 cycle."""
+        return _apb_divider(self.values.get(self.CFGR, 0), 10)
+
+    def _core_hz(self, source: int, config: int) -> int:
+        """From clock `source` with the AHB divider of CFGR = `config`."""
+        hz = (_HSI_HZ, _HSE_HZ, self._pll_hz())[source]
+        divider = config >> 4 & 0xF
+        return hz if divider < 8 else hz >> (1, 2, 3, 4, 6, 7, 8, 9)[divider - 8]
+
+    def _pll_hz(self) -> int:
+        config = self.values[self.PLLCFGR]
+        source = _HSE_HZ if config & self._PLL_FROM_HSE else _HSI_HZ
+        m, n, p = config & 0x3F or 1, config >> 6 & 0x1FF, 2 * ((config >> 16 & 3) + 1)
+        return source * n // (m * p)
+
+
+def _apb_divider(config: int, shift: int) -> int:
+    """HCLK cycles of one cycle of the bus whose prescaler CFGR holds at bit `shift`."""
+    divider = config >> shift & 7
+    return 1 if divider < 4 else 2 << (divider - 4)
 
 
 class FlashInterface:
@@ -152,6 +215,11 @@ class FlashInterface:
         self._cr = self._LOCK
         self._keys = 0
         self._key_refused = False
+
+    @property
+    def latency(self) -> int:
+        """Wait states of a read."""
+        return self._acr & 0xF
 
     def read(self, offset: int) -> int:
         if offset == self.SR:

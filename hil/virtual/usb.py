@@ -21,15 +21,20 @@ from hil.virtual.stlink import LIST, MANUFACTURER, OPEN, PRODUCT, PRODUCT_ID, SE
 _OUT, _IN, _TRACE = 0x01, 0x81, 0x82
 _PACKET_BYTES = 64
 _LARGEST = 1 << 13
-_ANSWER_TIMEOUT_S = 10.0
+_START_TIMEOUT_S, _ANSWER_TIMEOUT_S = 10.0, 3.0
 
 
 class ControlLine:
-    """The other socket to the bench: what hangs on the bus, and pipes to it."""
+    """The other socket to the bench: what hangs on the bus, and pipes to it.
+
+    A bench that does not answer in time is given up: the line closes, and `silent` stays true.
+    """
 
     def __init__(self, line: socket.socket) -> None:
         self._line = line
-        self._line.settimeout(_ANSWER_TIMEOUT_S)
+        self._line.settimeout(_START_TIMEOUT_S)
+        self._number = 0  # of the last question, modulo 256
+        self.silent = False
 
     def serial_path(self) -> str:
         """Raises OSError when the bench is gone, its cable is pulled, or it does not answer."""
@@ -39,7 +44,7 @@ class ControlLine:
         return path
 
     def devices(self) -> list[UsbDevice]:
-        """What hangs on the bus now; nothing once the bench is gone."""
+        """What hangs on the bus now; nothing once the bench is gone or silent."""
         try:
             serial_numbers = self._ask(LIST)[0].decode().split()
         except OSError:
@@ -50,7 +55,7 @@ class ControlLine:
         """A pipe to that device. Raises OSError: ENODEV when it is away, EBUSY when it is in use."""
         answer, fds = self._ask(OPEN + serial_number.encode())
         if not fds:
-            number = int(answer or b"0") or errno.ENODEV
+            number = int(answer)
             raise OSError(number, os.strerror(number))
         return socket.socket(fileno=fds[0])
 
@@ -58,7 +63,23 @@ class ControlLine:
         self._line.close()
 
     def _ask(self, request: bytes) -> tuple[bytes, list[int]]:
-        self._line.send(request)
+        self._number = (self._number + 1) % 256
+        number = bytes([self._number])
+        try:
+            self._line.send(number + request)
+            answer, fds = self._receive()
+            while answer[:1] != number:  # of a question whose asker was interrupted
+                for fd in fds:
+                    os.close(fd)
+                answer, fds = self._receive()
+        except TimeoutError:
+            self.silent = True
+            self.close()
+            raise
+        self._line.settimeout(_ANSWER_TIMEOUT_S)
+        return answer[1:], fds
+
+    def _receive(self) -> tuple[bytes, list[int]]:
         answer, fds, _, _ = socket.recv_fds(self._line, _LARGEST, 1)
         if not answer:
             raise OSError(errno.ENODEV, "the simulated bench has ended")

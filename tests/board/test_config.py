@@ -35,7 +35,14 @@ def test_a_folder_named_first_wins(tmp_path: Path) -> None:
         ('kind = "teapot"\ntarget = "x"\n', r"kind: there is no 'teapot'\n  fix: use one of native, .*pyocd, qemu"),
         ('kind = "qemu"\ntarget = "x"\n[timeout]\nboot_s = -1\n', r"timeout.boot_s: Input should be greater than 0"),
         ("kind = ", r"at line 1|Invalid value"),
-        ('target = "x"\n', r"kind: Field required"),
+        ('target = "x"\n', r"kind: is missing\n  fix: use one of native, "),
+        ('traget = "x"\nkind = 3\n', r"kind: there is no 3\n  fix: use one of native, "),
+        (
+            'kind = "Virtual"\ntarget = "x"\n[virtual_nucleo]\n',
+            r"b.toml: kind: there is no 'Virtual'\n  fix: use one of native, .*virtual_nucleo",
+        ),
+        ('kind = "target"\n[target]\n', r"kind: there is no 'target'"),
+        ('kind = "qemu"\ntarget = "x"\n[quemu]\n', r"quemu: unknown key"),
     ],
 )
 def test_a_wrong_board_file_names_file_key_and_fix(tmp_path: Path, text: str, message: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from harness_process import PASSED, run_harness
 from native_session import CaseFolder, native_image
 
 from hil.cli import main
-from hil.compare import compare
+from hil.compare import COLUMNS, compare
 from hil.errors import UsageError
 from hil.records import GateReason, Status
 
@@ -159,6 +160,118 @@ def test_what_is_no_run_is_misuse(tmp_path: Path, run: Path, capsys: pytest.Capt
     (tmp_path / "run.json").write_text('{"schema": "other/1"}')
     assert main(["compare", str(tmp_path), str(run)]) == 2
     assert "run.json: schema: 'other/1' is not 'hil-run/1'" in capsys.readouterr().err
+
+
+def without(key: str) -> Callable[[dict[str, Any]], object]:
+    return lambda part: part.pop(key)
+
+
+def put(key: str, value: object) -> Callable[[dict[str, Any]], object]:
+    return lambda part: part.update({key: value})
+
+
+@pytest.mark.parametrize(
+    ("edit", "place"),
+    [
+        (without("board"), "board: Field required"),
+        (put("board", "native"), "board: Input should be"),
+        (lambda run: run["board"].pop("target"), "board.target: Field required"),
+        (put("cases", {}), "cases: Input should be a valid list"),
+        (put("cases", [3]), "cases.0: Input should be"),
+        (lambda run: run["cases"][0].pop("name"), "cases.0.name: Field required"),
+        (lambda run: run["cases"][0].update(name=["small"]), "cases.0.name: Input should be a valid string"),
+        (lambda run: run["cases"][0].update(records=None), "cases.0.records: Input should be a valid string"),
+        (lambda run: run["cases"][0].update(records="", error=7), "cases.0.error: Input should be a valid string"),
+        (lambda run: run["cases"][0]["manifest"].pop("files"), "cases.0.manifest.files: Field required"),
+        (lambda run: run["cases"][0]["manifest"]["files"].update(a=1), "cases.0.manifest.files.a: Input should be"),
+        (lambda run: run["cases"][0].update(image=3), "cases.0.image: Input should be"),
+        (lambda run: run["cases"][0]["image"].update(sha256=3), "cases.0.image.sha256: Input should be"),
+    ],
+)
+def test_an_edited_run_is_refused_with_file_and_key(
+    run: Path, other: Path, edit: Callable[[dict[str, Any]], None], place: str
+) -> None:
+    edit_run(other, edit)
+    with pytest.raises(UsageError) as caught:
+        compare(run, other)
+    assert str(caught.value).startswith(f"{other / 'run.json'}: {place}")
+    assert "\n  fix: " in str(caught.value)
+
+
+def test_a_run_without_an_image_can_be_compared(run: Path, other: Path) -> None:
+    """The bench broke, or an older version wrote it."""
+    edit_run(other, lambda document: document["cases"][0].pop("image"))
+    (note,) = compare(run, other).notes
+    assert note.endswith("native unknown")
+
+
+def test_a_run_nested_too_deep_is_misuse(run: Path, other: Path) -> None:
+    (other / "run.json").write_text("[" * 200_000)
+    with pytest.raises(UsageError, match=r"run\.json: .*\n  fix: "):
+        compare(run, other)
+
+
+@pytest.mark.parametrize(
+    ("key", "change", "problem"),
+    [
+        ("score", lambda column: column.astype(np.float64), "float64 is no type of whole numbers"),
+        ("score", lambda column: np.full(len(column), np.nan), "float64 is no type of whole numbers"),
+        ("winner", lambda column: column.astype(np.str_), "<U11 is no type of whole numbers"),
+        ("name", lambda column: np.arange(len(column)), "int64 is no type of text"),
+        ("label_texts", lambda column: np.zeros(2), "float64 is no type of text"),
+        ("digest", lambda column: column[:-1], f"has {VECTORS - 1} vectors, status has {VECTORS}"),
+        ("name", lambda column: column[:-1], f"has {VECTORS - 1} vectors, status has {VECTORS}"),
+        ("status", lambda column: column[:0], "has no vectors"),
+        ("output", lambda column: column[:, 0], "has 1 dimensions instead of 2"),
+        ("answer", lambda column: np.int32(3), "has 0 dimensions instead of 1"),
+        ("status", lambda column: column + 77, "77 of vector 0 is no known status"),
+        ("gate", lambda column: column + 6, "6 of vector 0 is no known gate"),
+        ("reason", lambda column: np.full(len(column), 200), "200 of vector 0 is no known reason"),
+        ("label", lambda column: column + 10_000, r"\d+ of vector 0 is no known label"),
+        ("label", lambda column: np.full(len(column), -2), r"-2 of vector 0 is no known label"),
+    ],
+)
+def test_an_edited_column_is_refused_with_file_and_key(
+    run: Path, other: Path, key: str, change: Callable[[np.ndarray], np.ndarray], problem: str
+) -> None:
+    edit_records(other, lambda columns: columns.update({key: change(columns[key])}))
+    with pytest.raises(UsageError, match=rf"small\.native\.npz: {key}: {problem}.*\n  fix: "):
+        compare(run, other)
+
+
+def test_a_missing_column_is_named(run: Path, other: Path) -> None:
+    edit_records(other, lambda columns: columns.pop("score"))
+    with pytest.raises(UsageError, match=r"small\.native\.npz: .*score"):
+        compare(run, other)
+
+
+def cut_in_a_column(file: Path) -> None:
+    """The archive's directory is whole, the compressed bytes of one column are not."""
+    data = bytearray(file.read_bytes())
+    with zipfile.ZipFile(file) as archive:
+        entry = archive.getinfo("output.npy")
+    start = entry.header_offset + 30 + len(entry.filename)
+    data[start + 20 : start + entry.compress_size] = bytes([0xFF]) * (entry.compress_size - 20)
+    file.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        cut_in_a_column,
+        lambda file: file.write_bytes(b""),
+        lambda file: file.write_bytes(file.read_bytes()[:-30]),
+        lambda file: file.write_bytes((file.parent / "run.json").read_bytes()),
+        lambda file: np.save(file.open("wb"), np.zeros(3)),
+        lambda file: np.savez(file, **dict.fromkeys(COLUMNS, np.array([None]))),
+        lambda file: file.unlink(),
+    ],
+    ids=["cut column", "empty", "cut archive", "JSON", "one array", "objects", "gone"],
+)
+def test_any_damage_to_the_records_is_misuse(run: Path, other: Path, damage: Callable[[Path], None]) -> None:
+    damage(other / "small.native.npz")
+    with pytest.raises(UsageError, match=r"small\.native\.npz: not the records of a run .*\n  fix: "):
+        compare(run, other)
 
 
 def test_damaged_records_are_named(run: Path, other: Path) -> None:

@@ -125,6 +125,8 @@ def test_windows_have_the_outputs_of_the_oracle(running: Chip) -> None:
 def test_the_clock_tree_is_that_of_180_mhz(running: Chip) -> None:
     machine = running.machine
     assert (machine.rcc.hclk_hz, machine.rcc.apb1_divider) == (180_000_000, 4)
+    control = int.from_bytes(machine.read(0x4002_3800, 4), "little")  # RCC_CR
+    assert control >> 18 & 1, "HSEBYP: the clock comes from the ST-LINK, there is no crystal"
     assert machine.read(0x4002_3C00, 4) == (0x705).to_bytes(4, "little")  # FLASH_ACR: caches, prefetch, 5 wait states
     assert machine.read(0x4000_7000, 4) == (0x3C000).to_bytes(4, "little")  # PWR_CR: over-drive, scale 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 import subprocess
 import sys
 from contextlib import suppress
@@ -13,6 +14,8 @@ from elf_projects import ARM, HOST, Project
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hil.board.config import load_board
+from hil.board.native import open_board
 from hil.errors import UsageError
 from hil.image.elf import Image
 
@@ -63,6 +66,23 @@ def test_stripped_file_is_called_stripped(project: Project) -> None:
     elf = project.compile(ARM, "-s")
     with pytest.raises(UsageError, match="stripped"):
         Image(elf).symbol("decide")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [(20, 1), (24, 0), (24, 0xFF00)],  # of the section header: sh_size no multiple of a row, sh_link to no names
+    ids=["a cut row", "no names", "names out of the file"],
+)
+def test_a_damaged_symbol_table_is_named(arm_elf: Path, tmp_path: Path, field: int, value: int) -> None:
+    rows = binutils("readelf", "-SW", arm_elf).splitlines()
+    index = next(int(match[1]) for row in rows if (match := re.match(r"\s*\[\s*(\d+)\] \.symtab ", row)))
+    data = bytearray(arm_elf.read_bytes())
+    (sections,) = struct.unpack_from("<I", data, 32)
+    struct.pack_into("<I", data, sections + 40 * index + field, value)
+    damaged = tmp_path / "damaged.elf"
+    damaged.write_bytes(data)
+    with pytest.raises(UsageError, match=r"damaged\.elf: damaged (ELF file|symbol table) .*\n  fix: build it again"):
+        Image(damaged).require_agent()
 
 
 def test_flash_and_ram_are_those_of_size(arm_elf: Path) -> None:
@@ -167,3 +187,12 @@ def test_damaged_header_is_refused_or_harmless(arm_elf: Path, tmp_path: Path, po
 def test_importing_the_module_does_not_load_pyelftools() -> None:
     code = "import sys, hil.image.elf; sys.exit('elftools' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_native_board_refuses_a_program_without_the_agent(host_elf: Path, tmp_path: Path) -> None:
+    config = load_board("native", [Path(__file__).resolve().parents[2] / "boards"])
+    with (
+        open_board(config, tmp_path / "native.log") as board,
+        pytest.raises(UsageError, match=r"has no symbol '_SEGGER_RTT'\n  fix: "),
+    ):
+        board.check_image(Image(host_elf))

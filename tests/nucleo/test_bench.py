@@ -62,7 +62,7 @@ class Machine:
             (self.root / f"proc/{pid}/fd/5").symlink_to(opened)
 
     def rows(self, wanted: str = "", firmware: str = "V2J37M26", **change: object) -> dict[str, Row]:
-        rows = examine_bench(wanted, replace(self.places, **change), lambda _: firmware)
+        rows = examine_bench([wanted] if wanted else [], replace(self.places, **change), lambda _: firmware)
         return {row.name: row for row in rows}
 
 
@@ -142,6 +142,13 @@ def test_several_probes_are_told_with_how_to_choose(machine: Machine) -> None:
     assert rows["ST-LINK"].found == f"0669FF00, {SERIAL}"
     assert "export HIL_PROBE=" in rows["ST-LINK"].command
     assert machine.rows("0669ff")["ST-LINK"].state is State.OK
+
+
+def test_a_probe_of_a_hardware_map_is_enough(machine: Machine) -> None:
+    machine.plug_in().plug_in("1-4", "0669FF00", devnum=8)
+    rows = {row.name: row for row in examine_bench(["B2", "0669ff"], machine.places, lambda _: "V2J37M26")}
+    assert (rows["ST-LINK"].state, rows["ST-LINK"].found) == (State.OK, "0669FF00")
+    assert "id B2 or 0669ff" in rows["ST-LINK"].needed
 
 
 def test_other_devices_are_no_probes(machine: Machine) -> None:

@@ -231,6 +231,7 @@ def test_unplug_in_mid_run(case: CaseFolder, tmp_path: Path) -> None:
     assert_told(
         finished, "BoardBroken: run: board bench was lost: .*", "connecting again: no debug probe is plugged in"
     )
+    assert "Error during" not in finished.text  # pyOCD's own complaints while the session is closed
     assert_rest_is_skipped(finished)
 
 
@@ -262,6 +263,13 @@ def test_garbage_on_the_serial_port_hints_at_the_baud_rate(case: CaseFolder, tmp
 
 
 # ---- what must not be an error
+
+
+def test_garbage_in_the_log_of_a_run_that_passes_is_told_in_the_log(case: CaseFolder, tmp_path: Path) -> None:
+    finished = run_on_nucleo(tmp_path, "uart-garbage")
+    assert finished.code == PASSED, finished.text
+    log = (finished.out / "small.bench.log").read_bytes()
+    assert re.search(rb"\n\(\d+ of \d+ bytes from /dev/pts/\d+ are no text: .* may be wrong\)\n$", log)
 
 
 def test_a_slow_probe_still_passes(case: CaseFolder, tmp_path: Path) -> None:

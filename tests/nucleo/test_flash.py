@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import pytest
-from arm_elf import build_elf
+from arm_elf import build_elf, header_at, patched
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ from hil.board.flash import (
     Piece,
     Range,
     check_apart,
+    check_firmware,
     check_machine,
     check_placement,
     differing,
@@ -45,7 +47,7 @@ def sector_of(address: int) -> tuple[int, int]:
 
 def test_a_good_image_is_taken(tmp_path: Path) -> None:
     image = build_elf(tmp_path)
-    check_machine(image)
+    check_firmware(image)
     check_placement(image, LAYOUT)
     check_apart(image, Range(0x0810_0000, 0x0820_0000), sector_of, LAYOUT.flash)
 
@@ -81,6 +83,53 @@ def test_an_image_that_could_not_run_is_refused_with_the_fix(tmp_path: Path, cha
 def test_an_image_for_the_host_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"built for \w+, but this board runs arm images\n  fix: "):
         check_machine(Image(Path("/proc/self/exe").resolve()))
+
+
+@pytest.mark.parametrize("symbol", ["_SEGGER_RTT", "hil_fault_record", "__hil_bundle_start", "__hil_bundle_bytes"])
+def test_firmware_without_a_symbol_of_the_agent_is_refused(tmp_path: Path, symbol: str) -> None:
+    with pytest.raises(UsageError, match=rf"has no symbol '{symbol}'\n  fix: "):
+        check_firmware(build_elf(tmp_path, without=symbol))
+
+
+def test_stripped_firmware_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"has no symbol table \(it was stripped\)\n  fix: "):
+        check_firmware(build_elf(tmp_path, flags=["-s"]))
+
+
+def test_a_big_endian_image_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"a big-endian image; .*\n  fix: "):
+        check_firmware(build_elf(tmp_path, flags=["-mbig-endian"]))
+
+
+@pytest.mark.parametrize("kind", [1, 3], ids=["object file", "position-independent"])
+def test_an_image_without_fixed_addresses_is_refused(tmp_path: Path, kind: int) -> None:
+    e_type = 16  # offset in the ELF header
+    with pytest.raises(UsageError, match=r"is not linked to fixed addresses\n  fix: "):
+        check_firmware(patched(build_elf(tmp_path), e_type, struct.pack("<H", kind)))
+
+
+def test_parts_that_overlap_are_refused(tmp_path: Path) -> None:
+    image = build_elf(tmp_path, more=0x0808_0000)
+    p_paddr = 12
+    at = next(
+        header_at(image, "program", index) + p_paddr
+        for index, segment in enumerate(image.segments)
+        if segment.load_address == 0x0808_0000
+    )
+    check_firmware(patched(image, at, struct.pack("<I", 0x0808_0004)))
+    with pytest.raises(UsageError, match=r"the parts at 0x08000000-.* and 0x08000004-0x08000007 overlap\n  fix: "):
+        check_firmware(patched(image, at, struct.pack("<I", 0x0800_0004)))
+
+
+@pytest.mark.parametrize("more", [0x080F_FFFE, 0x0810_0000, 0x0817_0000, 0x081F_FFFC])
+def test_an_image_that_lies_in_the_room_for_the_bundle_is_refused(tmp_path: Path, more: int) -> None:
+    with pytest.raises(UsageError, match=r"lies in the room for the bundle, 0x08100000-0x081fffff\n  fix: "):
+        check_firmware(build_elf(tmp_path, more=more))
+
+
+@pytest.mark.parametrize("more", [0x080F_FFFC, 0x0820_0000])
+def test_an_image_may_lie_right_beside_the_room_for_the_bundle(tmp_path: Path, more: int) -> None:
+    check_firmware(build_elf(tmp_path, more=more))
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,17 @@ def test_the_connected_boards_of_a_platform_are_read(tmp_path: Path) -> None:
             "- connected: true\n  id: 683759358\n  platform: p\n",
             r"entry 1: id: \d+ is no text\n  fix: put it in quotes",
         ),
-        ("- connected: true\n  platform: p\n", r"entry 1: id: '' is no text"),
+        ("- connected: true\n  platform: p\n", r"entry 1: id: is missing\n  fix: "),
+        ("- connected: true\n  id:\n  platform: p\n", r"entry 1: id: is missing\n  fix: "),
+        ("- connected: true\n  id: x\n  probe_id: ''\n  platform: p\n", r"entry 1: probe_id: is missing"),
+        (
+            "- connected: true\n  id: x\n  platform: p\n  serail: /dev/ttyACM0\n",
+            r"entry 1: serail: unknown key\n  fix: write 'serial'",
+        ),
+        ("- conected: true\n  id: x\n  platform: p\n", r"entry 1: conected: unknown key\n  fix: write 'connected'"),
+        ("- connected: true\n  probe-id: x\n  platform: p\n", r"entry 1: probe-id: .*\n  fix: write 'probe_id'"),
+        ("[" * 5000, r"map.yaml: .*\n  fix: name a twister hardware map"),
+        ("- connected: 2024-13-45\n", r"map.yaml: month must be in 1..12\n  fix: "),
         ("- connected: true\n  id: x\n  platform: p\n  baud: fast\n", r"entry 1: baud: 'fast' is no rate"),
         ("- connected: true\n  id: x\n  platform: p\n  serial_pty: socat\n", r"entry 1: serial_pty: .* not supported"),
         (
@@ -78,6 +88,16 @@ def test_a_wrong_map_names_file_entry_and_fix(tmp_path: Path, text: str, problem
     with pytest.raises(UsageError, match=problem) as caught:
         read_hardware_map(written(tmp_path, text), "p")
     assert "map.yaml" in str(caught.value)
+
+
+def test_no_key_of_twister_is_taken_for_a_slip(tmp_path: Path) -> None:
+    """All keys of Zephyr's schema that are not read here, and one of older versions."""
+    others = ["available", "notes", "product", "runner", "runner_params", "post_script", "post_flash_script"]
+    others += ["pre_script", "fixtures", "flash_timeout", "flash_with_test", "flash_before", "script_param"]
+    text = "- connected: true\n  id: x\n  platform: p\n" + "".join(
+        f"  {key}: x\n" for key in [*others, "flash-timeout"]
+    )
+    assert read_hardware_map(written(tmp_path, text), "p") == [MappedBoard("x", "", None)]
 
 
 def test_a_map_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -63,6 +63,14 @@ def test_the_simulated_board_counts_instructions_and_is_probed_whole(tmp_path: P
         ({"baud": "0"}, r"\[pyocd\]: baud: "),
         ({"swd_hz": '"fast"'}, r"\[pyocd\]: swd_hz: "),
         ({"pyocd_target": '"stm32f429zit6"'}, r"\[pyocd\]: pyocd_target: pyOCD does not know the target"),
+        ({"pyocd_target": '"cortex_m"'}, r"\[pyocd\]: pyocd_target: pyOCD has no flash for the target 'cortex_m'"),
+        ({"pyocd_target": '"mps2_an521"'}, r"\[pyocd\]: pyocd_target: pyOCD has no flash for the target 'mps2_an521'"),
+        ({"device_id": "0x1000"}, r"\[pyocd\]: device_id: "),
+        ({"device_id": "-1"}, r"\[pyocd\]: device_id: "),
+        ({"ram": "[[-4, 16]]"}, r"\[pyocd\]: ram\.0\.0: "),
+        ({"ram": "[[0, 16], [32, 0]]"}, r"\[pyocd\]: ram\.1\.1: "),
+        ({"power_cycle": '"uhubctl \'a"'}, r"\[pyocd\]: power_cycle: is no command line: No closing quotation"),
+        ({"serial": '"scoket://host:1"'}, r"\[pyocd\]: serial: pyserial does not know scoket://.*socket://"),
         ({"hardware_map": '"gone.yaml"'}, r"gone.yaml: .*No such file"),
     ],
 )
@@ -90,6 +98,24 @@ def test_a_probe_of_the_environment_goes_first(tmp_path: Path, monkeypatch: pyte
     assert choices(nucleo(tmp_path, probe='"A1"'), tmp_path) == [("b2", "", 115200)]
     (tmp_path / "map.yaml").write_text(MAP)
     assert choices(nucleo(tmp_path, hardware_map='"map.yaml"'), tmp_path) == [("B2", "", 9600)]
+
+
+@pytest.mark.parametrize("port", ["socket://host:1", "RFC2217://host:1", "/dev/ttyACM0", "none"])
+def test_ports_that_pyserial_knows_are_taken(tmp_path: Path, port: str) -> None:
+    assert choices(nucleo(tmp_path, serial=f'"{port}"'), tmp_path)[0][1] == port
+
+
+def test_doctor_looks_for_the_probe_that_a_run_would_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted: list[list[str]] = []
+    monkeypatch.setattr(pyocd, "examine_bench", wanted.append)
+    pyocd.examine(nucleo(tmp_path))
+    pyocd.examine(nucleo(tmp_path, probe='"A1"'))
+    (tmp_path / "map.yaml").write_text(MAP)
+    pyocd.examine(nucleo(tmp_path, hardware_map='"map.yaml"'))
+    monkeypatch.setenv("HIL_PROBE", "b2")
+    pyocd.examine(nucleo(tmp_path, probe='"A1"'))
+    pyocd.examine(nucleo(tmp_path, hardware_map='"map.yaml"'))
+    assert wanted == [[], ["A1"], ["A1", "B2"], ["b2"], ["B2"]]
 
 
 def test_a_map_needs_a_platform(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -95,3 +97,25 @@ def test_many_inquiries_do_not_wear_the_lock_out(probe: str) -> None:
         assert holder(probe) == os.getpid()
     lock.close()
     observe(lambda: holder(probe) is None)
+
+
+def test_a_long_name_is_a_name_like_any_other(probe: str) -> None:
+    """The path of a simulation's flash file is one; only its last character differs."""
+    long = f"virtual-{probe}/" + "x" * 300
+    first, second = ProbeLock(long, 0), ProbeLock(long + "1", 0)
+    with pytest.raises(BoardBroken, match=f"is in use by pid {os.getpid()} "):
+        ProbeLock(long, 0)
+    first.close()
+    second.close()
+
+
+def test_what_else_keeps_the_lock_away_is_told_at_once(probe: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Refused(socket.socket):
+        def bind(self, _: object) -> None:
+            raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr(socket, "socket", Refused)
+    with pytest.raises(
+        BoardBroken, match=rf"connect: probe {probe} cannot be locked: .*Cannot allocate memory\n  next"
+    ):
+        ProbeLock(probe, 3600)

@@ -12,6 +12,7 @@ import pytest
 from native_session import imu_motion
 from nucleo_session import board_file, nucleo_image
 
+from hil.bench import cycle_clock
 from hil.board.config import check_settings, load_board
 from hil.board.pyocd import PyocdBoard
 from hil.board.virtual_nucleo import Settings, VirtualBench, open_board
@@ -118,6 +119,20 @@ def test_a_clock_that_is_not_what_it_says_is_refused(tmp_path: Path) -> None:
         PyocdBoard(config, [settings], clock, VirtualBench((), None), tmp_path / "log") as board,
         pytest.raises(BoardError, match=r"clock: the cycle counter of board bench runs at .* MHz .*\n  next: mend"),
     ):
+        board.provision(nucleo_image(), build_bundle(imu_motion()))
+
+
+def test_a_clock_that_cannot_be_measured_is_told_as_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is known of the clock then, so nobody is sent to mend it."""
+    config = load_board("bench", [board_file(tmp_path)])
+    settings = check_settings(config, Settings)
+    clock = ClockSpec("cycles", "cycles", 1, 1, 180_000_000, False, 180_000_000)
+    monkeypatch.setattr(cycle_clock, "measure", lambda *_: cycle_clock.Frequency(180.1e6, 0.0125, 0.025))
+    wanted = r"clock: could not be measured to 1 % \(reads took 25 ms\).*\n  next: run again"
+    with PyocdBoard(config, [settings], clock, VirtualBench((), None), tmp_path / "log") as board:
+        with pytest.raises(BoardError, match=wanted):
+            board.provision(nucleo_image(), build_bundle(imu_motion()))
+        monkeypatch.setattr(cycle_clock, "measure", lambda *_: cycle_clock.Frequency(180.1e6, 0.001, 0.001))
         board.provision(nucleo_image(), build_bundle(imu_motion()))
 
 

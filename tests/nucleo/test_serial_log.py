@@ -152,3 +152,39 @@ def test_text_with_a_few_odd_bytes_is_text(uart: Uart, tmp_path: Path) -> None:
     log.flush()
     assert log.hint() == ""
     log.close()
+
+
+def test_garbage_is_told_at_the_end_of_each_log_that_has_it(uart: Uart, tmp_path: Path) -> None:
+    first, second, third = (tmp_path / name for name in ("first", "second", "third"))
+    log = SerialLog(uart.path, 9600, first)
+    uart.send(bytes(range(128, 256)))
+    observe(lambda: log.hint())
+    log.turn_to(second)
+    assert first.read_bytes().startswith(bytes(range(128, 256)) + b"\n(128 of 128 bytes from ")
+    assert first.read_bytes().endswith(b"may be wrong)\n")
+    uart.send(b"a line of text that is long enough\n")
+    observe(second.exists)
+    log.flush()
+    log.turn_to(third)
+    assert second.read_bytes() == b"a line of text that is long enough\n"
+    uart.send(bytes(range(128, 256)))
+    observe(lambda: log.hint())
+    log.close()
+    log.close()
+    assert third.read_bytes().count(b"128 of 128 bytes") == 1
+
+
+def test_one_failed_write_does_not_end_the_log(uart: Uart, tmp_path: Path) -> None:
+    """A folder that is not there stands for a disk that is full for a while."""
+    late = tmp_path / "late" / "log"
+    log = SerialLog(uart.path, 115200, late)
+    uart.send(b"lost\n")
+    observe(lambda: log.hint())
+    assert not log.ended
+    assert "5 of 5 bytes" in log.hint()
+    assert f"{late}: No such file or directory" in log.hint()
+    late.parent.mkdir()
+    uart.send(b"kept\n")
+    observe(late.exists)
+    log.close()
+    assert late.read_bytes().startswith(b"kept\n\n(5 of 10 bytes from ")

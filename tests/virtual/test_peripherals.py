@@ -14,12 +14,16 @@ from tests.virtual.program import Run
 
 Start = Callable[..., Run]
 RCC, FLASH, PWR, USART3, GPIOD = 0x40023800, 0x40023C00, 0x40007000, 0x40004800, 0x40020C00
-TO_180_MHZ = (  # HSE bypass, PLL 8 MHz / 8 * 360 / 2, APB1 / 4, APB2 / 2
-    (RCC + 0x00, 0x00050083),
-    (RCC + 0x04, 0x07405A08 | 1 << 22),
-    (RCC + 0x00, 0x01050083),
-    (RCC + 0x08, 0x00009402),
-)
+SETTINGS_OF_180_MHZ = {  # PLL from HSE: 8 MHz / 8 * 360 / 2, APB1 / 4, APB2 / 2
+    "clock of PWR": (RCC + 0x40, 1 << 28),
+    "HSE in bypass": (RCC + 0x00, 0x00050083),
+    "PLL settings": (RCC + 0x04, 0x07405A08),
+    "PLL on": (RCC + 0x00, 0x01050083),
+    "over-drive": (PWR + 0x00, 0x3C000),
+    "wait states": (FLASH + 0x00, 5),
+    "switch": (RCC + 0x08, 0x00009402),
+}
+TO_180_MHZ = tuple(SETTINGS_OF_180_MHZ.values())
 
 
 class Board:
@@ -46,6 +50,79 @@ def test_the_core_starts_at_16_mhz_and_follows_the_pll() -> None:
     assert board.devices.rcc.hclk_hz == 180_000_000
     assert board.read(RCC + 0x08) & 0xC == 0x8  # SWS: PLL
     assert board.read(RCC + 0x00) & 0x02020002 == 0x02020002  # PLL, HSE and HSI ready
+
+
+def clock_after(changed: dict[str, tuple[int, int]]) -> Board:
+    """A board that went to 180 MHz, but with these writes in place of the ones of those names."""
+    board = Board()
+    board.write(*(SETTINGS_OF_180_MHZ | changed).values())
+    return board
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"wait states": (FLASH, 4)}, "HCLK at 180000000 Hz with 4 wait states"),
+        ({"over-drive": (PWR, 0xC000)}, "HCLK at 180000000 Hz, over-drive off"),
+        ({"over-drive": (PWR, 0x1C000)}, "HCLK at 180000000 Hz, over-drive off"),
+        ({"switch": (RCC + 8, 0x00009002)}, "APB1 at 90000000 Hz"),
+        ({"switch": (RCC + 8, 0x00001402)}, "APB2 at 180000000 Hz"),
+    ],
+    ids=["four wait states", "no over-drive", "over-drive not switched to", "APB1 / 2", "APB2 / 1"],
+)
+def test_a_clock_outside_its_limits_is_never_switched_to(changed: dict[str, tuple[int, int]], says: str) -> None:
+    board = clock_after(changed)
+    assert board.read(RCC + 0x00) & 0x02020000 == 0x02020000  # PLL and HSE are ready
+    assert board.read(RCC + 0x08) & 0xF == 0x2  # SW: PLL, SWS: HSI
+    assert board.devices.rcc.hclk_hz == 16_000_000
+    assert board.devices.rcc.refused == says
+
+
+def test_168_mhz_needs_no_over_drive_and_150_mhz_four_wait_states() -> None:
+    slower = clock_after({"PLL settings": (RCC + 4, 0x07405408), "over-drive": (PWR, 0xC000)})  # N = 336
+    assert (slower.devices.rcc.hclk_hz, slower.devices.rcc.refused) == (168_000_000, "")
+    slower = clock_after({"PLL settings": (RCC + 4, 0x07404B08), "wait states": (FLASH, 4)})  # N = 300
+    assert (slower.devices.rcc.hclk_hz, slower.devices.rcc.refused) == (150_000_000, "")
+
+
+def test_a_divider_that_makes_a_bus_too_fast_takes_the_pll_away() -> None:
+    board = clock_after({})
+    board.write((RCC + 0x08, 0x00000002))
+    assert board.read(RCC + 0x08) & 0xC == 0
+    assert board.devices.rcc.refused == "APB1 at 180000000 Hz"
+
+
+def test_without_a_crystal_hse_is_ready_in_bypass_only() -> None:
+    board = Board()
+    board.write((RCC, 0x00010083))
+    assert not board.read(RCC) & 0x00020000
+    board.write((RCC, 0x00050083))  # the bypass cannot be changed while HSE is on
+    assert not board.read(RCC) & 0x00060000
+    board.write((RCC, 0x00040083), (RCC, 0x00050083))
+    assert board.read(RCC) & 0x00060000 == 0x00060000
+
+
+def test_a_pll_whose_source_is_off_is_not_ready() -> None:
+    board = Board()
+    board.write(SETTINGS_OF_180_MHZ["PLL settings"], (RCC, 0x01000083))
+    assert board.read(RCC) & 0x03000000 == 0x01000000
+
+
+def test_the_settings_of_a_running_pll_stand() -> None:
+    board = clock_after({})
+    board.write((RCC + 0x04, 0x07405408))
+    assert board.read(RCC + 0x04) == 0x07405A08
+    assert board.devices.rcc.hclk_hz == 180_000_000
+    board.write((RCC + 0x08, 0x00009400), (RCC, 0x00050083), (RCC + 0x04, 0x07405408))
+    assert board.read(RCC + 0x04) == 0x07405408
+
+
+def test_what_the_core_runs_on_cannot_be_switched_off() -> None:
+    board = clock_after({})
+    board.write((RCC, 0))  # HSI is not in use: it goes
+    assert board.read(RCC) & 0x03030003 == 0x03030000
+    board.write((RCC, 1), (RCC + 0x08, 0x00009400), (RCC, 0))
+    assert board.read(RCC) & 0x03030003 == 0x00000003
 
 
 def test_an_oscillator_that_is_off_is_not_ready_and_cannot_be_switched_to() -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from pyocd.flash.file_programmer import FileProgrammer
 
 from hil.errors import BoardError, UsageError
 from hil.virtual.board import SERIAL_NUMBER, VirtualNucleo
+from hil.virtual.stlink import SERIAL_PATH
+from hil.virtual.usb import ControlLine
 from tests.virtual.program import Program, assemble
 
 pytestmark = pytest.mark.slow
@@ -270,10 +273,43 @@ def test_the_cable_is_pulled_while_the_firmware_runs(firmware: Program) -> None:
         session.open()
         flash(session.target, firmware)  # the loader runs from RAM: it is not counted
         session.target.reset()
+        read_often(session.target, 200)  # nor are reads until the firmware is written to: it may still be starting
+        session.target.write32(0x20010000, 1)
         with pytest.raises(ProbeError, match="Errno 19"):
             read_often(session.target, 100)
         assert bench.devices == []
         assert bench.ended() is None
+
+
+@contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """A process that hangs, and then goes on."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_a_simulation_that_hangs_is_told_and_given_up() -> None:
+    with VirtualNucleo() as bench:
+        begin = time.monotonic()
+        with frozen(bench.pid):
+            assert bench.devices == []
+            assert 2.5 < time.monotonic() - begin < 8
+            assert bench.ended() == "the simulated board does not answer"
+        assert bench.devices == []  # its late answer is of no use to anybody
+        assert bench.ended() is not None
+
+
+def test_a_late_answer_is_not_taken_for_the_next_one() -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    line = ControlLine(ours)
+    with closing(line), theirs:
+        theirs.send(b"\0L-of-before")  # an answer whose question was interrupted before it came
+        theirs.send(b"\1/dev/pts/7")
+        assert line.serial_path() == "/dev/pts/7"
+        assert theirs.recv(16) == b"\1" + SERIAL_PATH
 
 
 def test_the_core_locks_up_soon_after_its_start(firmware: Program) -> None:
