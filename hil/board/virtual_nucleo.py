@@ -83,9 +83,7 @@ class VirtualBench:
         """Whether the simulation has ended, or was told to have no probe."""
         ended = self._nucleo.ended() if self._nucleo is not None else None
         if ended is not None:
-            return (
-                f"  the simulation is gone: {ended}\n  next: run again; if it stays, report it as a defect of hil"
-            )
+            return f"  the simulation is gone: {ended}\n  next: run again; if it stays, report it as a defect of hil"
         return "  next: plug the simulated probe in: take what says otherwise out of misbehave in the board file"
 
     def serial_port(self, probe: str) -> str:
