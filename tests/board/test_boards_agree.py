@@ -18,6 +18,7 @@ from hil.errors import UsageError
 IMU_MOTION = PROJECT / "golden_vectors" / "imu_motion"
 KWS = PROJECT.parent / "shared" / "data" / "mlperf_tiny"
 REFERENCE = "native"
+SLOW = pytest.mark.slow
 STM32 = ("renode", "nucleo", "nucleo-virtual")  # one image runs on all of them
 
 
@@ -85,7 +86,7 @@ def few_windows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder.toml
 
 
-@pytest.mark.parametrize("board", BOARDS)
+@pytest.mark.parametrize("board", [pytest.param(board, marks=SLOW if board in STM32 else ()) for board in BOARDS])
 def test_a_few_windows_are_byte_identical_on(run_on, few_windows: Path, board: str) -> None:
     assert_equal_to_reference(run_on, board, few_windows, 12)
 
@@ -117,6 +118,7 @@ def test_the_boards_of_the_nucleo_share_one_target() -> None:
     assert {read_board(files[board]).target for board in STM32} == {"stm32f429"}
 
 
+@pytest.mark.slow
 def test_one_elf_is_judged_on_every_board_of_its_target(run_on, few_windows: Path) -> None:
     images = {run_on(board, few_windows).run["cases"][0]["image"]["sha256"] for board in BOARDS if board in STM32}
     assert len(images) == 1

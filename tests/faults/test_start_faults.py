@@ -17,6 +17,8 @@ from spoilt_image import ENTRY, MASK_INTERRUPTS, SPIN, UNDEFINED, spoilt
 from hil.image.build import build
 from hil.image.elf import Image
 
+pytestmark = pytest.mark.slow
+
 TESTS_FAILED = 1  # pytest.ExitCode
 LIMIT_S = 10.0
 

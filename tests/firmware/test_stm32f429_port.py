@@ -21,6 +21,8 @@ from hil.records import ClockSpec, Status
 from hil.virtual.coresight import CoreDebug
 from hil.virtual.machine import Machine
 
+pytestmark = pytest.mark.slow
+
 ENOUGH_TICKS, TOO_FEW_TICKS = 1_000_000, 100_000  # a window of imu_motion takes about 530,000
 LIMIT_S = 30.0
 CONFIG = BoardConfig(name="chip", file=Path("none"), kind="none", target="stm32f429")

@@ -21,6 +21,8 @@ from hil.device import Device
 from hil.errors import BoardBroken, BoardError
 from hil.records import ClockSpec, Status
 
+pytestmark = pytest.mark.slow
+
 FREE_RAM = 0x2002_F000  # behind everything that the firmware uses
 
 
