@@ -57,7 +57,9 @@ def test_no_probe(case: CaseFolder, tmp_path: Path) -> None:
 def test_two_probes(case: CaseFolder, tmp_path: Path) -> None:
     finished = run_on_nucleo(tmp_path, "two-probes")
     assert_told(
-        finished, rf"connect: 2 debug probes are plugged in: {SERIAL_NUMBER}, \w+\n", "say which one with HIL_PROBE=ID"
+        finished,
+        rf"connect: 2 debug probes are plugged in: {SERIAL_NUMBER}, \w+\n",
+        "say which one with --hil-probe=ID",
     )
     assert_rest_is_skipped(finished)
 
