@@ -160,9 +160,10 @@ class CheckItem(pytest.Item):
 
     def setup(self) -> None:
         run = self.config.stash[_RUN]
+        if run.not_run(self.case):
+            _skip_on_broken_board(run)
         if error := run.broken(self.case):
             pytest.skip(f"the run of case {self.case.name} broke, see its first test: {type(error).__name__}")
-        _skip_on_broken_board(run)
         run.result(self.case, self.check)
 
     def runtest(self) -> None:

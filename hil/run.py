@@ -51,6 +51,7 @@ class _Outcome:
 
     report: CaseReport
     error: Exception | None = None
+    ran: bool = True  # False: the board was broken before its turn came
     results: dict[str, CheckResult] = field(default_factory=dict)
 
 
@@ -125,6 +126,16 @@ class HilRun:
         outcome = self._outcomes.get(case.path)
         return outcome.error if outcome else None
 
+    def not_run(self, case: Case) -> BoardBroken | None:
+        """Why this case has no board to run on, which is then reported; None when it ran, or can."""
+        broken = self.board_broken
+        if broken is not None and case.path not in self._outcomes:
+            error = f"not run: {type(broken).__name__}: {broken}"
+            report = self._cut_short(case, self._stem(case), (), time.monotonic(), error)
+            self._outcomes[case.path] = _Outcome(report, broken, ran=False)
+        outcome = self._outcomes.get(case.path)
+        return broken if outcome is not None and not outcome.ran else None
+
     def python_provision(self, case: Case) -> Board:
         """The board for a test written in Python, provisioned with `case`. Raises BenchError."""
         board = self.python_board()
@@ -152,9 +163,6 @@ class HilRun:
         began = time.monotonic()
         records: list[RunRecords] = []
         stem = self._stem(case)
-        if (broken := self.board_broken) is not None:
-            report = self._cut_short(case, stem, records, began, f"not run: {type(broken).__name__}: {broken}")
-            return _Outcome(report, broken)
         try:
             with self._progress(case.name) as progress:
                 bundle = self.settings.bundle.read_bytes() if self.settings.bundle else None

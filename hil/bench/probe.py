@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import queue
 import shlex
 import signal
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -62,7 +62,7 @@ def within(limit_s: float, doing: str, work: Callable[[Beat], Answer]) -> Answer
     limit_s: the longest silence; `work` breaks it by calling the function that it is given. Raises Stuck after that,
     and what `work` raises. An interruption stops `work` at its next call.
     """
-    outcome: queue.SimpleQueue[tuple[Answer | None, BaseException | None]] = queue.SimpleQueue()
+    outcome: Future[Answer] = Future()
     cancelled = threading.Event()
     last = time.monotonic()
 
@@ -74,23 +74,17 @@ def within(limit_s: float, doing: str, work: Callable[[Beat], Answer]) -> Answer
 
     def run() -> None:
         try:
-            outcome.put((work(beat), None))
+            outcome.set_result(work(beat))
         except BaseException as error:
-            outcome.put((None, error))
+            outcome.set_exception(error)
 
     thread = threading.Thread(target=run, name=doing, daemon=True)
     thread.start()
     try:
-        while True:
-            try:
-                answer, error = outcome.get(timeout=max(0.0, last + limit_s - time.monotonic()))
-            except queue.Empty:
-                if time.monotonic() < last + limit_s:
-                    continue
-                raise Stuck(f"{doing}: did not go on for {limit_s:.1f} s") from None
-            if error is not None:
-                raise error
-            return answer  # type: ignore[return-value]  # without an error it is an Answer
+        while not wait([outcome], timeout=max(0.0, last + limit_s - time.monotonic())).done:
+            if time.monotonic() >= last + limit_s:
+                raise Stuck(f"{doing}: did not go on for {limit_s:.1f} s")
+        return outcome.result()
     finally:
         cancelled.set()
         thread.join(_LET_GO_S)

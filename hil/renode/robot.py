@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import xmlrpc.client
 from collections.abc import Callable
+from typing import Any
 from xml.parsers.expat import ExpatError
 
 from hil.errors import BoardError
@@ -100,8 +101,8 @@ class _OneCall(xmlrpc.client.Transport):
     def make_connection(self, host: object) -> http.client.HTTPConnection:
         return http.client.HTTPConnection(str(host), timeout=self._timeout_s)
 
-    def request(self, *arguments: object, **named: object) -> object:  # type: ignore[override]
-        return self.single_request(*arguments, **named)  # type: ignore[arg-type]
+    def request(self, *arguments: Any, **named: Any) -> Any:
+        return self.single_request(*arguments, **named)
 
 
 def _words(answer: dict[str, object], arguments: tuple[str, ...]) -> str:

@@ -98,6 +98,7 @@ def run_case(
         )
         return RunResult(evidence, device.counters, device.inferences)
     finally:
+        board.progress = lambda *_: None  # the case's line on the terminal ends with it
         job.close()
 
 

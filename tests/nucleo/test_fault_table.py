@@ -246,6 +246,16 @@ def test_a_board_that_comes_back_serves_the_next_case(case: CaseFolder, tmp_path
     assert whole["verdict"] == "passed"
 
 
+def test_cases_behind_a_broken_board_are_skipped_and_reported_as_not_run(case: CaseFolder, tmp_path: Path) -> None:
+    short_case(tmp_path / "small" / "next", name="next")
+    finished = run_on_nucleo(tmp_path, "no-probe")
+    assert finished.code == TESTS_FAILED
+    assert_rest_is_skipped(finished)
+    first, second = finished.run["cases"]
+    assert (first["verdict"], second["verdict"]) == ("error", "error")
+    assert second["error"].startswith("not run: NoProbe: connect: no debug probe is plugged in")
+
+
 def test_busy_serial_port(case: CaseFolder, tmp_path: Path) -> None:
     finished = run_on_nucleo(tmp_path, "serial-busy")
     assert_told(finished, r"log: serial port /dev/pts/\d+ is in use by pid \d+ \(.+\)", "end that program")
