@@ -5,7 +5,6 @@ What a board computes must be equal everywhere; what it spends (ticks, memory) i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -14,13 +13,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from hil.board.config import explain
 from hil.errors import UsageError
-from hil.records import DecisionReason, GateReason, Status
+from hil.runfile import ENUMS, FIX, Columns, Part, read_document, read_records
 
-RUN_SCHEMA = "hil-run/1"
 # Stage of the pipeline that fills a column, in the order of the pipeline: the first that differs is the one to look at.
 COLUMNS = {
     "status": "fault",
@@ -36,31 +34,24 @@ COLUMNS = {
     "reason": "decide",
     "label": "decide",
 }
-_ENUMS = {"status": Status, "gate": GateReason, "reason": DecisionReason}
-_TEXTS = ("name", "label_texts")
-_DIMENSIONS = {"output": 2}  # all others: one number or text a vector
 
 
-class _Part(BaseModel):
+class _Board(Part):
     """Of a run.json only what is compared is looked at."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
-
-
-class _Board(_Part):
     name: str
     target: str
 
 
-class _Manifest(_Part):
+class _Manifest(Part):
     files: dict[str, str]
 
 
-class _Image(_Part):
+class _Image(Part):
     sha256: str = ""
 
 
-class _Case(_Part):
+class _Case(Part):
     """records: "" when the case left none; `error` says why. image: of a case that came to its end."""
 
     name: str
@@ -70,7 +61,7 @@ class _Case(_Part):
     image: _Image = _Image()
 
 
-class _Document(_Part):
+class _Document(Part):
     board: _Board
     listed: list[_Case] = Field(alias="cases")
 
@@ -120,53 +111,12 @@ class _Run:
     def cases(self) -> dict[str, _Case]:
         return {case.name: case for case in self.document.listed}
 
-    def records(self, name: str) -> dict[str, NDArray[Any]]:
+    def records(self, name: str) -> Columns:
         """The columns of one case's records. Raises UsageError when they are not there or damaged."""
         case = self.cases[name]
         if not case.records:
             raise UsageError(f"{self.file}: case {name} left no records: {case.error}\n  fix: run it again")
-        file = self.file.parent / case.records
-        # What a damaged archive makes of zipfile, zlib and numpy is nearly any exception.
-        try:
-            columns = _load(file)
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
-            raise UsageError(
-                f"{file}: not the records of a run ({reason})\n  fix: give a run.json with its .npz files beside it"
-            ) from error
-        for key, column in columns.items():
-            if problem := _problem(key, column, columns):
-                raise UsageError(f"{file}: {key}: {problem}\n  fix: take the file as the run wrote it, or run it again")
-        texts = np.array([*columns.pop("label_texts").tolist(), ""], np.str_)  # index -1: no label
-        columns["label"] = texts[columns["label"]]
-        return columns
-
-
-def _load(file: Path) -> dict[str, NDArray[Any]]:
-    with np.load(file) as stored:
-        columns = {column: np.asarray(stored[column]) for column in (*COLUMNS, *_TEXTS)}
-    for name in _TEXTS:
-        columns[name].tolist()  # raises for what is no Unicode
-    return columns
-
-
-def _problem(key: str, column: NDArray[Any], columns: Mapping[str, NDArray[Any]]) -> str:
-    """What is wrong with one column, "" when nothing is. `status` comes first: it says how many vectors there are."""
-    dimensions = _DIMENSIONS.get(key, 1)
-    if column.dtype.kind not in ("U" if key in _TEXTS else "iu"):
-        return f"{column.dtype} is no type of {'text' if key in _TEXTS else 'whole numbers'}"
-    if column.ndim != dimensions:
-        return f"has {column.ndim} dimensions instead of {dimensions}"
-    if key == "label_texts":
-        return ""
-    vectors = len(columns["status"])
-    if len(column) != vectors or not vectors:
-        return f"has {len(column):,} vectors, status has {vectors:,}" if vectors else "has no vectors"
-    known = range(-1, columns["label_texts"].size) if key == "label" else [int(value) for value in _ENUMS.get(key, ())]
-    if known and not (fits := np.isin(column, known)).all():
-        at = int(np.flatnonzero(~fits)[0])
-        return f"{column[at]} of vector {at} is no known {key}"
-    return ""
+        return read_records(self.file.parent / case.records)
 
 
 def compare(first: Path, second: Path) -> Comparison:
@@ -195,19 +145,11 @@ def compare(first: Path, second: Path) -> Comparison:
 
 
 def _read(path: Path, side: str) -> _Run:
-    file = path / "run.json" if path.is_dir() else path
-    fix = "  fix: give the run.json of a run, or its folder"
-    try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"{file}: {error}\n{fix}") from error
-    schema = document.get("schema") if isinstance(document, dict) else None
-    if schema != RUN_SCHEMA:
-        raise UsageError(f"{file}: schema: {schema!r} is not {RUN_SCHEMA!r}\n{fix}")
+    file, document = read_document(path)
     try:
         return _Run(file, side, _Document.model_validate(document))
     except ValidationError as error:
-        raise UsageError(f"{file}: {explain(error)}\n{fix}") from error
+        raise UsageError(f"{file}: {explain(error)}\n{FIX}") from error
 
 
 def _board(run: _Run) -> str:
@@ -258,8 +200,8 @@ def _where(one: NDArray[Any], two: NDArray[Any], column: str) -> str:
 
 
 def _shown(column: str, value: Any) -> str:
-    if column in _ENUMS:
-        return f"{column} {_ENUMS[column](int(value)).name.lower()}"
+    if column in ENUMS:
+        return f"{column} {ENUMS[column](int(value)).name.lower()}"
     if column == "output":
         return f"output {' '.join(str(item) for item in value.tolist())}"
     return f"digest {int(value):#010x}" if column == "digest" else f"{column} {value}"

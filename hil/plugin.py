@@ -22,6 +22,7 @@ from hil.device import Device
 from hil.errors import BenchError, HilError, UsageError
 from hil.report.terminal import ProgressLine, case_table
 from hil.run import PROJECT, HilRun, Settings
+from hil.runfile import Run, read_run
 
 CASE_FILE = "case.toml"
 SHOWN_FINDINGS = 3  # of one check, on the terminal
@@ -29,6 +30,7 @@ _RUN = pytest.StashKey[HilRun]()
 _CASE_ERRORS = pytest.StashKey[list[str]]()
 _JUDGED = pytest.StashKey[int]()
 _NOTHING_JUDGED = pytest.StashKey[bool]()
+_DONE = pytest.StashKey[Run]()
 _NOT_WRITTEN = pytest.StashKey[str]()
 _OPTIONS = {
     # name: (default, help)
@@ -275,7 +277,9 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     config = session.config
     run = config.stash[_RUN]
     try:
-        run.finish(interrupted=exitstatus == pytest.ExitCode.INTERRUPTED)
+        written = run.finish(interrupted=exitstatus == pytest.ExitCode.INTERRUPTED)
+        if written is not None:
+            config.stash[_DONE] = read_run(written)
     except UsageError as error:
         config.stash[_NOT_WRITTEN] = str(error)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -296,12 +300,12 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     run = config.stash[_RUN]
     if message := config.stash.get(_NOT_WRITTEN, ""):
         terminalreporter.line(f"ERROR: {message}", red=True)
-    reports = run.reports()
-    if not reports:
+    done = config.stash.get(_DONE, None)
+    if done is None or not done.document.cases:
         return
     terminalreporter.section(f"hil on board {run.config.name}")
-    for report in reports:
-        for line in case_table(report):
+    for case in done.document.cases:
+        for line in case_table(case, done.document.board):
             terminalreporter.line(line)
     if config.stash.get(_NOTHING_JUDGED, False):
         terminalreporter.line("no check was judged: a gate in which nothing ran fails", red=True)

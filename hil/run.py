@@ -4,10 +4,11 @@ pytest.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -23,8 +24,17 @@ from hil.image.build import build, check_programs
 from hil.image.elf import Image
 from hil.records import RunRecords
 from hil.reference.compute import check_models
-from hil.report.outdir import RUN_FILE, OutDir
-from hil.report.run_json import CaseReport, dump, records_archive, run_document
+from hil.report.outdir import OutDir
+from hil.report.run_json import (
+    CaseReport,
+    Json,
+    case_document,
+    clock_document,
+    dump,
+    records_archive,
+    run_document,
+)
+from hil.runfile import RUN_FILE
 from hil.session import Progress, run_case
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -49,7 +59,7 @@ class Settings:
 class _Outcome:
     """What became of one case: a report, and the bench's failure if there was one."""
 
-    report: CaseReport
+    document: Json  # the case in run.json
     error: Exception | None = None
     ran: bool = True  # False: the board was broken before its turn came
     results: dict[str, CheckResult] = field(default_factory=dict)
@@ -131,8 +141,8 @@ class HilRun:
         broken = self.board_broken
         if broken is not None and case.path not in self._outcomes:
             error = f"not run: {type(broken).__name__}: {broken}"
-            report = self._cut_short(case, self._stem(case), (), time.monotonic(), error)
-            self._outcomes[case.path] = _Outcome(report, broken, ran=False)
+            document = self._cut_short(case, self._stem(case), (), time.monotonic(), error)
+            self._outcomes[case.path] = _Outcome(document, broken, ran=False)
         outcome = self._outcomes.get(case.path)
         return broken if outcome is not None and not outcome.ran else None
 
@@ -177,6 +187,7 @@ class HilRun:
             raise
         evidence = result.evidence
         results = [judge(check, evidence) for check in checks_for(case)]
+        archive = records_archive(case, evidence.records, evidence)
         report = CaseReport(
             case,
             results,
@@ -184,34 +195,31 @@ class HilRun:
             result.link,
             result.inferences,
             time.monotonic() - began,
-            records_file=self._write(f"{stem}.npz", records_archive(case, evidence.records)).name,
+            records_file=self._write(f"{stem}.npz", archive).name,
+            records_sha256=hashlib.sha256(archive).hexdigest(),
             log_file=f"{stem}.log",
         )
-        return _Outcome(report, results={result.check: result for result in results})
+        return _Outcome(case_document(report), results={result.check: result for result in results})
 
-    def _cut_short(self, case: Case, stem: str, records: Sequence[RunRecords], began: float, error: str) -> CaseReport:
-        """The report of a run that did not come to its end. The records so far are kept."""
-        name = f"{stem}.npz" if records else ""
+    def _cut_short(self, case: Case, stem: str, records: Sequence[RunRecords], began: float, error: str) -> Json:
+        """The case in run.json when its run did not come to its end. The records so far are kept."""
+        report = CaseReport(case, (), seconds=time.monotonic() - began, error=error, log_file=f"{stem}.log")
         if records:
-            self._write(name, records_archive(case, records[0]))
-        seconds = time.monotonic() - began
-        return CaseReport(case, (), seconds=seconds, error=error, records_file=name, log_file=f"{stem}.log")
+            archive = records_archive(case, records[0])
+            name = self._write(f"{stem}.npz", archive).name
+            report = replace(report, records_file=name, records_sha256=hashlib.sha256(archive).hexdigest())
+        return case_document(report)
 
     # ---- after
-
-    def reports(self) -> Sequence[CaseReport]:
-        """What is known of each case that ran, in the order they ran."""
-        return [outcome.report for outcome in self._outcomes.values()]
 
     def finish(self, interrupted: bool) -> Path | None:
         """Write run.json when a case ran, or was about to; returns its path."""
         if self._out is None:
             return None
-        clock = self._board.clock if self._board else None
         document = run_document(
-            self.reports(),
+            [outcome.document for outcome in self._outcomes.values()],
             self.config,
-            clock,
+            clock_document(self._board.clock) if self._board else None,
             interrupted=interrupted,
             started=self._started,
             seconds=time.monotonic() - self._began,
@@ -240,6 +248,6 @@ class HilRun:
     def _stem(self, case: Case) -> str:
         """File stem of a case's results; a second case of the same name gets its number."""
         same = [
-            path for path in self._outcomes if path != case.path and self._outcomes[path].report.case.name == case.name
+            path for path in self._outcomes if path != case.path and self._outcomes[path].document["name"] == case.name
         ]
         return f"{case.name}.{self.config.name}" + (f".{len(same) + 1}" if same else "")

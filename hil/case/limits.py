@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from hil.case.problems import KeyPath
 from hil.case.schema import Bounds, CaseFile, Flips, StageTicks, TopK
-from hil.case.types import Contracts, LatencyLimit, Limit
+from hil.case.types import Contracts, LatencyLimit, Limit, Tolerance
 
 Say = Callable[[KeyPath, str, str], None]  # (key path, problem, fix)
 
@@ -32,6 +32,7 @@ def contracts(table: CaseFile) -> Contracts:
     parts, memory = table.contract, table.budget.memory
     agreement = dict(_agreement(table))
     return Contracts(
+        margin=parts.margin,
         lsb=parts.execution.lsb,
         replays=parts.execution.replays,
         passes=parts.execution.passes,
@@ -48,6 +49,7 @@ def contracts(table: CaseFile) -> Contracts:
         ram_bytes=memory.ram_bytes,
         stack_bytes=memory.stack_bytes,
         stack_headroom=memory.stack_headroom,
+        baseline=Tolerance(**{**dict(parts.baseline), "agreement": dict(parts.baseline.agreement)}),
     )
 
 

@@ -19,6 +19,8 @@ MAX_WARMUP = 100
 Count = Annotated[int, Field(ge=1, le=U32_MAX)]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+Distance = Annotated[float, Field(ge=0)]
+Bytes = Annotated[int, Field(ge=0, le=U32_MAX)]
 Text = Annotated[str, Field(min_length=1)]
 
 
@@ -134,12 +136,36 @@ class LatencyContract(Table):
     warmup: Annotated[int, Field(ge=0, le=MAX_WARMUP)] = 1
 
 
+class AgreementTolerance(Table):
+    top1: Distance = 0.0
+    topk: Distance = 0.0
+    cosine: Distance = 0.0
+    sqnr_db: Distance = 0.0
+    max_abs_error: Distance = 0.0
+    spearman: Distance = 0.0
+    flips: Distance = 0.0
+
+
+class BaselineContract(Table):
+    outputs_lsb: Annotated[int, Field(ge=0, lt=255)] = 0
+    accuracy: Share = 0.0
+    agreement: AgreementTolerance = AgreementTolerance()
+    latency: Share = 0.0
+    latency_cycles: Annotated[float, Field(ge=0.001, lt=1)] = 0.005
+    arena_bytes: Bytes = 0
+    stack_bytes: Bytes = 0
+    flash_bytes: Bytes = 0
+    ram_bytes: Bytes = 0
+
+
 class ContractTables(Table):
+    margin: Annotated[float, Field(ge=0, lt=1)] = 0.0
     input: InputContract = InputContract()
     execution: ExecutionContract = ExecutionContract()
     decision: DecisionContract = DecisionContract()
     agreement: AgreementContract = AgreementContract()
     latency: LatencyContract = LatencyContract()
+    baseline: BaselineContract = BaselineContract()
 
 
 class MemoryBudget(Table):
@@ -203,6 +229,6 @@ class CaseFile(Table):
 TABLES = (
     *("case", "model", "input", "input.gate", "decision"),
     *("contract", "contract.input", "contract.execution", "contract.execution.deadline", "contract.decision"),
-    *("contract.agreement", "contract.latency"),
+    *("contract.agreement", "contract.latency", "contract.baseline", "contract.baseline.agreement"),
     *("budget", "budget.memory", "budget.latency", "budget.latency.instructions", "budget.latency.cycles"),
 )

@@ -184,12 +184,33 @@ class LatencyLimit:
 
 
 @dataclass(frozen=True)
+class Tolerance:
+    """How far a run may be behind its accepted baseline before that is a regression (docs/baselines.md).
+
+    latency: share of growth on a deterministic clock; latency_cycles: smallest share of growth that counts on measured
+    cycles. accuracy and agreement (by key): in the unit of the figure.
+    """
+
+    outputs_lsb: int = 0
+    accuracy: float = 0.0
+    agreement: Mapping[str, float] = field(default_factory=dict)
+    latency: float = 0.0
+    latency_cycles: float = 0.005
+    arena_bytes: int = 0
+    stack_bytes: int = 0
+    flash_bytes: int = 0
+    ram_bytes: int = 0
+
+
+@dataclass(frozen=True)
 class Contracts:
     """The values a case's contracts are held to; None or empty where the case sets none.
 
     agreement keys: top1, topk, cosine, sqnr_db, max_abs_error, spearman, flips.
+    margin: share of the room up to a limit within which a check that holds is marginal, 0 for never.
     """
 
+    margin: float = 0.0
     lsb: int = 0
     replays: int = 10
     passes: int = 2
@@ -208,11 +229,14 @@ class Contracts:
     ram_bytes: int | None = None
     stack_bytes: int | None = None
     stack_headroom: float | None = None
+    baseline: Tolerance = Tolerance()
 
 
 @dataclass(frozen=True)
 class Case:
-    """One case, whole and valid. `files` maps each file of the case to its SHA-256; `locked` when case.lock vouches."""
+    """One case, whole and valid. `files` maps each file of the case to its SHA-256; `locked` when case.lock vouches.
+    baselines: board to the file of its accepted measurements, which is no part of the version.
+    """
 
     path: Path  # case.toml
     name: str
@@ -230,4 +254,6 @@ class Case:
     vectors: Vectors
     deadline: Mapping[str, int] = field(default_factory=dict)  # "instructions" and "ms", where given
     files: Mapping[str, str] = field(default_factory=dict)
+    vectors_file: str = "vectors.npz"  # its name in `files`
+    baselines: Mapping[str, Path] = field(default_factory=dict)
     locked: bool = False

@@ -3,6 +3,7 @@
 from hil.case.types import Case
 from hil.contract import agreement, decision, execution, input, latency, memory
 from hil.contract.latency import LatencySummary, latency_summary
+from hil.contract.marginal import mark
 from hil.contract.types import Check, CheckResult, Evidence
 
 CHECKS: tuple[Check, ...] = (
@@ -22,7 +23,7 @@ def checks_for(case: Case) -> tuple[Check, ...]:
 
 def judge(check: Check, evidence: Evidence) -> CheckResult:
     """The verdict of one check that applies to the evidence's case. An exception in here is a bug and is not caught."""
-    return check.judge(evidence)
+    return mark(check.judge(evidence), evidence.case.contracts.margin)
 
 
 __all__ = ["CHECKS", "LatencySummary", "checks_for", "judge", "latency_summary"]

@@ -47,6 +47,24 @@ def latency_summary(evidence: Evidence) -> LatencySummary:
     return LatencySummary(unit=evidence.clock.unit, stages=stages)
 
 
+@dataclass(frozen=True)
+class LatencySamples:
+    """units [n, 4] of prepare, invoke, decide and total for all vectors, zeros where one was not done; rows [m]: the
+    vectors that count as samples.
+    """
+
+    units: NDArray[np.int64]
+    rows: NDArray[np.intp]
+
+
+def latency_samples(evidence: Evidence) -> LatencySamples:
+    """What the percentiles of a run are made of, for its archive."""
+    rows = np.flatnonzero(done(evidence.records))
+    units = np.zeros((len(evidence.records), len(STAGES)), np.int64)
+    units[rows] = stage_units(evidence, rows)
+    return LatencySamples(units, _distinct(evidence)[0])
+
+
 def stage_units(evidence: Evidence, rows: NDArray[np.intp]) -> NDArray[np.int64]:
     """Units spent in prepare, invoke, decide and in total, [rows, 4].
 

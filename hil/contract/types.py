@@ -163,9 +163,12 @@ class Evidence:
 
 
 class Outcome(StrEnum):
-    """`not judged`: this board, or what broke before, does not allow a verdict; never counted as passed."""
+    """`marginal` is a pass close to its limit. `not judged`: this board, or what broke before, allows no verdict; that
+    never counts as passed.
+    """
 
     PASSED = "passed"
+    MARGINAL = "marginal"
     FAILED = "failed"
     NOT_JUDGED = "not judged"
 

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from hil.errors import UsageError
+from hil.runfile import RUN_FILE
 
-RUN_FILE = "run.json"
 _LOCK_FILE = ".lock"
 
 

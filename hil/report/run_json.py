@@ -7,27 +7,34 @@ import json
 import math
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import hil
 from hil.board.config import BoardConfig
 from hil.case.types import Case, Limit
-from hil.contract.latency import latency_summary
+from hil.contract.latency import latency_samples, latency_summary
+from hil.contract.memory import arena_high_water, stack_high_water, stack_size
 from hil.contract.types import CheckResult, Evidence, Finding, Outcome
 from hil.link.client import LinkCounters
 from hil.records import ClockSpec, Hello, RunRecords
+from hil.runfile import SCHEMA, seal
 
-SCHEMA = "hil-run/1"
 PACKAGES = ("numpy", "scipy", "tflite-micro", "ai-edge-litert", "cbor2", "zcbor", "pytest", "pydantic", "pyelftools")
+Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class CaseReport:
-    """What is known of one case after the run; evidence is None when the bench broke, `error` says how."""
+    """What is known of one case after the run; evidence is None when the bench broke, `error` says how.
+
+    records_sha256: of the file of records; "" without one.
+    """
 
     case: Case
     results: Sequence[CheckResult]
@@ -37,22 +44,23 @@ class CaseReport:
     seconds: float = 0.0
     error: str = ""
     records_file: str = ""
+    records_sha256: str = ""
     log_file: str = ""
+    quarantine: Mapping[str, Json] = field(default_factory=dict)  # check to reason, issue, expires
 
     @property
     def verdict(self) -> str:
         """`error` when the bench broke, `failed`, `passed`, or `not judged` when no check could be judged."""
-        outcomes = {result.outcome for result in self.results}
+        outcomes = {result.outcome for result in self.results if result.check not in self.quarantine}
         if self.error:
             return "error"
         if Outcome.FAILED in outcomes:
             return "failed"
-        return "passed" if Outcome.PASSED in outcomes else "not judged"
+        return "passed" if outcomes & {Outcome.PASSED, Outcome.MARGINAL} else "not judged"
 
 
-def run_verdict(reports: Sequence[CaseReport], interrupted: bool) -> str:
+def run_verdict(verdicts: Sequence[str], interrupted: bool) -> str:
     """The worst of all cases; a run in which nothing was judged is no pass."""
-    verdicts = [report.verdict for report in reports]
     if interrupted:
         return "interrupted"
     for verdict in ("error", "failed"):
@@ -62,56 +70,81 @@ def run_verdict(reports: Sequence[CaseReport], interrupted: bool) -> str:
 
 
 def run_document(
-    reports: Sequence[CaseReport],
+    cases: Sequence[Json],
     config: BoardConfig,
-    clock: ClockSpec | None,
+    clock: Json | None,
     *,
     interrupted: bool,
     started: str,
     seconds: float,
-) -> dict[str, Any]:
-    """The whole document. `started`: UTC, ISO 8601; `seconds`: host time of the run."""
-    return {
+    workers: int = 1,
+) -> Json:
+    """The whole document, sealed. cases: of `case_document`; clock: of `clock_document`; `started`: UTC, ISO 8601;
+    `seconds`: host time of the run.
+    """
+    document = {
         "schema": SCHEMA,
-        "verdict": run_verdict(reports, interrupted),
+        "verdict": run_verdict([case["verdict"] for case in cases], interrupted),
         "started": started,
         "host_seconds": round(seconds, 3),
-        "board": {
-            "name": config.name,
-            "kind": config.kind,
-            "target": config.target,
-            "clock": _clock(clock) if clock else None,
-        },
+        "workers": workers,
+        "board": {"name": config.name, "kind": config.kind, "target": config.target, "clock": clock},
         "manifest": {
             "hil": hil.__version__,
             "python": platform.python_version(),
             "host": platform.platform(),
             "packages": {name: _version(name) for name in PACKAGES},
         },
-        "cases": [_case(report) for report in reports],
+        "cases": list(cases),
     }
+    return {**document, "seal": seal(document)}
 
 
 def dump(document: Mapping[str, Any]) -> bytes:
-    """As UTF-8 JSON; NaN and infinities, which JSON has not, become null."""
-    return (json.dumps(_finite(document), indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    """As UTF-8 JSON."""
+    return (json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
-def records_archive(case: Case, records: RunRecords) -> bytes:
-    """The raw records as an .npz: one array per column of RunRecords, `label_texts`, and the vectors' names."""
+def records_archive(case: Case, records: RunRecords, evidence: Evidence | None = None) -> bytes:
+    """The raw records as an .npz (docs/run-json.md): one array per column of RunRecords, `label_texts`, the vectors'
+    names and, of a run that came to its end, what reports need of its references and latency samples.
+    """
     columns = {item.name: getattr(records, item.name) for item in fields(records) if item.name != "label_texts"}
     columns["label_texts"] = np.array(records.label_texts, dtype=np.str_)
     columns["name"] = np.array([case.vectors.name(index) for index in range(len(records))], dtype=np.str_)
+    label = case.vectors.label
+    columns["expected_label"] = np.full(len(records), -1, np.int32) if label is None else label.astype(np.int32)
+    if evidence is not None:
+        columns |= _reference_columns(evidence)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **columns)
     return buffer.getvalue()
 
 
-def _case(report: CaseReport) -> dict[str, Any]:
+def _reference_columns(evidence: Evidence) -> dict[str, NDArray[Any]]:
+    references, output = evidence.references, evidence.case.model.output
+    samples = latency_samples(evidence)
+    columns: dict[str, NDArray[Any]] = {
+        "units": samples.units,
+        "distinct": samples.rows,
+        "reference_gate": references.gate,
+        "reference_output": references.output,
+        "reference_answer": references.answer,
+        "output_scale": np.array(output.quantisation.scale),
+        "output_zero_point": np.array(output.quantisation.zero_point),
+    }
+    if references.float_output is not None:
+        columns["float_output"] = references.float_output
+    return columns
+
+
+def case_document(report: CaseReport) -> Json:
+    """One case of run.json; NaN and infinities, which JSON has not, become null."""
     case = report.case
-    document: dict[str, Any] = {
+    document: Json = {
         "name": case.name,
         "version": case.version,
+        "path": _shown_path(case.path),
         "verdict": report.verdict,
         "error": report.error,
         "host_seconds": round(report.seconds, 3),
@@ -124,18 +157,38 @@ def _case(report: CaseReport) -> dict[str, Any]:
             "float_model_sha256": case.float_model.sha256 if case.float_model else None,
             "source": case.source,
         },
-        "checks": [check_document(result) for result in report.results],
+        "decision": _decision(case),
+        "checks": [
+            {**check_document(result), "quarantine": report.quarantine.get(result.check)} for result in report.results
+        ],
         "records": report.records_file,
+        "records_sha256": report.records_sha256,
         "log": report.log_file,
     }
     if report.evidence is not None:
         document |= _evidence(report.evidence)
     if report.link is not None:
         document["link"] = vars(report.link)
-    return document
+    finite: Json = _finite(document)
+    return finite
 
 
-def _evidence(evidence: Evidence) -> dict[str, Any]:
+def _shown_path(path: Path) -> str:
+    """Relative to the working folder, so that a run moves between machines; absolute when it lies elsewhere."""
+    absolute = path.resolve()
+    return (absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else absolute).as_posix()
+
+
+def _decision(case: Case) -> Json | None:
+    decide = case.decide
+    if not decide.labels:
+        return None
+    quantisation = case.model.output.quantisation
+    threshold = (decide.threshold - quantisation.zero_point) * quantisation.scale
+    return {"labels": list(decide.labels), "threshold": threshold, "unknown": decide.unknown}
+
+
+def _evidence(evidence: Evidence) -> Json:
     return {
         "image": {
             "sha256": evidence.image.sha256,
@@ -146,6 +199,7 @@ def _evidence(evidence: Evidence) -> dict[str, Any]:
         "bundle": {"sha256": evidence.bundle_sha256, "bytes": evidence.bundle_bytes},
         "device": _hello(evidence.hello),
         "latency": latency_summary(evidence),
+        "memory": _memory(evidence),
         "faults": [
             {"vector": fault.vector, "kind": fault.report.kind, "stage": fault.report.stage, "text": fault.report.text}
             for fault in evidence.faults
@@ -153,7 +207,24 @@ def _evidence(evidence: Evidence) -> dict[str, Any]:
     }
 
 
-def _hello(hello: Hello) -> dict[str, Any]:
+def _memory(evidence: Evidence) -> Json:
+    image, bundle = evidence.image, evidence.bundle_bytes
+    return {
+        "arena_used": evidence.hello.arena_used,
+        "arena_high_water": arena_high_water(evidence),
+        "arena_bytes": evidence.case.arena_bytes,
+        "stack_high_water": stack_high_water(evidence),
+        "stack_bytes": stack_size(evidence),
+        "flash_bytes": image.flash_bytes + bundle,
+        "image_flash_bytes": image.flash_bytes,
+        "bundle_bytes": bundle,
+        "model_bytes": len(evidence.case.model.data),
+        "ram_bytes": image.ram_bytes,
+        "host": image.host,
+    }
+
+
+def _hello(hello: Hello) -> Json:
     plain = {item.name: getattr(hello, item.name) for item in fields(hello)}
     for side in ("input", "output"):
         tensor = plain[side]
@@ -167,7 +238,7 @@ def _hello(hello: Hello) -> dict[str, Any]:
     return plain
 
 
-def check_document(result: CheckResult) -> dict[str, Any]:
+def check_document(result: CheckResult) -> Json:
     """One check: outcome, value and unit, limit, findings."""
     return {
         "id": result.check,
@@ -186,11 +257,12 @@ def _finding(finding: Finding) -> dict[str, str]:
     return {item.name: getattr(finding, item.name) for item in fields(finding)}
 
 
-def _limit(limit: Limit | None) -> dict[str, Any] | None:
+def _limit(limit: Limit | None) -> Json | None:
     return None if limit is None else {"minimum": limit.minimum, "maximum": limit.maximum, "unit": limit.unit}
 
 
-def _clock(clock: ClockSpec) -> dict[str, Any]:
+def clock_document(clock: ClockSpec) -> Json:
+    """What a tick of the board is."""
     return {"kind": clock.kind, "unit": clock.unit, "hz": clock.hz or None, "deterministic": clock.deterministic}
 
 

@@ -7,68 +7,55 @@ from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import Self
 
-from hil.contract.types import CheckResult, Evidence, Outcome
-from hil.report.run_json import CaseReport
+from hil.runfile import Board, Case, Check, Latency, Memory
 
 _EVERY_S = 0.2
 _STATISTICS = ("p50", "p95", "p99", "max")
 
 
-def case_table(report: CaseReport) -> Iterator[str]:
+def case_table(case: Case, board: Board) -> Iterator[str]:
     """Lines for one case: verdict, one row per contract, latency and memory figures with their units."""
-    case = report.case
-    board = f" on {report.evidence.board}" if report.evidence else ""
-    size = f"{len(case.vectors):,} vectors, {report.seconds:.1f} s"
-    yield f"{case.name} version {case.version}{board}: {report.verdict.upper()} ({size})"
-    if report.error:
-        yield from (f"  {line}" for line in report.error.splitlines())
+    size = f"{case.vectors:,} vectors, {case.host_seconds:.1f} s"
+    yield f"{case.name} version {case.version} on {board.name}: {case.verdict.upper()} ({size})"
+    if case.error:
+        yield from (f"  {line}" for line in case.error.splitlines())
         return
-    for contract, group in groupby(report.results, lambda result: result.check.split(".", 1)[0]):
+    for contract, group in groupby(case.checks, lambda check: check.contract):
         yield _contract_row(contract, list(group))
-    if report.evidence is not None:
-        yield from _figures(report.evidence)
+    if case.latency is not None:
+        yield from _latency_rows(case.latency, board)
+    if case.memory is not None and not case.memory.host:
+        yield _memory_row(case.memory)
 
 
-def _contract_row(contract: str, results: list[CheckResult]) -> str:
-    count = {outcome: sum(result.outcome == outcome for result in results) for outcome in Outcome}
-    row = f"  {contract:<10} {count[Outcome.PASSED]:>3} passed"
-    if count[Outcome.FAILED]:
-        names = ", ".join(_short(result) for result in results if result.outcome == Outcome.FAILED)
-        row += f", {count[Outcome.FAILED]} FAILED: {names}"
-    if count[Outcome.NOT_JUDGED]:
-        names = ", ".join(_short(result) for result in results if result.outcome == Outcome.NOT_JUDGED)
-        row += f", {count[Outcome.NOT_JUDGED]} not judged here: {names}"
-    return row
+def _contract_row(contract: str, checks: list[Check]) -> str:
+    held = [check for check in checks if check.outcome in ("passed", "marginal")]
+    parts = [f"{len(held):>3} passed"]
+    for title, listed in (
+        ("marginal", [check for check in held if check.outcome == "marginal"]),
+        ("FAILED", [check for check in checks if check.outcome == "failed" and not check.quarantine]),
+        ("failed in quarantine", [check for check in checks if check.outcome == "failed" and check.quarantine]),
+        ("not judged here", [check for check in checks if check.outcome == "not judged"]),
+    ):
+        if listed:
+            parts.append(f"{len(listed)} {title}: {', '.join(check.id.split('.', 1)[1] for check in listed)}")
+    return f"  {contract:<10} {', '.join(parts)}"
 
 
-def _short(result: CheckResult) -> str:
-    return result.check.split(".", 1)[1]
+def _latency_rows(latency: Latency, board: Board) -> Iterator[str]:
+    for stage, figures in latency.stages.items():
+        cells = "  ".join(f"{name} {getattr(figures, name):>13,}" for name in _STATISTICS)
+        yield f"  {stage:<10} {cells}  {latency.unit}"
+    if board.clock is not None and board.clock.kind == "host time":
+        yield f"  ({board.clock.kind}: for information, no limit is judged on it)"
 
 
-def _figures(evidence: Evidence) -> Iterator[str]:
-    # Imported here: the table is printed once, scipy behind the statistics is slow to load.
-    from hil.contract.latency import latency_summary
-
-    summary = latency_summary(evidence)
-    for stage, numbers in summary["stages"].items():
-        cells = "  ".join(f"{name} {numbers[name]:>13,.0f}" for name in _STATISTICS)
-        yield f"  {stage:<10} {cells}  {summary['unit']}"
-    if not evidence.clock.deterministic:
-        yield f"  ({evidence.clock.kind}: for information, no limit is judged on it)"
-    if not evidence.image.host:
-        yield _memory_row(evidence)
-
-
-def _memory_row(evidence: Evidence) -> str:
-    records = evidence.records
-    arena = max(int(records.arena_high_water.max(initial=0)), evidence.hello.arena_high_water)
-    stack = int(records.stack_high_water.max(initial=0))
-    flash = evidence.image.flash_bytes + evidence.bundle_bytes
+def _memory_row(memory: Memory) -> str:
     return (
-        f"  memory     arena {arena:,} of {evidence.case.arena_bytes:,} B"
-        f"  stack {stack:,} of {evidence.hello.stack_bytes:,} B"
-        f"  flash {flash:,} B (image {evidence.image.flash_bytes:,} + bundle {evidence.bundle_bytes:,})"
-        f"  static RAM {evidence.image.ram_bytes:,} B"
+        f"  memory     arena {memory.arena_high_water:,} of {memory.arena_bytes:,} B"
+        f"  stack {memory.stack_high_water:,} of {memory.stack_bytes:,} B"
+        f"  flash {memory.flash_bytes:,} B (image {memory.image_flash_bytes:,} + bundle {memory.bundle_bytes:,})"
+        f"  static RAM {memory.ram_bytes:,} B"
     )
 
 

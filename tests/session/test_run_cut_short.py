@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import pytest
 from native_session import PROJECT, imu_motion, native_image
 
 from hil.contract import CHECKS
 from hil.records import Status
-from hil.report.run_json import run_verdict
 from hil.run import HilRun, Settings
+from hil.runfile import read_run
 from hil.session import Progress
 
 STOP_AFTER = 5  # vectors
@@ -35,11 +34,13 @@ def test_an_interrupted_case_keeps_its_records_so_far(tmp_path: Path) -> None:
         run.prepare([imu_motion()])
         with pytest.raises(KeyboardInterrupt):
             run.result(imu_motion(), CHECKS[0])
-        (report,) = run.reports()
-        assert (report.verdict, report.error) == ("error", "interrupted")
-        assert run_verdict(run.reports(), interrupted=True) == "interrupted"
-        status = np.load(tmp_path / "out" / report.records_file)["status"]
+        written = run.finish(interrupted=True)
     finally:
         run.close()
+    assert written is not None
+    done = read_run(written)
+    (case,) = done.document.cases
+    assert (done.document.verdict, case.verdict, case.error) == ("interrupted", "error", "interrupted")
+    status = done.records(case)["status"]
     assert (status == Status.DONE).sum() == STOP_AFTER
     assert (status == Status.NOT_RUN).sum() == len(status) - STOP_AFTER

@@ -1,0 +1,394 @@
+"""Reads a `run.json` and the records beside it (docs/run-json.md): the one place that knows its keys.
+
+The models are the schema: `docs/run.schema.json` is made from them, and everything that reads a run reads it through
+them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from hil.board.config import explain
+from hil.errors import UsageError
+from hil.records import DecisionReason, GateReason, Status
+
+SCHEMA = "hil-run/1"
+RUN_FILE = "run.json"
+FIX = "  fix: give the run.json of a run, or its folder"
+Columns = dict[str, NDArray[Any]]
+ENUMS = {"status": Status, "gate": GateReason, "reason": DecisionReason}  # columns that hold a number of these
+_TEXTS = ("name", "label_texts")
+_PLAIN = ("status", "gate", "digest", "minimum", "maximum", "saturated", "winner", "score", "answer", "reason", "label")
+_DIMENSIONS = {**dict.fromkeys(_PLAIN, 1), "output": 2, **dict.fromkeys(_TEXTS, 1)}
+
+
+class Part(BaseModel):
+    """Unknown keys are left alone: a later version may add some (docs/run-json.md)."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
+
+
+class Clock(Part):
+    """hz: null where a second means nothing on this clock."""
+
+    kind: str
+    unit: str
+    hz: int | None
+    deterministic: bool
+
+
+class Board(Part):
+    name: str
+    kind: str
+    target: str
+    clock: Clock | None
+
+
+class Limit(Part):
+    minimum: float | None
+    maximum: float | None
+    unit: str
+
+
+class Finding(Part):
+    case: str
+    vector: str
+    contract: str
+    check: str
+    expected: str
+    observed: str
+    limit: str
+    stage: str
+    hint: str
+
+
+class Quarantine(Part):
+    """A check that is known to fail; `expires` is the last day (ISO 8601) on which that is accepted."""
+
+    reason: str
+    issue: str
+    expires: str
+
+
+class Check(Part):
+    """outcome `marginal` is a pass; a failed check with a `quarantine` does not fail its case."""
+
+    id: str
+    outcome: Literal["passed", "marginal", "failed", "not judged"]
+    value: float | None
+    unit: str
+    limit: Limit | None
+    reason: str
+    numbers: dict[str, float | int | str | None]
+    findings_total: int
+    findings: list[Finding]
+    quarantine: Quarantine | None = None
+
+    @property
+    def contract(self) -> str:
+        return self.id.split(".", 1)[0]
+
+
+class CaseManifest(Part):
+    files: dict[str, str]
+    locked: bool
+    model_sha256: str
+    float_model_sha256: str | None
+    source: str
+
+
+class Image(Part):
+    sha256: str
+    flash_bytes: int
+    ram_bytes: int
+    stack_bytes: int
+
+
+class Bundle(Part):
+    sha256: str
+    bytes: int
+
+
+class Tensor(Part):
+    type: str
+    shape: list[int]
+    scale: float
+    zero_point: int
+    bytes: int
+
+
+class Device(Part):
+    """What the firmware said of itself; further keys are `hello-facts` in firmware/link/link.cddl."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+
+    firmware: str
+    target: str
+    compiler: str
+    flags: str
+    kernels: str
+    operators: list[str]
+    input: Tensor
+    output: Tensor
+
+
+class StageFigures(Part):
+    """Over distinct vectors, in the unit of the clock."""
+
+    n: int
+    min: int
+    p50: int
+    p95: int
+    p99: int
+    max: int
+    mean: float
+
+
+class Latency(Part):
+    unit: str
+    stages: dict[str, StageFigures]
+
+
+class Memory(Part):
+    """All in bytes. arena_bytes: the case's budget. host: built for a workstation: sizes are not the product's."""
+
+    arena_used: int
+    arena_high_water: int
+    arena_bytes: int
+    stack_high_water: int
+    stack_bytes: int
+    flash_bytes: int
+    image_flash_bytes: int
+    bundle_bytes: int
+    model_bytes: int
+    ram_bytes: int
+    host: bool
+
+
+class Operator(Part):
+    """Units of the clock that one operator of the model took on one vector."""
+
+    index: int
+    operator: str
+    units: int
+
+
+class Change(Part):
+    what: str
+    unit: str
+    before: float | None
+    after: float | None
+    change_percent: float | None
+    verdict: Literal["better", "same", "worse", "info"]
+
+
+class BaselineFacts(Part):
+    """The accepted measurements that this run was held against, and what is not as it was."""
+
+    file: str
+    sha256: str
+    board: str
+    case_version: int
+    accepted_at: str
+    accepted_by: str
+    reason: str
+    firmware_sha256: str
+    model_sha256: str
+    changes: list[Change]
+
+
+class DecisionFacts(Part):
+    labels: list[str]
+    threshold: float
+    unknown: str
+
+
+class Fault(Part):
+    vector: int
+    kind: str
+    stage: str
+    text: str
+
+
+class Link(Part):
+    repeats: int
+    damaged: int
+    ignored: int
+
+
+class Case(Part):
+    """One case of a run. Keys of the evidence are null when the bench broke: `error` says how."""
+
+    name: str
+    version: int
+    path: str
+    verdict: Literal["passed", "failed", "error", "not judged"]
+    error: str
+    host_seconds: float
+    vectors: int
+    inferences: int
+    manifest: CaseManifest
+    decision: DecisionFacts | None
+    checks: list[Check]
+    records: str
+    records_sha256: str
+    log: str
+    image: Image | None = None
+    bundle: Bundle | None = None
+    device: Device | None = None
+    latency: Latency | None = None
+    memory: Memory | None = None
+    operators: list[Operator] = []
+    operators_vector: str = ""
+    baseline: BaselineFacts | None = None
+    faults: list[Fault] = []
+    link: Link | None = None
+
+    def check(self, name: str) -> Check | None:
+        """The check of that id, None when the case does not ask for it."""
+        return next((check for check in self.checks if check.id == name), None)
+
+
+class RunManifest(Part):
+    hil: str
+    python: str
+    host: str
+    packages: dict[str, str | None]
+
+
+class Document(Part):
+    """A whole run.json, schema `hil-run/1`."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True, title=SCHEMA)
+
+    format: Literal["hil-run/1"] = Field(alias="schema")
+    verdict: Literal["passed", "failed", "error", "interrupted", "nothing judged"]
+    started: str
+    host_seconds: float
+    workers: int
+    board: Board
+    manifest: RunManifest
+    cases: list[Case]
+    seal: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run.json, read and checked, and the folder that its other files lie in."""
+
+    file: Path
+    document: Document
+    sealed: bool  # the text is the one that the run wrote
+
+    @property
+    def folder(self) -> Path:
+        return self.file.parent
+
+    def case(self, name: str) -> Case:
+        """The case of that name. Raises UsageError when the run has none, or two."""
+        found = [case for case in self.document.cases if case.name == name]
+        if len(found) != 1:
+            names = ", ".join(case.name for case in self.document.cases) or "none"
+            problem = f"has no case {name!r}, only: {names}" if not found else f"has {len(found)} cases named {name!r}"
+            raise UsageError(f"{self.file}: {problem}\n  fix: name a case of this run, or run that one")
+        return found[0]
+
+    def records(self, case: Case) -> Columns:
+        """The columns of one case's records. Raises UsageError when they are not there, damaged, or not this run's."""
+        if not case.records:
+            raise UsageError(f"{self.file}: case {case.name} left no records: {case.error}\n  fix: run it again")
+        return read_records(self.folder / case.records, case.records_sha256)
+
+
+def read_run(path: Path) -> Run:
+    """A run.json, or the one in the folder `path`. Raises UsageError that names the file and the key.
+
+    A text that was changed since the run wrote it is read nevertheless: `Run.sealed` is False then.
+    """
+    file, document = read_document(path)
+    try:
+        return Run(file, Document.model_validate(document), seal(document) == document.get("seal"))
+    except ValidationError as error:
+        raise UsageError(f"{file}: {explain(error, Document)}\n{FIX}") from error
+
+
+def read_document(path: Path) -> tuple[Path, dict[str, Any]]:
+    """File and JSON of a run.json of this schema, its keys not yet checked. Raises UsageError."""
+    file = path / RUN_FILE if path.is_dir() else path
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(f"{file}: {error}\n{FIX}") from error
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if schema != SCHEMA:
+        raise UsageError(f"{file}: schema: {schema!r} is not {SCHEMA!r}\n{FIX}")
+    return file, document
+
+
+def seal(document: Mapping[str, Any]) -> str:
+    """SHA-256 (hex) of the document without its own seal, as JSON with sorted keys and no spaces."""
+    content = {key: value for key, value in document.items() if key != "seal"}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def read_records(file: Path, sha256: str = "") -> Columns:
+    """Records as a run wrote them, one array a column; `label` holds texts. sha256: refuse any other file.
+
+    Raises UsageError that names the file and the column.
+    """
+    # What a damaged archive makes of zipfile, zlib and numpy is nearly any exception.
+    try:
+        if sha256 and hashlib.sha256(file.read_bytes()).hexdigest() != sha256:
+            raise ValueError("its SHA-256 is not the one in run.json")
+        columns = _load(file)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise UsageError(
+            f"{file}: not the records of a run ({reason})\n  fix: give a run.json with its .npz files beside it"
+        ) from error
+    for key in _DIMENSIONS:
+        if problem := _problem(key, columns):
+            raise UsageError(f"{file}: {key}: {problem}\n  fix: take the file as the run wrote it, or run it again")
+    texts = np.array([*columns.pop("label_texts").tolist(), ""], np.str_)  # index -1: no label
+    columns["label"] = texts[columns["label"]]
+    return columns
+
+
+def _load(file: Path) -> Columns:
+    with np.load(file) as stored:
+        columns = {column: np.asarray(stored[column]) for column in stored.files}
+    missing = _DIMENSIONS.keys() - columns
+    if missing:
+        raise KeyError(", ".join(sorted(missing)))
+    for name in _TEXTS:
+        columns[name].tolist()  # raises for what is no Unicode
+    return columns
+
+
+def _problem(key: str, columns: Columns) -> str:
+    """What is wrong with one column, "" when nothing is. `status` comes first: it says how many vectors there are."""
+    column, dimensions = columns[key], _DIMENSIONS[key]
+    if column.dtype.kind not in ("U" if key in _TEXTS else "iu"):
+        return f"{column.dtype} is no type of {'text' if key in _TEXTS else 'whole numbers'}"
+    if column.ndim != dimensions:
+        return f"has {column.ndim} dimensions instead of {dimensions}"
+    if key == "label_texts":
+        return ""
+    vectors = len(columns["status"])
+    if len(column) != vectors or not vectors:
+        return f"has {len(column):,} vectors, status has {vectors:,}" if vectors else "has no vectors"
+    known = range(-1, columns["label_texts"].size) if key == "label" else [int(value) for value in ENUMS.get(key, ())]
+    if known and not (fits := np.isin(column, known)).all():
+        at = int(np.flatnonzero(~fits)[0])
+        return f"{column[at]} of vector {at} is no known {key}"
+    return ""
