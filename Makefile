@@ -1,5 +1,5 @@
 # One command for each thing a person does here; `make help` lists them.
-# ARGS="..." is handed to pytest, TESTS names folders of tests, BOARD names the board of `make gate` and `make doctor`, PYTHON the interpreter for .venv.
+# ARGS="..." is handed to pytest, TESTS names folders of tests, WORKERS says how many run them, BOARD names the board of `make gate` and `make doctor`, PYTHON the interpreter for .venv.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
@@ -7,6 +7,7 @@ PYTHON_ := .venv/bin/python
 BOARD ?= qemu
 ARGS ?=
 TESTS ?= tests
+WORKERS ?= auto
 CPP_FILES = find firmware tests -not -path '*/build/*' \( -name '*.cpp' -o -name '*.hpp' -o -name '*.c' -o -name '*.h' \) -print0
 
 .PHONY: help
@@ -18,13 +19,20 @@ help: ## this list
 gate: bootstrap ## judge every case on the board (BOARD=qemu); what stops a release
 	@$(PYTHON_) -m pytest -p no:hypothesispytest --board=$(BOARD) $(ARGS)
 
+# Each board into a folder of its own below hil-out; the gate gives all reasons, those of a run that failed too.
+.PHONY: release
+release: bootstrap ## every case on every board of release.toml, then whether that allows a release (hil gate)
+	@boards=$$($(PYTHON_) -m hil.gate.policy release.toml) || exit 2; \
+	for board in $$boards; do $(MAKE) gate BOARD=$$board ARGS="--hil-out=hil-out/$$board $(ARGS)" || true; done; \
+	.venv/bin/hil gate $${boards/#/hil-out/}
+
 .PHONY: test
-test: bootstrap ## the project's own tests
-	@$(PYTHON_) -m pytest $(TESTS) -m "not slow" $(ARGS)
+test: bootstrap-tests ## the project's own tests
+	@$(PYTHON_) -m pytest $(TESTS) -n $(WORKERS) --dist=loadfile -m "not slow" $(ARGS)
 
 .PHONY: test-slow
-test-slow: bootstrap ## the project's slow tests
-	@$(PYTHON_) -m pytest $(TESTS) -m slow $(ARGS)
+test-slow: bootstrap-tests ## the project's slow tests
+	@$(PYTHON_) -m pytest $(TESTS) -n $(WORKERS) --dist=loadfile -m slow $(ARGS)
 
 .PHONY: lint
 lint: bootstrap ## ruff, mypy, clang-format: complain
@@ -46,6 +54,15 @@ doctor: bootstrap ## what is installed, what is missing
 .PHONY: bootstrap
 bootstrap: ## system tools and .venv; all other targets do this first
 	@setup/bootstrap.sh
+
+.PHONY: bootstrap-tests
+bootstrap-tests: ## the same, and the browser that the tests of the report look through
+	@setup/bootstrap.sh tests
+
+.PHONY: schema
+schema: bootstrap ## write docs/run.schema.json anew, from the models in hil/runfile.py
+	@$(PYTHON_) -m hil.report.schema >docs/run.schema.json.part
+	@mv docs/run.schema.json.part docs/run.schema.json
 
 .PHONY: rebuild
 rebuild: ## make the case imu_motion again, from its data (TensorFlow, in .venv-rebuild)

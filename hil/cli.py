@@ -8,7 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import hil
+from hil.case.regen_command import add_regen_command
 from hil.errors import BenchError, HilError, UsageError
+from hil.gate.budget_command import add_budget_command
+from hil.gate.commands import add_baseline_commands
+from hil.gate.release_commands import add_gate_commands
+from hil.gate.trend_command import add_trend_command
+from hil.report.page.command import add_report_command
 
 PROJECT = Path(hil.__file__).resolve().parents[1]
 EXIT_FOUND, EXIT_USAGE, EXIT_BENCH = 1, 2, 3
@@ -53,11 +59,18 @@ def _parser() -> argparse.ArgumentParser:
     lock.set_defaults(run=_case_lock)
     for action in (check, lock):
         action.add_argument("path", type=Path, help="the case's folder, or its case.toml")
+    add_regen_command(case)
 
     compare = commands.add_parser("compare", help="hold two runs against each other, name the first difference")
     compare.add_argument("first", type=Path, help="a run.json, or its folder")
     compare.add_argument("second", type=Path, help="another")
     compare.set_defaults(run=_compare)
+
+    add_report_command(commands)
+    add_trend_command(commands)
+    add_budget_command(commands, board_folders)
+    add_baseline_commands(commands)
+    add_gate_commands(commands, board_folders)
     return parser
 
 

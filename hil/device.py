@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from hil.board.base import Board
-from hil.errors import LinkError
+from hil.errors import AgentError, LinkError
 from hil.link import messages
 from hil.link.client import LinkClient, LinkCounters
 from hil.link.rtt import Rtt
@@ -11,6 +13,17 @@ from hil.records import Decision, Hello, Record, Status
 
 _CHUNK_BYTES = 2048
 FRAME_OVERHEAD_BYTES = 256  # CBOR around a window, CRC and stuffing of the longest frame
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One window with a clock around each operator. operators: in the order in which they ran, all `ran` of them or as
+    many of the first as the firmware has room for.
+    """
+
+    record: Record
+    ran: int
+    operators: tuple[messages.OperatorTime, ...]
 
 
 class Device:
@@ -69,6 +82,27 @@ class Device:
         record = messages.decode_record(self._link.request(command, self.board.config.timeout.reply_s))
         self.inferences += record.status == Status.DONE
         return record
+
+    def profile(self, window: bytes, *, deadline_ticks: int = 0) -> Profile | None:
+        """Run the whole pipeline on one raw window that `run` takes, decision state forgotten, with a clock around each
+        operator of the model. None: this firmware cannot tell.
+        """
+        timeout = self.board.config.timeout.reply_s
+        command = messages.profile_command(self.next_sequence(), True, deadline_ticks, window)
+        try:
+            record, ran, kept = messages.decode_profile(self._link.request(command, timeout))
+        except AgentError as error:
+            if error.code in messages.NO_PROFILE:
+                return None
+            raise
+        self.inferences += record.status == Status.DONE
+        operators: list[messages.OperatorTime] = []
+        while len(operators) < kept:
+            page = messages.decode_operators(self._link.request(messages.operators_command(len(operators)), timeout))
+            if not page:
+                raise LinkError(f"the firmware kept {kept} operators of a profile and gave {len(operators)}")
+            operators += page
+        return Profile(record, ran, tuple(operators))
 
     def decide(self, scores: bytes, *, fresh: bool = True) -> Decision:
         """Give raw int8 scores straight to the firmware's decide stage."""

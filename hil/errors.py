@@ -13,6 +13,16 @@ from pathlib import Path
 class HilError(Exception):
     """Base of all errors that hil raises on purpose."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Class and text go to another process, whatever arguments the class was made with."""
+        return _again, (type(self), str(self))
+
+
+def _again(kind: type[HilError], text: str) -> HilError:
+    error = kind.__new__(kind)
+    error.args = (text,)
+    return error
+
 
 class UsageError(HilError):
     """The request cannot be carried out as written; nothing was started. Fix what the message names."""

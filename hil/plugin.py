@@ -20,17 +20,26 @@ from hil.contract import checks_for
 from hil.contract.types import Check, CheckResult, Outcome
 from hil.device import Device
 from hil.errors import BenchError, HilError, UsageError
+from hil.gate.quarantine import QUARANTINE_FILE
+from hil.report.markdown import summary
+from hil.report.page.command import write_page
 from hil.report.terminal import ProgressLine, case_table
 from hil.run import PROJECT, HilRun, Settings
 from hil.runfile import Run, read_run
+from hil.workers import LeadPlugin, crew_of, is_lead, tell_misuse
 
 CASE_FILE = "case.toml"
+SUMMARY_FILE = "summary.md"
+REPORTS = ("html", "none")
 SHOWN_FINDINGS = 3  # of one check, on the terminal
 _RUN = pytest.StashKey[HilRun]()
 _CASE_ERRORS = pytest.StashKey[list[str]]()
-_JUDGED = pytest.StashKey[int]()
+_JUDGED = pytest.StashKey["_CaseTests"]()
+_LEAD = pytest.StashKey[LeadPlugin]()
 _NOTHING_JUDGED = pytest.StashKey[bool]()
 _DONE = pytest.StashKey[Run]()
+_PAGE = pytest.StashKey[Path]()
+_NOT_REPORTED = pytest.StashKey[str]()
 _NOT_WRITTEN = pytest.StashKey[str]()
 _OPTIONS = {
     # name: (default, help)
@@ -39,6 +48,8 @@ _OPTIONS = {
     "hil-image": ("", "run this ELF and build nothing"),
     "hil-bundle": ("", "provision this bundle in place of the one built from the case"),
     "hil-boards": ("", "further folder with board files, searched first"),
+    "hil-quarantine": ("", "file of checks that are known to fail (quarantine.toml of the root folder, if there)"),
+    "hil-report": ("html", "html: write report.html beside run.json; none: leave it out"),
     **{name: ("", text) for name, text in BENCH_OPTIONS.items()},
 }
 
@@ -76,9 +87,15 @@ def _path(config: pytest.Config, name: str) -> Path | None:
     if not text:
         return None
     path = config.invocation_params.dir / text
-    if name in ("hil-image", "hil-bundle") and not path.is_file():
+    if name in ("hil-image", "hil-bundle", "hil-quarantine") and not path.is_file():
         raise pytest.UsageError(f"--{name}: no such file: {path}")
     return path
+
+
+def _quarantine(config: pytest.Config) -> Path | None:
+    """The file named, else that of the root folder when there is one."""
+    usual = config.rootpath / QUARANTINE_FILE
+    return _path(config, "hil-quarantine") or (usual if usual.is_file() else None)
 
 
 def _refuse_lost_settings(config: pytest.Config) -> None:
@@ -98,9 +115,12 @@ def _refuse_lost_settings(config: pytest.Config) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     _refuse_lost_settings(config)
+    if (wanted := _option(config, "hil-report")) not in REPORTS:
+        raise pytest.UsageError(f"--hil-report: {wanted!r} is none of {', '.join(REPORTS)}")
     config.addinivalue_line("markers", "hil_case(path): the case that the `case` and `device` fixtures use")
     config.stash[_CASE_ERRORS] = []
-    config.stash[_JUDGED] = 0
+    config.stash[_JUDGED] = _CaseTests()
+    config.pluginmanager.register(config.stash[_JUDGED])
     folders = [_path(config, "hil-boards"), config.rootpath / "boards", PROJECT / "boards"]
     settings = Settings(
         board=_option(config, "board"),
@@ -108,9 +128,14 @@ def pytest_configure(config: pytest.Config) -> None:
         board_folders=tuple(dict.fromkeys(folder for folder in folders if folder is not None)),
         image=_path(config, "hil-image"),
         bundle=_path(config, "hil-bundle"),
+        quarantine=_quarantine(config),
         options={name: value for name in BENCH_OPTIONS if (value := _option(config, name))},
     )
-    config.stash[_RUN] = HilRun(settings, lambda title: _progress(config, title))
+    config.stash[_RUN] = HilRun(settings, lambda title: _progress(config, title), crew_of(config))
+    if is_lead(config):
+        config.stash[_LEAD] = LeadPlugin(settings)
+        config.pluginmanager.register(config.stash[_LEAD])
+        _guard_termination()
     if config.getoption("--board"):  # named for this very run: tell a wrong name at once, even when nothing needs it
         try:
             _ = config.stash[_RUN].config
@@ -162,19 +187,21 @@ class CheckItem(pytest.Item):
 
     def setup(self) -> None:
         run = self.config.stash[_RUN]
-        if run.not_run(self.case):
-            _skip_on_broken_board(run)
+        if error := run.not_run(self.case):
+            _skip_on(run, error)
         if error := run.broken(self.case):
             pytest.skip(f"the run of case {self.case.name} broke, see its first test: {type(error).__name__}")
         run.result(self.case, self.check)
 
     def runtest(self) -> None:
-        result = self.config.stash[_RUN].result(self.case, self.check)
+        run = self.config.stash[_RUN]
+        result = run.result(self.case, self.check)
         self._record_properties(result)
         if result.outcome is Outcome.NOT_JUDGED:
             pytest.skip(f"not judged here: {result.reason}")
-        self.config.stash[_JUDGED] += 1
         if result.outcome is Outcome.FAILED:
+            if entry := run.quarantined(self.case).get(self.check.id):
+                pytest.xfail("in quarantine until {expires}: {reason} ({issue})".format(**entry))
             raise ContractBroken(result)
 
     def reportinfo(self) -> tuple[Path, int, str]:
@@ -188,13 +215,13 @@ class CheckItem(pytest.Item):
 
     def _record_properties(self, result: CheckResult) -> None:
         run = self.config.stash[_RUN]
-        board = run.board()
+        case, clock = run.facts(self.case), run.clock(self.case)
         facts: dict[str, object] = {
             "case": self.case.name,
             "case_version": self.case.version,
-            "board": board.config.name,
-            "clock": board.clock.kind,
-            "firmware_sha256": run.image().sha256,
+            "board": run.config.name,
+            "clock": clock["kind"] if clock else "",
+            "firmware_sha256": case["image"]["sha256"],
             "model_sha256": self.case.model.sha256,
             "outcome": result.outcome,
         }
@@ -207,9 +234,13 @@ class CheckItem(pytest.Item):
 
 
 def _skip_on_broken_board(run: HilRun) -> None:
+    if run.board_broken:
+        _skip_on(run, run.board_broken)
+
+
+def _skip_on(run: HilRun, error: Exception) -> None:
     """The first test told why; the others of this board have nothing to run on. The run has failed by then."""
-    if error := run.board_broken:
-        pytest.skip(f"board {run.config.name} is broken: {str(error).splitlines()[0]}")
+    pytest.skip(f"board {run.config.name} is broken: {str(error).splitlines()[0]}")
 
 
 def describe(check: Check, result: CheckResult) -> str:
@@ -223,15 +254,17 @@ def describe(check: Check, result: CheckResult) -> str:
 @pytest.hookimpl(trylast=True)  # after -k and -m have taken items away
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Misuse stops here, before anything starts."""
-    if errors := config.stash[_CASE_ERRORS]:
-        raise pytest.UsageError("\n".join(errors))
-    if any(_needs_board(item) for item in items) and not config.option.collectonly:
-        _guard_termination()
-        try:
+    try:
+        if errors := config.stash[_CASE_ERRORS]:
+            raise UsageError("\n".join(errors))
+        if any(_needs_board(item) for item in items) and not config.option.collectonly:
+            _guard_termination()
             cases = {item.case.path: item.case for item in items if isinstance(item, CheckItem)}
             config.stash[_RUN].prepare(list(cases.values()))
-        except UsageError as error:
+    except UsageError as error:
+        if not tell_misuse(config, str(error)):
             raise pytest.UsageError(str(error)) from error
+        items.clear()
 
 
 def _needs_board(item: pytest.Item) -> bool:
@@ -250,10 +283,13 @@ def _guard_termination() -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> None:
     """Build the image before the first test, so that a missing compiler is misuse and not a broken test."""
-    if session.config.option.collectonly or not any(_needs_board(item) for item in session.items):
+    config = session.config
+    if config.option.collectonly or is_lead(config) or crew_of(config):  # a worker's first test builds for all of them
+        return
+    if not any(_needs_board(item) for item in session.items):
         return
     try:
-        session.config.stash[_RUN].image()
+        config.stash[_RUN].image()
     except BenchError:
         return  # told by the first test that needs it
     except UsageError as error:
@@ -273,31 +309,70 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     return report
 
 
+class _CaseTests:
+    """Counts the tests of cases as they are reported, those of all workers, and how many of them had a verdict."""
+
+    def __init__(self) -> None:
+        self.seen = self.judged = 0
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """A hook of pytest."""
+        properties = dict(report.user_properties)
+        if report.when == "call" and "case_version" in properties:
+            self.seen += 1
+            self.judged += properties["outcome"] != Outcome.NOT_JUDGED
+
+
+@pytest.hookimpl(trylast=True)  # after pytest-xdist has ended its workers
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     config = session.config
-    run = config.stash[_RUN]
+    lead = config.stash.get(_LEAD, None)
+    run = lead.lead if lead else config.stash[_RUN]
     try:
         written = run.finish(interrupted=exitstatus == pytest.ExitCode.INTERRUPTED)
         if written is not None:
             config.stash[_DONE] = read_run(written)
+            _write_reports(config, config.stash[_DONE])
     except UsageError as error:
         config.stash[_NOT_WRITTEN] = str(error)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
     finally:
         run.close()
-    checks = [item for item in session.items if isinstance(item, CheckItem)] if hasattr(session, "items") else []
-    if checks and exitstatus == pytest.ExitCode.OK and not config.stash[_JUDGED] and not config.option.collectonly:
+    if lead and lead.misuse:
+        session.exitstatus = pytest.ExitCode.USAGE_ERROR
+    tests = config.stash[_JUDGED]
+    if tests.seen and not tests.judged and exitstatus == pytest.ExitCode.OK:
         config.stash[_NOTHING_JUDGED] = True
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _write_reports(config: pytest.Config, run: Run) -> None:
+    """What people read. A report that cannot be made changes no verdict: it is said, and run.json has everything."""
+    if not run.document.cases:
+        return
+    try:
+        text = summary(run)
+        (run.folder / SUMMARY_FILE).write_text(text, encoding="utf-8")
+        if step := os.environ.get("GITHUB_STEP_SUMMARY"):
+            with open(step, "a", encoding="utf-8") as file:
+                file.write(text)
+        if _option(config, "hil-report") == "html":
+            config.stash[_PAGE] = write_page(run)
+    except Exception as error:
+        config.stash[_NOT_REPORTED] = f"{type(error).__name__}: {error}"
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if run := config.stash.get(_RUN, None):
         run.close()
+    if lead := config.stash.get(_LEAD, None):
+        lead.close()
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    run = config.stash[_RUN]
+    run, lead = config.stash[_RUN], config.stash.get(_LEAD, None)
+    if lead and lead.misuse:
+        terminalreporter.line(f"ERROR: {lead.misuse}", red=True)
     if message := config.stash.get(_NOT_WRITTEN, ""):
         terminalreporter.line(f"ERROR: {message}", red=True)
     done = config.stash.get(_DONE, None)
@@ -309,7 +384,11 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
             terminalreporter.line(line)
     if config.stash.get(_NOTHING_JUDGED, False):
         terminalreporter.line("no check was judged: a gate in which nothing ran fails", red=True)
+    if message := config.stash.get(_NOT_REPORTED, ""):
+        terminalreporter.line(f"the report could not be made: {message}", red=True)
     terminalreporter.line(f"results: {run.settings.out}")
+    if page := config.stash.get(_PAGE, None):
+        terminalreporter.line(f"report: {page}")
 
 
 # ---- fixtures for Python tests

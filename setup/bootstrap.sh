@@ -3,6 +3,7 @@
 # Quick and silent when there is nothing to do. Safe to interrupt, and to run twice at once.
 #
 #   setup/bootstrap.sh            tools and .venv
+#   setup/bootstrap.sh tests      the same, and what only the project's own tests need: a browser
 #   setup/bootstrap.sh tools      tools only
 #   setup/bootstrap.sh rebuild    .venv-rebuild, for the scripts that make cases
 #
@@ -46,6 +47,15 @@ missing_packages() {
   return 0
 }
 
+# What the tests look at the HTML report with; the names are those of tests/report/browser.py.
+has_browser() { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null
+
+# Ubuntu has Chromium as a snap only, which needs more than a package manager: there the tests are skipped without one.
+missing_browser() {
+  [ -n "$browser" ] && ! has_browser || return 0
+  [[ $(cat /etc/os-release 2>/dev/null) == *ID=ubuntu* ]] || printf '%s\n' chromium fonts-dejavu-core
+}
+
 as_root() {
   if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
 }
@@ -74,7 +84,7 @@ apt_update() {
 
 ensure_tools() {
   local missing
-  mapfile -t missing < <(missing_packages; missing_python)
+  mapfile -t missing < <(missing_packages; missing_browser; missing_python)
   [ ${#missing[@]} -gt 0 ] || return 0
   if ! may_install; then
     explain_missing "${missing[@]}"
@@ -85,7 +95,7 @@ ensure_tools() {
   # A list of packages that went stale names files that are no longer there: fetch it again once.
   apt_install "${missing[@]}" || { apt_update && apt_install "${missing[@]}"; } || failed "apt-get install ${missing[*]}"
   hash -r
-  mapfile -t missing < <(missing_packages)
+  mapfile -t missing < <(missing_packages; missing_browser)
   [ ${#missing[@]} -eq 0 ] ||
     stop "still missing or too old after apt: ${missing[*]}. Install newer ones and put them first on PATH."
 }
@@ -182,16 +192,18 @@ failed() {
 
 # ---- main ----------------------------------------------------------------------------------------------------------
 
+browser=
 case "${1:-all}" in
   all) venv=.venv lock=requirements.lock ;;
+  tests) venv=.venv lock=requirements.lock browser=1 ;;
   rebuild) venv=.venv-rebuild lock=requirements-rebuild.lock ;;
   tools) venv='' lock='' ;;
-  *) stop "unknown argument $1; use nothing, tools or rebuild" ;;
+  *) stop "unknown argument $1; use nothing, tests, tools or rebuild" ;;
 esac
 
 # `command -v` of several names succeeds when one is found, so count the answers.
 warm() {
-  [ -n "$venv" ] && is_ready "$venv" "$lock" &&
+  [ -n "$venv" ] && is_ready "$venv" "$lock" && [ -z "$(missing_browser)" ] &&
     [ "$(command -v arm-none-eabi-g++ qemu-system-arm cmake ninja g++ cargo | wc -l)" -eq 6 ]
 }
 warm && exit 0

@@ -56,6 +56,7 @@ class HarnessRun:
         self.temporary.mkdir(exist_ok=True)
         self.out = Path(out) if out else folder / "out"
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("HIL_", "PYTEST_"))}
+        environment["HIL_REPORT"] = "none"  # a page would cost every run a second
         environment |= {"TMPDIR": str(self.temporary), "COLUMNS": "200", "PYTHONPATH": str(PROJECT), **(env or {})}
         plugin = [] if "hil" in entry_points(group="pytest11").names else ["-p", "hil.plugin"]  # not installed yet
         command = [sys.executable, "-m", "pytest", *plugin, "-ra", "-p", "no:cacheprovider", f"--hil-out={self.out}"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -78,6 +79,8 @@ class CaseFolder:
         for file in ("model_int8.tflite", "model_float.tflite"):
             shutil.copy(IMU_MOTION / file, path / file)
         text = (IMU_MOTION / "case.toml").read_text(encoding="utf-8")
+        text = re.sub(r"(?m)^version = \d+$", "version = 1", text)
+        text = re.sub(r"(?m)^margin = .*$", "margin = 0.0", text)  # a dozen vectors are no measure
         self.toml.write_text(text.replace('"imu_motion"', f'"{name}"'), encoding="utf-8")
         with np.load(IMU_MOTION / "vectors.npz") as stored:
             self.arrays(**{key: stored[key][:vectors] for key in stored.files})

@@ -30,6 +30,7 @@ enum class ErrorCode : uint8_t {
   kItem = 3,      // detail: bytes that there are
   kTooLong = 4,   // detail: longest that fits
   kScores = 5,    // detail: bytes wanted
+  kNoProfile = 6,
 };
 
 // Static, because the codec's structures are too big for a stack.
@@ -131,13 +132,14 @@ hil_bytes AlignedWindow(const zcbor_string& window) {
   return {aligned, static_cast<uint32_t>(window.len)};
 }
 
-void AnswerRun(const run_arguments& arguments) {
-  const hil_window window = {arguments.run_arguments_sequence, arguments.run_arguments_fresh,
-                             arguments.run_arguments_deadline, AlignedWindow(arguments.run_arguments_window)};
-  hil_record from{};
-  product->run(product->context, &window, &from);
-  the_reply.reply_result_choice = reply::reply_result_run_result_m_c;
-  record& to = the_reply.reply_result_run_result_m.run_result_run;
+hil_window FromWire(const run_arguments& arguments) {
+  return {arguments.run_arguments_sequence, arguments.run_arguments_fresh, arguments.run_arguments_deadline,
+          AlignedWindow(arguments.run_arguments_window)};
+}
+
+// In place: a record is big for a stack.
+void ToWire(const hil_record& from, record* filled) {
+  record& to = *filled;
   to.record_status = from.status;
   to.record_gate = from.gate;
   to.record_ticks_prepare = from.ticks[0];
@@ -152,6 +154,44 @@ void AnswerRun(const run_arguments& arguments) {
   to.record_canaries = from.canaries;
   to.record_arena_high_water = from.arena_high_water;
   to.record_stack_high_water = from.stack_high_water;
+}
+
+void AnswerRun(const run_arguments& arguments) {
+  const hil_window window = FromWire(arguments);
+  hil_record from{};
+  product->run(product->context, &window, &from);
+  the_reply.reply_result_choice = reply::reply_result_run_result_m_c;
+  ToWire(from, &the_reply.reply_result_run_result_m.run_result_run);
+}
+
+void AnswerProfile(const run_arguments& arguments) {
+  if (product->profile == nullptr) {
+    AnswerError(ErrorCode::kNoProfile, 0);
+    return;
+  }
+  const hil_window window = FromWire(arguments);
+  hil_record from{};
+  profile_result& to = the_reply.reply_result_profile_result_m;
+  product->profile(product->context, &window, &from, &to.profile_result_profile_ran, &to.profile_result_profile_kept);
+  the_reply.reply_result_choice = reply::reply_result_profile_result_m_c;
+  ToWire(from, &to.profile_result_profile_record_m);
+}
+
+// A page of the last profile, from operator `first` on.
+void AnswerOperators(uint32_t first) {
+  if (product->profile == nullptr) {
+    AnswerError(ErrorCode::kNoProfile, 0);
+    return;
+  }
+  the_reply.reply_result_choice = reply::reply_result_operators_result_m_c;
+  operators_result& to = the_reply.reply_result_operators_result_m;
+  constexpr size_t kPage = sizeof(to.operators_result_operators_operator_time_m) / sizeof(operator_time);
+  size_t count = 0;
+  hil_operator_time from{};
+  while (count < kPage && product->operator_time(product->context, first + static_cast<uint32_t>(count), &from)) {
+    to.operators_result_operators_operator_time_m[count++] = {from.code, from.begin, from.end};
+  }
+  to.operators_result_operators_operator_time_m_count = count;
 }
 
 void AnswerScores(const scores_arguments& arguments) {
@@ -193,6 +233,10 @@ void Answer() {
       return AnswerScores(the_request.request_command_scores_command_m.scores_command_scores);
     case request::request_command_fetch_command_m_c:
       return AnswerFetch(the_request.request_command_fetch_command_m.fetch_command_fetch);
+    case request::request_command_profile_command_m_c:
+      return AnswerProfile(the_request.request_command_profile_command_m.profile_command_profile);
+    case request::request_command_operators_command_m_c:
+      return AnswerOperators(the_request.request_command_operators_command_m.operators_command_operators);
   }
 }
 

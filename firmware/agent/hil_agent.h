@@ -96,6 +96,13 @@ typedef struct {
   uint32_t stack_high_water;
 } hil_record;
 
+/* One operator of the model: builtin operator code, and the clock (ticks since the start of invoke) around it. */
+typedef struct {
+  uint8_t code;
+  uint32_t begin;
+  uint32_t end;
+} hil_operator_time;
+
 enum { HIL_PREPARED_TENSOR = 0, HIL_RAW_OUTPUT = 1 };
 
 /* What the agent tests. Every function gets `context`. Structures to fill in come zeroed. */
@@ -113,6 +120,14 @@ typedef struct {
 
   /* A tensor of the last run (HIL_PREPARED_TENSOR, HIL_RAW_OUTPUT); false when there is none. */
   bool (*fetch)(void* context, uint32_t item, hil_bytes* tensor);
+
+  /* As run(), with the time of each operator. `*ran`: operators that ran; `*kept`: the first of them that can be asked
+   * for until the next profile. Null when the product cannot tell.
+   */
+  void (*profile)(void* context, const hil_window* window, hil_record* record, uint32_t* ran, uint32_t* kept);
+
+  /* Operator `index` of the last profile; false when it was not kept. Null when `profile` is. */
+  bool (*operator_time)(void* context, uint32_t index, hil_operator_time* time);
 } hil_product;
 
 /* Opens the link. `product` must stay valid. */

@@ -20,6 +20,18 @@ constexpr uint8_t kTensorInt8 = static_cast<uint8_t>(ElementType::kInt8);
 constexpr uint32_t kPreparedBytes = HIL_PREPARED_BYTES;
 uint8_t prepared_copy[kPreparedBytes];
 
+// The operators of the last profile. Not in the product, whose initial values lie in flash.
+OperatorLog profiled;
+
+bool ProfiledOperator(uint32_t index, hil_operator_time* time) {
+  const Span<const OperatorTime> kept = profiled.kept();
+  if (index >= kept.size()) {
+    return false;
+  }
+  *time = {kept[index].code, kept[index].begin, kept[index].end};
+  return true;
+}
+
 // A case budgets its arena for the product's 32-bit pointers. Where pointers are wider the interpreter's structures are
 // larger, so the share grows with them, and a need is told as the budget that would cover it.
 constexpr uint32_t kPointerRatio = sizeof(void*) / sizeof(uint32_t);
@@ -228,6 +240,12 @@ hil_product Product::TestMode() {
   tested.fetch = [](void* context, uint32_t item, hil_bytes* tensor) {
     return static_cast<Product*>(context)->Fetch(item, tensor);
   };
+  tested.profile = [](void* context, const hil_window* window, hil_record* record, uint32_t* ran, uint32_t* kept) {
+    static_cast<Product*>(context)->Profile(*window, record);
+    *ran = profiled.ran();
+    *kept = static_cast<uint32_t>(profiled.kept().size());
+  };
+  tested.operator_time = [](void*, uint32_t index, hil_operator_time* time) { return ProfiledOperator(index, time); };
   return tested;
 }
 
@@ -310,6 +328,14 @@ bool Product::Fetch(uint32_t item, hil_bytes* tensor) const {
     return true;
   }
   return false;
+}
+
+// The meter starts the clock when invoke begins, so the operators' times count from there.
+void Product::Profile(const hil_window& window, hil_record* record) {
+  profiled.Clear();
+  EngineProfileStart(&profiled);
+  Run(window, record);
+  EngineProfileStop();
 }
 
 hil_decision Product::ToAgent(const Decision& decision) const {

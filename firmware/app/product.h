@@ -30,6 +30,7 @@ class Product {
   void Run(const hil_window& window, hil_record* record);
   bool Decide(bool fresh, Bytes scores, hil_decision* decision, uint32_t* wanted);
   bool Fetch(uint32_t item, hil_bytes* tensor) const;
+  void Profile(const hil_window& window, hil_record* record);
   hil_decision ToAgent(const Decision& decision) const;
 
   BundleResult status_{BundleStatus::kAbsent, 0};

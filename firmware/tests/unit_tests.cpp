@@ -17,6 +17,7 @@
 #include "pipeline/gate.h"
 #include "pipeline/prepare.h"
 #include "tests/check.h"
+#include "tflm/operator_log.h"
 #include "wire_encode.h"
 
 namespace hil {
@@ -601,6 +602,33 @@ void TensorContractCodes() {
   CheckTensor(49, 9, [](T t) { t->bytes = 9; });
 }
 
+void OperatorLogKeepsTheFirstAndCountsAll() {
+  static OperatorLog log;
+  CHECK_EQUAL(log.ran(), 0);
+  CHECK_EQUAL(log.kept().size(), 0);
+  for (uint32_t i = 0; i < OperatorLog::kCapacity + 3; ++i) {
+    log.Note({10 * i, 10 * i + 4, static_cast<uint8_t>(i)});
+    CHECK_EQUAL(log.ran(), i + 1);
+    CHECK_EQUAL(log.kept().size(), std::min<size_t>(i + 1, OperatorLog::kCapacity));
+  }
+  const OperatorTime last = log.kept()[OperatorLog::kCapacity - 1];
+  CHECK_EQUAL(last.code, OperatorLog::kCapacity - 1);
+  CHECK_EQUAL(last.begin, 10 * (OperatorLog::kCapacity - 1));
+  CHECK_EQUAL(last.end, 10 * (OperatorLog::kCapacity - 1) + 4);
+}
+
+void OperatorLogBeginsAnew() {
+  static OperatorLog log;
+  log.Note({1, 2, 3});
+  log.Note({4, 5, 6});
+  log.Clear();
+  CHECK_EQUAL(log.ran(), 0);
+  CHECK_EQUAL(log.kept().size(), 0);
+  log.Note({7, 8, 9});
+  CHECK_EQUAL(log.kept().size(), 1);
+  CHECK_EQUAL(log.kept()[0].begin, 7);
+}
+
 struct Test {
   const char* name;
   void (*run)();
@@ -633,6 +661,8 @@ constexpr Test kTests[] = {
     {"BundleMetadataCode", BundleMetadataCode},
     {"BundleMeaningCodes", BundleMeaningCodes},
     {"TensorContractCodes", TensorContractCodes},
+    {"OperatorLogKeepsTheFirstAndCountsAll", OperatorLogKeepsTheFirstAndCountsAll},
+    {"OperatorLogBeginsAnew", OperatorLogBeginsAnew},
 };
 
 }  // namespace

@@ -7,7 +7,7 @@ import importlib
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -32,6 +32,20 @@ class Timeouts(BaseModel):
     reply_s: float = Field(default=60.0, gt=0)
 
 
+class Power(BaseModel):
+    """What the product draws on this board. wake_ms and wake_uj: what one wake-up costs beside the inference itself, in
+    time awake and in energy. battery_mwh: usable energy of the battery. source: where the figures come from.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    active_mw: float = Field(gt=0)
+    sleep_mw: float = Field(ge=0)
+    wake_ms: float = Field(default=0.0, ge=0)
+    wake_uj: float = Field(default=0.0, ge=0)
+    battery_mwh: float | None = Field(default=None, gt=0)
+    source: str = Field(min_length=1)
+
+
 class BoardConfig(BaseModel):
     """One board file. `settings` is the table named after the kind; the kind's own module checks it. `options`: what
     differs from machine to machine and so does not stand in the file, by the names of BENCH_OPTIONS.
@@ -44,6 +58,7 @@ class BoardConfig(BaseModel):
     target: str
     description: str = ""
     timeout: Timeouts = Timeouts()
+    power: Power | None = None
     settings: dict[str, Any] = {}
     options: dict[str, str] = {}
 
@@ -135,7 +150,19 @@ def explain(error: Exception, model: type[BaseModel] = BoardConfig) -> str:
         key = ".".join(str(part) for part in item["loc"])
         text = f"{key}: {item['msg']}"
         if item["type"] == "extra_forbidden":
-            close = difflib.get_close_matches(key, model.model_fields, n=1)
+            close = difflib.get_close_matches(str(item["loc"][-1]), fields_at(model, item["loc"][:-1]), n=1)
             text = f"{key}: unknown key\n  fix: " + (f"write {close[0]!r}" if close else "remove it")
         lines.append(text)
     return "\n".join(lines)
+
+
+def fields_at(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+    """The keys of the table at `path` below `model`; none when that is no table."""
+    for part in path:
+        field = model.model_fields.get(str(part))
+        kinds = [] if field is None else [field.annotation, *get_args(field.annotation)]
+        tables = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        if not tables:
+            return []
+        model = tables[0]
+    return list(model.model_fields)

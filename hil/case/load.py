@@ -8,13 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from hil.case import limits, stages
+from hil.case.expected import EXPECTED, from_bytes
 from hil.case.lock import BUILD, LOCK, Lock, check_lock, new_lock, read_lock
 from hil.case.model_check import TFLM_2_3, KernelLibrary, check_float_model, check_model
 from hil.case.problems import KeyPath, Places, Problem, raise_any, reason_of
 from hil.case.schema import CaseFile
+from hil.case.staged import check_finished
 from hil.case.tflite import parse_model
 from hil.case.toml_file import read_toml
-from hil.case.types import Case, Contracts, Decide, Gate, ModelFile, Prepare, TensorContract, Vectors, Window
+from hil.case.types import BASELINES, Case, Contracts, Decide, Gate, ModelFile, Prepare, TensorContract, Vectors, Window
 from hil.case.vectors import Wanted, read_vectors
 from hil.errors import CaseError
 from hil.records import GateReason
@@ -37,6 +39,11 @@ def load_case(path: Path, kernels: KernelLibrary = TFLM_2_3) -> Case:
         return case
     check_lock(file.parent, lock, _lock_of(case))
     return replace(case, locked=True)
+
+
+def read_case(path: Path) -> Case:
+    """The case at `path` as it stands, whatever case.lock says of it. Raises CaseError."""
+    return _load(_file_of(path), TFLM_2_3)
 
 
 def write_lock(folder: Path) -> Path:
@@ -80,6 +87,7 @@ class _Report:
 
 def _load(file: Path, kernels: KernelLibrary) -> Case:
     table, places, data = read_toml(file)
+    check_finished(file.parent)
     report = _Report(file, places)
     limits.check(table, report.say)
     contents = _read_files(file.parent, table, report)
@@ -90,9 +98,7 @@ def _load(file: Path, kernels: KernelLibrary) -> Case:
     contracts = limits.contracts(table)
     _check_against(table, model, contracts, vectors, report)
     files = {FILE_NAME: data, **contents}
-    build = file.parent / BUILD
-    if build.is_file():
-        files[BUILD] = _build_file(build)
+    files |= {name: _covered(file.parent / name) for name in (BUILD, EXPECTED) if (file.parent / name).is_file()}
     case = Case(
         path=file,
         name=table.case.name,
@@ -110,12 +116,16 @@ def _load(file: Path, kernels: KernelLibrary) -> Case:
         vectors=vectors,
         deadline={kind: ticks for kind, ticks in table.contract.execution.deadline if ticks is not None},
         files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+        expected=from_bytes(files[EXPECTED], file.parent / EXPECTED) if EXPECTED in files else None,
+        vectors_file=table.input.vectors,
+        baselines={path.stem: path for path in sorted((file.parent / BASELINES).glob("*.json"))},
     )
     _check_rejects(case, file.parent / table.input.vectors)
     return case
 
 
-def _build_file(path: Path) -> bytes:
+def _covered(path: Path) -> bytes:
+    """A file that case.toml does not name, and case.lock covers nevertheless."""
     try:
         return path.read_bytes()
     except OSError as error:

@@ -151,11 +151,11 @@ class BaselineContract(Table):
     accuracy: Share = 0.0
     agreement: AgreementTolerance = AgreementTolerance()
     latency: Share = 0.0
-    latency_cycles: Annotated[float, Field(ge=0.001, lt=1)] = 0.005
+    latency_effect: Annotated[float, Field(ge=0.001, lt=1)] = 0.005
     arena_bytes: Bytes = 0
-    stack_bytes: Bytes = 0
-    flash_bytes: Bytes = 0
-    ram_bytes: Bytes = 0
+    stack_bytes: Bytes = 64
+    flash_bytes: Bytes = 1024
+    ram_bytes: Bytes = 32
 
 
 class ContractTables(Table):

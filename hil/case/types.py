@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 INT8_MIN, INT8_MAX = -128, 127
+BASELINES = "baseline"  # folder in a case's: accepted measurements, one file a board
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,28 @@ class Vectors:
 
 
 @dataclass(frozen=True)
+class Expected:
+    """The accepted answers of the references, one row a vector (docs/golden-updates.md); `labels`: the case's texts.
+
+    name [n] str; window_sha256 uint8 [n, 32], of the bytes that are sent; label int32 [n], true class, -1 unknown; gate
+    uint8 [n] GateReason; digest uint32 [n] of the prepared tensor; output int8 [n, output elements]; decisions: winner,
+    score, answer int32 [n], reason uint8 [n].
+    """
+
+    name: NDArray[np.str_]
+    window_sha256: NDArray[np.uint8]
+    label: NDArray[np.int32]
+    gate: NDArray[np.uint8]
+    digest: NDArray[np.uint32]
+    output: NDArray[np.int8]
+    winner: NDArray[np.int32]
+    score: NDArray[np.int32]
+    answer: NDArray[np.int32]
+    reason: NDArray[np.uint8]
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Limit:
     """What a number is held against: `minimum <= value <= maximum`, where given, in `unit`."""
 
@@ -187,19 +210,19 @@ class LatencyLimit:
 class Tolerance:
     """How far a run may be behind its accepted baseline before that is a regression (docs/baselines.md).
 
-    latency: share of growth on a deterministic clock; latency_cycles: smallest share of growth that counts on measured
-    cycles. accuracy and agreement (by key): in the unit of the figure.
+    latency: share of growth on a deterministic clock; latency_effect: smallest share of growth that counts where time
+    also depends on other things than the code. accuracy and agreement (by key): in the unit of the figure.
     """
 
     outputs_lsb: int = 0
     accuracy: float = 0.0
     agreement: Mapping[str, float] = field(default_factory=dict)
     latency: float = 0.0
-    latency_cycles: float = 0.005
+    latency_effect: float = 0.005
     arena_bytes: int = 0
-    stack_bytes: int = 0
-    flash_bytes: int = 0
-    ram_bytes: int = 0
+    stack_bytes: int = 64
+    flash_bytes: int = 1024
+    ram_bytes: int = 32
 
 
 @dataclass(frozen=True)
@@ -257,3 +280,4 @@ class Case:
     vectors_file: str = "vectors.npz"  # its name in `files`
     baselines: Mapping[str, Path] = field(default_factory=dict)
     locked: bool = False
+    expected: Expected | None = None  # accepted with `hil case regen`

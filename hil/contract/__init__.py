@@ -1,7 +1,7 @@
 """Knows all contracts: every check, in the order of blame, which of them a case asks for, and how to run one."""
 
 from hil.case.types import Case
-from hil.contract import agreement, decision, execution, input, latency, memory
+from hil.contract import agreement, baseline, decision, execution, golden, input, latency, memory
 from hil.contract.latency import LatencySummary, latency_summary
 from hil.contract.marginal import mark
 from hil.contract.types import Check, CheckResult, Evidence
@@ -9,10 +9,12 @@ from hil.contract.types import Check, CheckResult, Evidence
 CHECKS: tuple[Check, ...] = (
     *input.CHECKS,
     *execution.CHECKS,
+    *golden.CHECKS,
     *decision.CHECKS,
     *agreement.CHECKS,
     *latency.CHECKS,
     *memory.CHECKS,
+    *baseline.CHECKS,
 )
 
 

@@ -148,6 +148,25 @@ _METRICS = (
 )
 
 
+def figures(
+    evidence: Evidence, among: NDArray[np.bool_] | None = None, output: NDArray[np.int8] | None = None
+) -> dict[str, float]:
+    """Every figure of this contract that the case allows, limited or not, over the vectors that can be compared.
+
+    among: only over these; output: int8 [n, output elements] in place of the device's.
+    """
+    rows = np.flatnonzero(comparable(evidence) if among is None else comparable(evidence) & among)
+    if not len(rows):
+        return {}
+    return {
+        metric.key: metric.total(
+            _per_vector(metric, evidence, rows, evidence.records.output if output is None else output)
+        )
+        for metric in _METRICS
+        if not _impossible(metric, evidence)
+    }
+
+
 def _judge(metric: _Metric) -> Callable[[Evidence], CheckResult]:
     check = f"agreement.{metric.key}"
 

@@ -245,6 +245,21 @@ def _judge_accuracy(evidence: Evidence) -> CheckResult:
     return sheet.result(value=share, numbers=numbers)
 
 
+def accuracy(
+    evidence: Evidence, among: NDArray[np.bool_] | None = None, answers: NDArray[np.int32] | None = None
+) -> float | None:
+    """Share of right answers, limited or not; None when no vector with a true label ran.
+
+    among: only over these vectors; answers: label indices [n] in place of the device's, -1 for none.
+    """
+    population = _labelled(evidence) if among is None else _labelled(evidence) & among
+    if evidence.case.vectors.label is None or not has_decide(evidence.case) or not population.any():
+        return None
+    if answers is None:
+        answers = np.where(evidence.records.status == Status.DONE, evidence.records.answer, -1)
+    return float((answers == evidence.case.vectors.label)[population].mean())
+
+
 def _labelled(evidence: Evidence) -> NDArray[np.bool_]:
     """Vectors that ran, have a true label and are not expected to be rejected."""
     vectors = evidence.case.vectors

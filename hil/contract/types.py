@@ -9,6 +9,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from hil.baseline.types import BaselineFile
 from hil.case.types import Case, Limit
 from hil.records import ClockSpec, Decision, FaultReport, GateReason, Hello, Record, RunRecords
 
@@ -135,6 +136,17 @@ class ScoreProbe:
 
 
 @dataclass(frozen=True)
+class OperatorTicks:
+    """What one operator of the model took on one vector, in units of the board's clock; `index` counts in the order of
+    the model.
+    """
+
+    index: int
+    operator: str
+    units: int
+
+
+@dataclass(frozen=True)
 class Evidence:
     """All that one run of one case on one board left behind. Every check reads this and nothing else."""
 
@@ -160,6 +172,9 @@ class Evidence:
     probe_outputs: tuple[ProbeOutput, ...] = ()
     other_canaries: int = 0  # canaries of all records outside the first pass, ORed
     bundle_differences: tuple[BundleDifference, ...] = ()
+    operators: tuple[OperatorTicks, ...] = ()  # of one vector; empty when the firmware cannot tell
+    operators_vector: int = -1
+    baseline: BaselineFile | None = None  # accepted measurements of this case on this board
 
 
 class Outcome(StrEnum):

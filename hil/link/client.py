@@ -21,6 +21,7 @@ AGENT_ERRORS = {
     3: "item out of range",
     4: "the reply does not fit into the ring",
     5: "scores of the wrong length",
+    6: "this firmware has no profile",
 }
 _SPIN_S = 500e-6  # a reply to a short request comes within this, and a nap would cost more than that
 _NAP_S = 50e-6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from hil.records import Decision, DecisionReason, GateReason, Hello, Record, Sta
 
 PROTOCOL = 1
 PREPARED, OUTPUT = 0, 1  # items of `fetch`
+NO_PROFILE = (1, 6)  # agent status of a firmware older than `profile`, and of one that cannot tell
 
 
 def _names(enumeration: type) -> dict[int, str]:
@@ -39,12 +41,29 @@ def fetch_command(item: int, offset: int, count: int) -> dict[str, Any]:
     return {"fetch": [item, offset, count]}
 
 
+def profile_command(sequence: int, fresh: bool, deadline_ticks: int, window: bytes) -> dict[str, Any]:
+    return {"profile": [sequence & 0xFFFFFFFF, fresh, deadline_ticks, window]}
+
+
+def operators_command(first: int) -> dict[str, Any]:
+    return {"operators": first}
+
+
+@dataclass(frozen=True)
+class OperatorTime:
+    """`operator-time`: builtin operator name, and the board's clock since the start of invoke around the operator."""
+
+    operator: str
+    begin_ticks: int
+    end_ticks: int
+
+
 def decode_hello(result: dict[str, Any], boot: int) -> Hello:
     """`hello-facts` as a value. Raises LinkError when a field is missing or of another type."""
     facts = _field(result, "hello")
     try:
         return Hello(
-            operators=tuple(OPERATOR_NAMES.get(code, f"BUILTIN_{code}") for code in facts["operators"]),
+            operators=tuple(_operator(code) for code in facts["operators"]),
             bundle_hash=facts["bundle_hash"].hex(),
             model_hash=facts["model_hash"].hex(),
             labels=tuple(facts["labels"]),
@@ -59,7 +78,31 @@ def decode_hello(result: dict[str, Any], boot: int) -> Hello:
 
 def decode_record(result: dict[str, Any]) -> Record:
     """`record` as a value. Raises LinkError when a field is missing or out of its range."""
-    record = _field(result, "run")
+    return _record(_field(result, "run"))
+
+
+def decode_profile(result: dict[str, Any]) -> tuple[Record, int, int]:
+    """The answer to `profile`: the record, operators that ran, operators that can be asked for.
+
+    Raises LinkError when it does not fit the schema.
+    """
+    answer = _field(result, "profile")
+    try:
+        record, ran, kept = answer
+    except (TypeError, ValueError) as error:
+        raise LinkError(f"a profile does not fit the schema: {error!r}") from error
+    return _record(record), ran, kept
+
+
+def decode_operators(result: dict[str, Any]) -> list[OperatorTime]:
+    """A page of operators. Raises LinkError when it does not fit the schema."""
+    try:
+        return [OperatorTime(_operator(code), begin, end) for code, begin, end in _field(result, "operators")]
+    except (TypeError, ValueError) as error:
+        raise LinkError(f"a list of operators does not fit the schema: {error!r}") from error
+
+
+def _record(record: dict[str, Any]) -> Record:
     try:
         return Record(
             status=Status(record["status"]),
@@ -101,6 +144,10 @@ def _field(result: dict[str, Any], key: str) -> Any:
         return result[key]
     except KeyError:
         raise LinkError(f"asked for {key!r}, the device answered {next(iter(result), 'nothing')!r}") from None
+
+
+def _operator(code: int) -> str:
+    return OPERATOR_NAMES.get(code, f"BUILTIN_{code}")
 
 
 def _tensor(tensor: dict[str, Any]) -> TensorContract:

@@ -63,40 +63,69 @@ def check_models(case: Case) -> None:
     _FloatColumn(case)
 
 
-def compute(
-    case: Case, stimuli: Stimuli | None = None, progress: Progress | None = None, chunk: int = CHUNK
-) -> References:
-    """Runs gate, prepare, both models and decide over the case's vectors.
-
-    stimuli: of `prepare_all`, when the caller has them already.
-    progress: called with (vectors done, vectors in all) after every `chunk` vectors through the models; what it raises
-    stops the computation. Safe to run in a thread of its own: it changes nothing shared. Memory beyond the columns does
-    not grow with the number of vectors. Raises UsageError when a model is refused, CaseError when it does not fit the
-    case.
+@dataclass(frozen=True)
+class Outputs:
+    """What both models answer: int8 [n, output elements], and float32 [n, output elements] or None without a float
+    model. Rows that were not asked for, or that the gate rejects, hold zeros.
     """
-    stimuli = prepare_all(case) if stimuli is None else stimuli
+
+    int8: NDArray[np.int8]
+    real: NDArray[np.float32] | None
+
+
+def model_outputs(
+    case: Case,
+    stimuli: Stimuli,
+    rows: NDArray[np.intp] | None = None,
+    progress: Progress | None = None,
+    chunk: int = CHUNK,
+) -> Outputs:
+    """Both models over the prepared tensors of `rows`, of all vectors by default.
+
+    progress: called with (vectors done, vectors in all) after every `chunk` vectors; what it raises stops the
+    computation. Safe to run in a thread of its own: it changes nothing shared. Raises UsageError when a model is
+    refused, CaseError when it does not fit the case.
+    """
     oracle = Int8Oracle(case.model.data, str(case.model.path))
     output = np.zeros((len(stimuli.gate), oracle.output.elements), np.int8)
     floating = _FloatColumn(case)
-    rows = stimuli.valid
-    for start in range(0, len(rows), chunk):
-        some = rows[start : start + chunk]
+    asked = stimuli.valid if rows is None else np.intersect1d(stimuli.valid, rows)
+    for start in range(0, len(asked), chunk):
+        some = asked[start : start + chunk]
         output[some] = oracle.run(stimuli.prepared[some])
         floating.fill(some, stimuli.prepared[some])
         if progress is not None:
-            progress(min(start + chunk, len(rows)), len(rows))
-    decisions = decide_all(output, case.decide, case.vectors.sequence, stimuli.gate == GateReason.VALID)
+            progress(min(start + chunk, len(asked)), len(asked))
+    return Outputs(output, floating.output)
+
+
+def references(case: Case, stimuli: Stimuli, outputs: Outputs) -> References:
+    """The references of the whole case, from its stimuli and the models' answers to all of them."""
+    valid = stimuli.gate == GateReason.VALID
+    decisions = decide_all(outputs.int8, case.decide, case.vectors.sequence, valid)
     return References(
         gate=stimuli.gate,
         prepared=stimuli.prepared,
         digest=stimuli.digest,
-        output=output,
-        float_output=floating.output,
+        output=outputs.int8,
+        float_output=outputs.real,
         winner=decisions.winner,
         score=decisions.score,
         answer=decisions.answer,
         reason=decisions.reason,
     )
+
+
+def compute(
+    case: Case, stimuli: Stimuli | None = None, progress: Progress | None = None, chunk: int = CHUNK
+) -> References:
+    """Gate, prepare, both models and decide over the case's vectors; arguments and errors as in `model_outputs`.
+
+    stimuli: of `prepare_all`, when the caller has them already. Memory beyond the columns does not grow with the number
+    of vectors.
+    """
+    stimuli = prepare_all(case) if stimuli is None else stimuli
+    return references(case, stimuli, model_outputs(case, stimuli, None, progress, chunk))
 
 
 class _FloatColumn:

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import threading
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hil.case.types import Case
-from hil.contract.types import References
-from hil.reference.compute import compute, prepare_all
+from hil.reference.compute import Outputs, model_outputs, prepare_all
 
 
 class _Cancelled(Exception):
@@ -21,21 +23,23 @@ class ReferenceJob:
     `stimuli`, what the device should see, is there from the start.
     """
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: Case, rows: NDArray[np.intp]) -> None:
+        """rows: the vectors whose answers are wanted."""
         self.stimuli = prepare_all(case)
+        self._rows = rows
         self._cancelled = threading.Event()
-        self._references: References | None = None
+        self._outputs: Outputs | None = None
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._compute, args=(case,), name="references", daemon=True)
         self._thread.start()
 
-    def result(self) -> References:
-        """Wait for the references. Raises what their computation raised (UsageError when a model is refused)."""
+    def result(self) -> Outputs:
+        """Wait for the models' answers. Raises what their computation raised (UsageError when a model is refused)."""
         self._thread.join()
         if self._error is not None:
             raise self._error
-        assert self._references is not None
-        return self._references
+        assert self._outputs is not None
+        return self._outputs
 
     def close(self) -> None:
         self._cancelled.set()
@@ -43,7 +47,7 @@ class ReferenceJob:
 
     def _compute(self, case: Case) -> None:
         try:
-            self._references = compute(case, self.stimuli, self._stop_when_cancelled)
+            self._outputs = model_outputs(case, self.stimuli, self._rows, self._stop_when_cancelled)
         except BaseException as error:
             self._error = error
 

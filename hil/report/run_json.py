@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 import hil
 from hil.board.config import BoardConfig
 from hil.case.types import Case, Limit
+from hil.contract.changes import baseline_document
 from hil.contract.latency import latency_samples, latency_summary
 from hil.contract.memory import arena_high_water, stack_high_water, stack_size
 from hil.contract.types import CheckResult, Evidence, Finding, Outcome
@@ -189,6 +190,7 @@ def _decision(case: Case) -> Json | None:
 
 
 def _evidence(evidence: Evidence) -> Json:
+    vectors = evidence.case.vectors
     return {
         "image": {
             "sha256": evidence.image.sha256,
@@ -200,11 +202,19 @@ def _evidence(evidence: Evidence) -> Json:
         "device": _hello(evidence.hello),
         "latency": latency_summary(evidence),
         "memory": _memory(evidence),
+        "operators": [vars(operator) for operator in evidence.operators],
+        "operators_vector": vectors.name(evidence.operators_vector) if evidence.operators else "",
+        "baseline": _baseline(evidence),
         "faults": [
             {"vector": fault.vector, "kind": fault.report.kind, "stage": fault.report.stage, "text": fault.report.text}
             for fault in evidence.faults
         ],
     }
+
+
+def _baseline(evidence: Evidence) -> Json | None:
+    found = baseline_document(evidence)
+    return None if found is None else {**found, "file": _shown_path(Path(found["file"]))}
 
 
 def _memory(evidence: Evidence) -> Json:

@@ -6,30 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from hil.case.types import Case
 from hil.contract.types import MAX_FINDINGS, PreparedDifference, ReplayDifference
 from hil.errors import LinkError
 from hil.records import Record, Status
 from hil.reference.job import ReferenceJob
 from hil.session.state import SessionState
-
-
-def groups(case: Case) -> list[list[int]]:
-    """Vectors that belong together, in file order: each stream is one group, each lone vector its own."""
-    sequence = case.vectors.sequence
-    if sequence is None:
-        return [[index] for index in range(len(case.vectors))]
-    streams: dict[int, list[int]] = {}
-    ordered: list[list[int]] = []
-    for index, number in enumerate(sequence.tolist()):
-        if number < 0:
-            ordered.append([index])
-        elif number in streams:
-            streams[number].append(index)
-        else:
-            streams[number] = [index]
-            ordered.append(streams[number])
-    return ordered
 
 
 def _steps(order: list[list[int]]) -> Iterator[tuple[int, bool]]:
@@ -47,8 +28,8 @@ def warm_up(run: SessionState, job: ReferenceJob) -> None:
 
 
 def first_pass(run: SessionState, job: ReferenceJob) -> None:
-    total = len(run.case.vectors)
-    for done, (index, fresh) in enumerate(_steps(groups(run.case))):
+    total = sum(map(len, run.groups))
+    for done, (index, fresh) in enumerate(_steps(run.groups)):
         if run.stopped:
             return
         record = run.vector(index, fresh)
@@ -93,7 +74,7 @@ def _fetch_difference(run: SessionState, index: int, record: Record, job: Refere
 
 def replay(run: SessionState) -> tuple[int, int]:
     """One vector again and again; returns vectors replayed and runs beyond the first."""
-    done = list(_afresh(run))
+    done = list(afresh(run))
     runs = 0
     for vector in done[:1]:
         for attempt in range(1, run.case.contracts.replays):
@@ -107,9 +88,9 @@ def replay(run: SessionState) -> tuple[int, int]:
     return len(done[:1]), runs
 
 
-def _afresh(run: SessionState) -> Iterator[int]:
+def afresh(run: SessionState) -> Iterator[int]:
     """Vectors that were done and met no decision state: nothing before them in their group was done."""
-    for group in groups(run.case):
+    for group in run.groups:
         for index in group:
             if run.records.status[index] != Status.REJECTED:
                 if run.records.status[index] == Status.DONE:
@@ -119,8 +100,8 @@ def _afresh(run: SessionState) -> Iterator[int]:
 
 def more_passes(run: SessionState) -> int:
     """The whole set again, every second pass with the groups in reverse order; returns the number of windows run."""
-    order = groups(run.case)
-    runs, total = 0, len(run.case.vectors)
+    order = run.groups
+    runs, total = 0, sum(map(len, order))
     for attempt in range(1, run.case.contracts.passes):
         order = order[::-1]
         for done, (index, fresh) in enumerate(_steps(order)):

@@ -98,7 +98,7 @@ def probe_stream(run: SessionState) -> tuple[ScoreProbe, ...]:
     decide on the outputs that the device gave.
     """
     decide = run.case.decide
-    if run.stopped or decide.id != "argmax" or _memoryless(decide):
+    if run.stopped or not has_memory(decide):
         return ()
     length = min(decide.debounce + decide.cooldown + 2, _LONGEST_RUN)
     decider = Decider(decide)
@@ -114,8 +114,10 @@ def probe_stream(run: SessionState) -> tuple[ScoreProbe, ...]:
     return tuple(probes)
 
 
-def _memoryless(decide: Decide) -> bool:
-    return decide.debounce == 1 and decide.cooldown == 0 and decide.release == decide.threshold
+def has_memory(decide: Decide) -> bool:
+    """Whether an answer depends on the windows before: debounce, cooldown or hysteresis."""
+    memoryless = decide.debounce == 1 and decide.cooldown == 0 and decide.release == decide.threshold
+    return decide.id == "argmax" and not memoryless
 
 
 def _two_answers(run: SessionState) -> list[int]:

@@ -24,6 +24,7 @@ class SessionState:
     """One run, while it goes on."""
 
     case: Case
+    groups: list[list[int]]  # the vectors to run, those that belong together in one list
     device: Device
     records: RunRecords
     deadline_ticks: int

@@ -23,6 +23,8 @@ from hil.contract.types import (
 from hil.records import DecisionReason, FaultReport, GateReason, RunRecords, Status
 
 BY_ID = {check.id: check for check in CHECKS}
+# Of a case that has a baseline, or accepted expectations.
+WITH_FILES = {"execution.expected", *(check.id for check in CHECKS if check.contract == "baseline")}
 STATIC = {  # judged without a single record
     "execution.operators",
     "execution.model",
@@ -338,13 +340,13 @@ def test_a_case_that_sets_no_limit_is_asked_only_what_holds_for_all(
     unlimited |= {name: None for name in ("flash_bytes", "ram_bytes", "stack_bytes")}
     bare = with_contracts(evidence, agreement={}, latency=(), replays=1, passes=1, **unlimited).case
     bare = replace(bare, vectors=replace(bare.vectors, expected_output=None))
-    assert {check.id for check in checks_for(bare)} == set(BY_ID) - OPTIONAL
+    assert {check.id for check in checks_for(bare)} == set(BY_ID) - OPTIONAL - WITH_FILES
 
 
 def test_a_case_without_a_decide_stage_has_no_score_probes(evidence: Evidence) -> None:
     case = replace(evidence.case, decide=Decide("none", 1))
     probes = {"decision.threshold", "decision.ties", "decision.stream", "decision.repeat"}
-    assert {check.id for check in checks_for(case)} == set(BY_ID) - probes
+    assert {check.id for check in checks_for(case)} == set(BY_ID) - probes - WITH_FILES
 
 
 def test_a_case_of_one_label_has_no_ties(evidence: Evidence) -> None:

@@ -39,6 +39,7 @@ def test_every_check_has_its_own_id_title_and_contract() -> None:
         "agreement",
         "latency",
         "memory",
+        "baseline",
     }
 
 

@@ -8,8 +8,9 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from defect_bench import PROJECT, NormalImage, Workbench
+from defect_bench import NormalImage
 from defect_table import Defect, ImageOf
+from firmware_workbench import PROJECT, Workbench
 
 from hil.image.build import build
 

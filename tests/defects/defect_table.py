@@ -6,10 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import flatbuffers
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
-from defect_bench import KERNELS, Edit
+from firmware_workbench import KERNELS, Edit
+from model_edit import read_model, tensor_of, write_model
 
 from hil.bundle import build_bundle
 from hil.case.types import Case
@@ -122,22 +121,6 @@ def _with_model(case: Case, data: bytes) -> bytes:
 
 
 # ---- models ----------------------------------------------------------------------------------------------------------
-
-
-def read_model(data: bytes) -> schema.ModelT:
-    return schema.ModelT.InitFromObj(schema.Model.GetRootAs(data, 0))
-
-
-def write_model(model: schema.ModelT) -> bytes:
-    builder = flatbuffers.Builder(1 << 14)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
-
-
-def tensor_of(model: schema.ModelT, name: bytes, shape: tuple[int, ...]) -> schema.TensorT:
-    found = [t for t in model.subgraphs[0].tensors if name in t.name and tuple(t.shape) == shape]
-    assert len(found) == 1, f"the model has {len(found)} tensors {name!r} of shape {shape}"
-    return found[0]
 
 
 def per_channel_dense(folder: Path) -> None:

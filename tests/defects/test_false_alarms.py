@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from defect_bench import CASE, PROJECT, NormalImage
+from busy_machine import busy_machine
+from defect_bench import CASE, NormalImage
+from firmware_workbench import PROJECT
 
 from hil.board.base import Board
 from hil.board.config import kind_module, load_board
@@ -21,19 +19,6 @@ from hil.image.elf import Image
 from hil.session import run_case
 
 RUNS = {"native": 60, "qemu": 40}
-
-
-@contextmanager
-def busy_machine() -> Iterator[None]:
-    """For each core a program that wants it for itself."""
-    command = [sys.executable, "-c", "while True: pass"]
-    hogs = [subprocess.Popen(command) for _ in range(os.cpu_count() or 1)]
-    try:
-        yield
-    finally:
-        for hog in hogs:
-            hog.kill()
-            hog.wait()
 
 
 @pytest.mark.slow

@@ -22,15 +22,12 @@ from hil.records import Status
 
 SCHEMA = PROJECT / "firmware" / "link" / "link.cddl"
 U8, U32 = st.integers(0, 0xFF), st.integers(0, 0xFFFFFFFF)
+DEADLINES = U32.filter(lambda ticks: ticks == 0 or ticks > 10**9)
 COMMANDS = st.one_of(
     st.builds(messages.hello_command),
-    st.builds(
-        messages.run_command,
-        U32,
-        st.booleans(),
-        U32.filter(lambda ticks: ticks == 0 or ticks > 10**9),
-        st.binary(max_size=600),
-    ),
+    st.builds(messages.run_command, U32, st.booleans(), DEADLINES, st.binary(max_size=600)),
+    st.builds(messages.profile_command, U32, st.booleans(), DEADLINES, st.binary(max_size=600)),
+    st.builds(messages.operators_command, U32),
     st.builds(messages.scores_command, st.booleans(), st.binary(max_size=20)),
     st.builds(messages.fetch_command, U8, U32, U32),
 )
@@ -117,10 +114,20 @@ def window(number: int) -> dict[str, Any]:
     return messages.run_command(number, True, 0, imu_motion().vectors.payload(number))
 
 
+def profiled(number: int) -> dict[str, Any]:
+    return messages.profile_command(number, True, 0, imu_motion().vectors.payload(number))
+
+
 ASKED = {
     "hello": messages.hello_command(),
     "run": window(1),
     "run, rejected": messages.run_command(2, False, 0, b""),
+    "profile": profiled(3),
+    "profile, rejected": messages.profile_command(4, False, 0, b""),
+    "operators, all": messages.operators_command(0),
+    "operators, the last": messages.operators_command(5),
+    "operators, none": messages.operators_command(6),
+    "operators, far beyond": messages.operators_command(0xFFFFFFFF),
     "scores, accepted": messages.scores_command(True, b"\x80\x80\x7f\x80"),
     "scores, unknown": messages.scores_command(True, bytes(4)),
     "fetch, tensor": messages.fetch_command(messages.PREPARED, 0, 240),
@@ -136,7 +143,8 @@ ASKED = {
 
 @pytest.mark.parametrize("name", ASKED)
 def test_every_kind_of_reply_is_in_the_schema_and_keeps_its_bytes(name: str, wire: Wire, types: dict[str, Any]) -> None:
-    wire.ask(cbor2.dumps([1, window(1)]))  # so that there is something to fetch
+    for before in (window(1), profiled(2)):  # so that there is something to fetch, and operators to ask for
+        wire.ask(cbor2.dumps([1, before]))
     raw = wire.ask(cbor2.dumps([77, ASKED[name]]))
     types["reply"].validate_str(raw)
     reply = cbor2.loads(raw)
@@ -149,6 +157,28 @@ def test_a_record_of_the_schema_is_one_of_the_harness(wire: Wire) -> None:
     record = messages.decode_record(cbor2.loads(wire.ask(cbor2.dumps([3, window(5)])))[2])
     assert record.status == Status.DONE
     assert record.decision.label in imu_motion().decide.labels
+
+
+def test_a_profile_is_the_record_of_the_same_window_and_its_operators_come_from_any_on(wire: Wire) -> None:
+    number = 7
+    run = messages.decode_record(cbor2.loads(wire.ask(cbor2.dumps([4, window(number)])))[2])
+    again = messages.profile_command(number + 1, True, 0, imu_motion().vectors.payload(number))
+    record, ran, kept = messages.decode_profile(cbor2.loads(wire.ask(cbor2.dumps([5, again])))[2])
+    assert (record.status, record.output, record.decision) == (Status.DONE, run.output, run.decision)
+    assert ran == kept == 6
+    lists = [
+        messages.decode_operators(cbor2.loads(wire.ask(cbor2.dumps([6 + first, messages.operators_command(first)])))[2])
+        for first in range(kept + 1)
+    ]
+    assert [len(operators) for operators in lists] == [6, 5, 4, 3, 2, 1, 0]
+    assert all(operators == lists[0][first:] for first, operators in enumerate(lists))
+
+
+def test_a_window_that_never_came_to_the_model_has_no_operators(wire: Wire) -> None:
+    for number, before in enumerate((profiled(8), messages.profile_command(9, True, 0, b""))):
+        reply = cbor2.loads(wire.ask(cbor2.dumps([20 + number, before])))[2]
+    assert messages.decode_profile(reply)[1:] == (0, 0)
+    assert cbor2.loads(wire.ask(cbor2.dumps([22, messages.operators_command(0)])))[2] == {"operators": []}
 
 
 # ---- what is no message
@@ -186,6 +216,9 @@ def is_request(message: bytes, types: dict[str, Any]) -> bool:
 @example(number=1, command={"run": [1, 1, 0, b""]})
 @example(number=1, command={"run": [1, True, 0, "text"]})
 @example(number=1, command={"fetch": [256, 0, 1]})
+@example(number=1, command={"profile": [1, True, 0]})
+@example(number=1, command={"operators": [0]})
+@example(number=1, command={"operators": 2**32})
 def test_the_firmware_refuses_what_the_schema_refuses(
     number: int, command: object, wire: Wire, types: dict[str, Any]
 ) -> None:

@@ -18,7 +18,7 @@ from hil.image.elf import Image
 PAGE = (PROJECT / "docs" / "run-json.md").read_text(encoding="utf-8")
 WORD = re.compile(r"`([a-z0-9_]+)(?:\[\])?`")
 # Words of the page that stand for values, not keys.
-VALUES = {"passed", "failed", "error", "interrupted", "instructions", "cycles"}
+VALUES = {"passed", "marginal", "failed", "error", "interrupted", "instructions", "cycles"}
 
 
 def table(number: int) -> dict[str, str]:
@@ -97,7 +97,8 @@ def test_the_records_load_without_pickle(example, report: dict[str, Any]) -> Non
     case = load_case(example.case.path)
     with np.load(example.finished.out / report["records"], allow_pickle=False) as stored:
         columns: Mapping[str, Any] = {name: stored[name] for name in stored.files}
-    assert {len(column) for name, column in columns.items() if name != "label_texts"} == {len(case.vectors)}
+    others = ("label_texts", "distinct", "output_scale", "output_zero_point")
+    assert {len(column) for name, column in columns.items() if name not in others} == {len(case.vectors)}
     assert columns["name"].tolist() == [case.vectors.name(index) for index in range(len(case.vectors))]
     valid = columns["status"] == 0
     assert (np.diff(columns["ticks"][valid], axis=1) >= 0).all()
@@ -106,7 +107,7 @@ def test_the_records_load_without_pickle(example, report: dict[str, Any]) -> Non
 
 def test_the_log_and_nothing_else_lies_beside(example, report: dict[str, Any]) -> None:
     files = {file.name for file in example.finished.out.iterdir()}
-    assert files == {"run.json", report["records"], report["log"], ".lock"}
+    assert files == {"run.json", "summary.md", report["records"], report["log"], ".lock"}
     assert "hil firmware" in (example.finished.out / report["log"]).read_text()
 
 

@@ -6,6 +6,7 @@ apt-get, apt-cache and sudo are stand-ins that write down how they were called: 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -55,11 +56,11 @@ class Machine:
         file.write_text("\n".join(["#!/bin/bash", record, *lines]) + "\n")
         file.chmod(0o755)
 
-    def run(self, **environment: str) -> subprocess.CompletedProcess[str]:
-        """`bootstrap.sh tools` as a user who is not root."""
+    def run(self, step: str = "tools", **environment: str) -> subprocess.CompletedProcess[str]:
+        """One step of the bootstrap as a user who is not root."""
         user = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
         return subprocess.run(
-            [self.checkout / "setup" / "bootstrap.sh", "tools"],
+            [self.checkout / "setup" / "bootstrap.sh", step],
             env={"PATH": str(self.bin), "HOME": str(self.checkout), **environment},
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -203,3 +204,41 @@ def test_tools_that_are_all_here_cost_no_word(machine: Machine) -> None:
     machine.link(*TOOLS)
     result = machine.run()
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+BROWSER = {"chromium", "fonts-dejavu-core"}
+needs_debian = pytest.mark.skipif("ID=ubuntu" in Path("/etc/os-release").read_text(), reason="Chromium is a snap here")
+
+
+@needs_debian
+def test_the_browser_is_asked_for_with_all_else_that_the_tests_lack(machine: Machine) -> None:
+    commands = [line for line in machine.run("tests").stdout.splitlines() if "apt-get install" in line]
+    assert [packages_of(command) for command in commands] == [PACKAGES | BROWSER]
+
+
+@needs_debian
+def test_the_browser_alone_is_asked_for_where_nothing_else_is_missing(machine: Machine) -> None:
+    machine.link(*TOOLS)
+    assert packages_of(machine.run("tests", PYTHON="/nowhere/python3").stdout) == BROWSER
+
+
+@pytest.mark.parametrize("program", ["chromium", "chromium-browser", "google-chrome"])
+def test_a_browser_that_is_here_is_not_asked_for(machine: Machine, program: str) -> None:
+    machine.stand_in(program, "exit 0")
+    assert packages_of(machine.run("tests").stdout) == PACKAGES
+
+
+@needs_debian
+def test_the_browser_is_installed_with_the_tools_in_one_call(machine: Machine) -> None:
+    give_sudo(machine)
+    browser = f"case $* in *install*chromium*) ln -sf {real_program('true')} {machine.bin}/chromium;; esac"
+    machine.stand_in("apt-get", install_really(machine), browser)
+    machine.run("tests", PYTHON="/nowhere/python3")
+    calls = [call for call in machine.calls if call.startswith("apt-get")]
+    assert [packages_of(call) for call in calls] == [PACKAGES | BROWSER]
+
+
+def test_the_gate_needs_no_browser() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    steps = dict(re.findall(r"^([a-z-]+): (bootstrap\S*) ##", makefile, re.M))
+    assert (steps["gate"], steps["test"], steps["test-slow"]) == ("bootstrap", "bootstrap-tests", "bootstrap-tests")

@@ -1,0 +1,41 @@
+"""`hil case regen`: shows what a case would expect now, and writes it when it is accepted with a reason."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from hil.errors import UsageError
+
+EXIT_CHANGED = 1
+
+
+def add_regen_command(actions: Any) -> None:
+    """Add `regen` to the subparsers of `hil case`."""
+    parser = actions.add_parser("regen", help="rebuild what a case expects, show what changed, write it when accepted")
+    parser.add_argument("path", type=Path, metavar="CASE", help="the case's folder, or its case.toml")
+    parser.add_argument("--accept", action="store_true", help="write the expectations and raise the version")
+    parser.add_argument("--reason", help="why the change is right; goes into the case's CHANGES.md")
+    parser.add_argument("--all", action="store_true", help="list every change")
+    parser.set_defaults(run=_regen)
+
+
+def _regen(options: argparse.Namespace) -> int:
+    from hil.case.regen import accept, lines, propose
+
+    if options.accept != (options.reason is not None):
+        missing = '--reason "..."' if options.accept else "--accept"
+        raise UsageError(f"--accept and --reason belong together\n  fix: add {missing}")
+    proposal = propose(options.path)
+    print("\n".join(lines(proposal, options.all)))
+    if not proposal.changed:
+        return 0
+    if not options.accept:
+        print(f'nothing is written; accept it with: hil case regen {options.path} --accept --reason "..."')
+        return EXIT_CHANGED
+    version = accept(proposal, options.reason)
+    print(
+        f"accepted as version {version}: wrote expected.npz, case.toml, case.lock and CHANGES.md in {proposal.folder}"
+    )
+    return 0

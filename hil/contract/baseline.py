@@ -1,0 +1,316 @@
+"""Knows the baseline contract: a run against the accepted measurements of its case and board, in order of triage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil.baseline.columns import Columns
+from hil.case.types import Case
+from hil.contract import measured
+from hil.contract.accepted import (
+    accepted,
+    accuracies,
+    agreements,
+    decision_changes,
+    done_in_both,
+    obstacles,
+    other_compiler,
+    output_changes,
+    prepared_changes,
+    put_in,
+    ran_in_both,
+    standing,
+)
+from hil.contract.baseline_latency import judge_stage
+from hil.contract.blame import blame
+from hil.contract.latency import STAGES
+from hil.contract.ready import unready
+from hil.contract.types import Check, CheckResult, Evidence
+from hil.contract.verdict import Sheet, number, plural
+from hil.records import DecisionReason, GateReason, RunRecords, Status
+
+Mask = NDArray[np.bool_]
+LOWER_IS_BETTER = ("max_abs_error", "flips")
+# What float arithmetic of another host may do to a figure: no more than this is ever a change.
+ROUNDING = {"sqnr_db": 1e-3}
+ROUNDING_OTHERS = 1e-6
+# A window of a product ends in the same place each time; an interrupt may or may not fall on its deepest call. On a
+# clock that does not repeat, the run does not either: a frame with floating point registers is 104 bytes on Armv7-M.
+INTERRUPT_BYTES = 128
+_LOOKED_AT = 1000  # vectors that a hint looks at
+
+
+def _judge_valid(evidence: Evidence) -> CheckResult:
+    sheet = Sheet("baseline.valid", evidence)
+    if evidence.baseline is None:
+        return sheet.not_judged(standing(evidence))
+    for expected, observed, hint in obstacles(evidence):
+        sheet.add(expected, observed, hint=hint)
+    return sheet.result(reason="" if sheet.total else put_in(evidence))
+
+
+# ---- outputs and decisions -------------------------------------------------------------------------------------------
+
+
+def _judge_outputs(evidence: Evidence) -> CheckResult:
+    sheet = Sheet("baseline.outputs", evidence)
+    if reason := standing(evidence) or unready(evidence) or _no_vector(done_in_both(evidence)):
+        return sheet.not_judged(reason)
+    allowed = evidence.case.contracts.baseline.outputs_lsb
+    distance, prepared = output_changes(evidence), prepared_changes(evidence)
+    for stage, mask in (("prepare", prepared), ("invoke", ~prepared)):
+        rows = np.flatnonzero(mask & (distance > allowed))
+        if not len(rows):
+            continue
+        worst = rows[np.argsort(-distance[rows], kind="stable")[:3]]
+        names = ", ".join(evidence.case.vectors.name(int(row)) for row in worst)
+        tensors = "another prepared tensor" if stage == "prepare" else "the accepted prepared tensor"
+        sheet.add(
+            f"the accepted outputs{f', within {allowed} LSB' if allowed else ''}",
+            f"{plural(len(rows), 'vector')} of {int(done_in_both(evidence).sum()):,} changed by up to"
+            f" {int(distance[rows].max())} LSB, from {tensors}; most: {names}",
+            vector=evidence.case.vectors.name(int(worst[0])),
+            stage=stage,
+            hint=_hint(evidence, rows),
+        )
+    numbers = {
+        "vectors_compared": int(done_in_both(evidence).sum()),
+        "vectors_changed": int((distance > 0).sum()),
+        "prepared_changed": int(prepared.sum()),
+    }
+    return sheet.result(value=float(distance.max(initial=0)), unit="LSB", reason=_lost(evidence), numbers=numbers)
+
+
+def _judge_decisions(evidence: Evidence) -> CheckResult:
+    sheet = Sheet("baseline.decisions", evidence)
+    if reason := standing(evidence) or unready(evidence) or _no_vector(ran_in_both(evidence)):
+        return sheet.not_judged(reason)
+    rows = np.flatnonzero(decision_changes(evidence))
+    before, now = accepted(evidence), evidence.records
+    distance, prepared = output_changes(evidence), prepared_changes(evidence)
+    hint = _hint(evidence, rows)
+
+    def describe(vector: int) -> None:
+        gate = before.columns.status[vector] != now.status[vector] or before.columns.gate[vector] != now.gate[vector]
+        origin = "prepare" if prepared[vector] else "invoke" if distance[vector] else "decide"
+        sheet.add(
+            _answer(before.columns, before.decision.labels, before.decision.unknown, vector),
+            _answer(now, evidence.case.decide.labels, evidence.case.decide.unknown, vector),
+            vector=evidence.case.vectors.name(vector),
+            stage="gate" if gate else origin,
+            hint=hint,
+        )
+
+    sheet.each(rows, describe)
+    numbers = {"vectors_compared": int(ran_in_both(evidence).sum()), "vectors_changed": len(rows)}
+    return sheet.result(value=float(len(rows)), unit="vectors", reason=_lost(evidence), numbers=numbers)
+
+
+def _answer(rows: Columns | RunRecords, labels: Sequence[str], unknown: str, vector: int) -> str:
+    """What became of one vector, in words: `walking (accepted)`, `unknown (below threshold)`, `rejected: range`."""
+    if rows.status[vector] == Status.REJECTED:
+        return f"rejected: {GateReason(int(rows.gate[vector])).name.lower()}"
+    answer, reason = int(rows.answer[vector]), DecisionReason(int(rows.reason[vector]))
+    text = labels[answer] if 0 <= answer < len(labels) else unknown
+    return f"{text} ({reason.name.lower().replace('_', ' ')})"
+
+
+def _no_vector(population: Mask) -> str:
+    return "" if population.any() else "no vector came through in both runs: see execution.complete and input.gate"
+
+
+def _lost(evidence: Evidence) -> str:
+    """Vectors that the baseline knows and this run has no record of."""
+    lost = np.isin(accepted(evidence).columns.status, (Status.DONE, Status.REJECTED)) & ~ran_in_both(evidence)
+    count = int(lost.sum())
+    return f"{plural(count, 'vector')} without a record: see execution.fault and execution.complete" if count else ""
+
+
+def _hint(evidence: Evidence, rows: NDArray[np.intp]) -> str:
+    """What differs, and whether these vectors break an absolute contract too, which then comes first."""
+    found = blame(evidence)
+    broken = sorted({check for row in rows[:_LOOKED_AT] if (check := found.check(int(row)))})
+    first = f"see {', '.join(broken)} first: these vectors are wrong, not only changed; " if broken else ""
+    return first + put_in(evidence)
+
+
+# ---- accuracy and agreement ------------------------------------------------------------------------------------------
+
+
+def _judge_accuracy(evidence: Evidence) -> CheckResult:
+    sheet = Sheet("baseline.accuracy", evidence)
+    if reason := standing(evidence) or unready(evidence):
+        return sheet.not_judged(reason)
+    before, now = accuracies(evidence)
+    if before is None or now is None:
+        return sheet.not_judged("no vector with a true label ran in both runs")
+    tolerance = evidence.case.contracts.baseline.accuracy
+    if before - now > tolerance + ROUNDING_OTHERS:
+        sheet.add(
+            f"accuracy >= {number(before - tolerance)}",
+            f"{number(now)}, accepted {number(before)}",
+            hint=f"see baseline.decisions for the vectors; {put_in(evidence)}",
+        )
+    return sheet.result(value=now, numbers={"accepted": before})
+
+
+def agreement_worse(key: str, before: float, now: float, tolerance: float) -> bool:
+    """Whether an agreement figure is behind the accepted one by more than the tolerance and the rounding of a host."""
+    loss = now - before if key in LOWER_IS_BETTER else before - now
+    return now != before and not loss <= tolerance + ROUNDING.get(key, ROUNDING_OTHERS)
+
+
+def _judge_agreement(evidence: Evidence) -> CheckResult:
+    sheet = Sheet("baseline.agreement", evidence)
+    if reason := standing(evidence) or unready(evidence):
+        return sheet.not_judged(reason)
+    figures = agreements(evidence)
+    if not figures:
+        return sheet.not_judged("no agreement figure in both runs: is there a float model?")
+    for key, (before, now) in figures.items():
+        tolerance = evidence.case.contracts.baseline.agreement.get(key, 0.0)
+        if agreement_worse(key, before, now, tolerance):
+            sheet.add(
+                f"{key} not worse than {number(before)}{f' by {number(tolerance)}' if tolerance else ''}",
+                number(now),
+                hint=f"see baseline.outputs for the vectors; {put_in(evidence)}",
+            )
+    pairs = (((key, now), (f"{key}_accepted", before)) for key, (before, now) in figures.items())
+    return sheet.result(numbers={name: value for both in pairs for name, value in both})
+
+
+# ---- memory ----------------------------------------------------------------------------------------------------------
+
+
+def _judge_memory(
+    noun: str, judged: Sequence[str], next_step: str, shown: Sequence[str] = ()
+) -> Callable[[Evidence], CheckResult]:
+    """A check of sizes that must not grow. judged: those of MemoryFacts that count, each alone; shown: also named."""
+
+    def judge(evidence: Evidence) -> CheckResult:
+        sheet = Sheet(f"baseline.{noun}", evidence)
+        by_running = noun in ("arena", "stack")
+        if reason := standing(evidence) or _sizes(evidence, noun) or (unready(evidence) if by_running else ""):
+            return sheet.not_judged(reason)
+        before_all, now_all = accepted(evidence).memory, measured.memory(evidence)
+        sizes = [(name, getattr(before_all, name), getattr(now_all, name)) for name in (*judged, *shown)]
+        if by_running and not (sizes[0][1] and sizes[0][2]):
+            return sheet.not_judged(f"no high-water mark was measured: see memory.{noun}")
+        allowed = memory_tolerance(evidence, noun)
+        if any(now - before > allowed for _, before, now in sizes[: len(judged)]):
+            sheet.add(
+                f"{noun} not above the accepted size{f' by more than {number(allowed)} bytes' if allowed else ''}",
+                "; ".join(_grown(name, before, now) for name, before, now in sizes),
+                hint=f"{next_step}; {put_in(evidence)}",
+            )
+        numbers = {
+            key: size for name, before, now in sizes for key, size in ((name, now), (f"{name}_accepted", before))
+        }
+        return sheet.result(value=float(sizes[0][2]), unit="bytes", numbers=numbers)
+
+    return judge
+
+
+def memory_tolerance(evidence: Evidence, noun: str) -> int:
+    """Bytes that this part of the memory may grow by; a stack under interrupts is never measured to the byte."""
+    allowed: int = getattr(evidence.case.contracts.baseline, f"{noun}_bytes")
+    return allowed + (INTERRUPT_BYTES if noun == "stack" and not evidence.clock.deterministic else 0)
+
+
+def _grown(name: str, before: int, now: int) -> str:
+    return (
+        f"{name.removesuffix('_bytes').replace('_', ' ')} {number(before)} -> {number(now)} bytes ({now - before:+,})"
+    )
+
+
+def _sizes(evidence: Evidence, noun: str) -> str:
+    """Why a size cannot be judged here; the arena is laid out by the model, whatever the compiler."""
+    if evidence.image.host or accepted(evidence).memory.host:
+        return "an image for a workstation: sizes are not the product's"
+    return "" if noun == "arena" else other_compiler(evidence)
+
+
+# ---- the checks ------------------------------------------------------------------------------------------------------
+
+
+def _has_baseline(case: Case) -> bool:
+    return bool(case.baselines)
+
+
+def _check(name: str, title: str, formula: str, judge: Callable[[Evidence], CheckResult]) -> Check:
+    return Check(f"baseline.{name}", title, formula, _has_baseline, judge)
+
+
+CHECKS = (
+    _check(
+        "valid",
+        "the accepted baseline is of this case version, these vectors, this board and its clock",
+        "board, target, clock, case, version, SHA-256 of the vectors, shape of the outputs = accepted",
+        _judge_valid,
+    ),
+    _check(
+        "outputs",
+        "raw int8 output against the accepted one",
+        "max |output - accepted output| <= outputs_lsb over vectors done in both runs",
+        _judge_outputs,
+    ),
+    _check(
+        "decisions",
+        "every vector's rejection, answer and its reason against the accepted ones",
+        "vectors with another gate verdict, answer or reason = 0, over vectors that ran in both runs",
+        _judge_decisions,
+    ),
+    _check("accuracy", "share of right answers", "accepted - accuracy <= tolerance", _judge_accuracy),
+    _check(
+        "agreement",
+        "every figure of the agreement contract, limited or not",
+        "loss against the accepted figure <= tolerance, for each figure",
+        _judge_agreement,
+    ),
+    *(
+        _check(
+            f"latency.{stage}",
+            f"time of {stage if stage != 'total' else 'all stages together'} against the accepted one",
+            "deterministic clock: each of p50, p95, p99, max, mean <= accepted * (1 + latency); "
+            "cycles: no test over the pairs of windows finds growth",
+            judge_stage(stage),
+        )
+        for stage in STAGES
+    ),
+    _check(
+        "arena",
+        "arena against the accepted one",
+        "high-water mark, arena_used - accepted <= arena_bytes, each",
+        _judge_memory(
+            "arena",
+            ("arena_high_water", "arena_used"),
+            "look at the tensors' shapes and the persistent buffers of kernels",
+        ),
+    ),
+    _check(
+        "stack",
+        "high-water mark of the stack against the accepted one",
+        "high-water mark - accepted <= stack_bytes (+ 128 on a clock that does not repeat)",
+        _judge_memory("stack", ("stack_high_water",), "look for larger locals and deeper calls (-fstack-usage)"),
+    ),
+    _check(
+        "flash",
+        "flash of image and bundle against the accepted one",
+        "image flash + bundle - accepted <= flash_bytes",
+        _judge_memory(
+            "flash",
+            ("flash_bytes",),
+            "compare the map files of the two images",
+            ("image_flash_bytes", "bundle_bytes", "model_bytes"),
+        ),
+    ),
+    _check(
+        "ram",
+        "static RAM of the image against the accepted one",
+        "image static RAM - accepted <= ram_bytes",
+        _judge_memory("ram", ("ram_bytes",), "compare the map files of the two images"),
+    ),
+)

@@ -1,0 +1,1 @@
+"""What stops a release: baselines, budgets, trends, the gate itself."""

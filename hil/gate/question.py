@@ -1,0 +1,41 @@
+"""What the gate is asked: policy, quarantine, case tree, state of the sources, and the time at which it is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from hil.gate.demands import Demand, Tree, read_tree
+from hil.gate.policy import Policy, PolicyFile
+from hil.gate.quarantine import Quarantine, load_quarantine
+from hil.gate.results import Result
+from hil.gate.source import Source, source_of
+
+
+@dataclass(frozen=True)
+class Question:
+    """now: with a zone. Everything that the answer depends on, beside the runs themselves."""
+
+    policy: Policy
+    quarantine: Quarantine
+    tree: Tree
+    source: Source
+    now: datetime
+
+    def wanted(self, results: Sequence[Result]) -> Iterator[tuple[Demand, str, Result | None]]:
+        """Every case of the tree on every board of the policy, and its result if there is one."""
+        found = {(result.case.name, result.board): result for result in results}
+        for demand in self.tree.cases:
+            for board in self.policy.boards:
+                yield demand, board, found.get((demand.name, board))
+
+
+def ask(policy: PolicyFile, now: datetime | None = None) -> Question:
+    """The question that a policy file asks at this moment. Raises UsageError for what it names and is not in order."""
+    file = policy.quarantine
+    tree = read_tree(policy.cases, policy.policy.cases)
+    quarantine = load_quarantine(file) if file is not None else Quarantine()
+    checks = {demand.name: demand.checks for demand in tree.cases}
+    quarantine.refuse_unknown(checks, all_cases=not tree.unreadable)
+    return Question(policy.policy, quarantine, tree, source_of(policy.file.parent), now or datetime.now(UTC))

@@ -1,0 +1,1 @@
+"""The page that people read after a run: one HTML file without any network (docs/reports.md)."""

@@ -1,0 +1,146 @@
+"""Knows what one share of a case leaves behind, and how the parts of a case become what a single board would have
+left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil.case.types import Case
+from hil.contract.types import (
+    MAX_FINDINGS,
+    BundleProbe,
+    GateProbe,
+    OperatorTicks,
+    PreparedDifference,
+    ProbeOutput,
+    ReplayDifference,
+    ScoreProbe,
+    VectorFault,
+)
+from hil.link.client import LinkCounters
+from hil.records import ClockSpec, Hello, RunRecords
+from hil.reference.compute import Outputs
+from hil.session.share import Share
+
+_MARKS = ("arena_high_water", "stack_high_water")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One share of one case on one board. `records` and `outputs` have a row for each vector of the case; those of
+    other shares are empty.
+    """
+
+    share: Share
+    clock: ClockSpec
+    hello: Hello
+    records: RunRecords
+    outputs: Outputs
+    link: LinkCounters
+    inferences: int
+    faults: tuple[VectorFault, ...]
+    stopped: bool  # the rest was not run, after too many faults
+    prepared_differences: tuple[PreparedDifference, ...]
+    replayed: int
+    replay_runs: int
+    pass_runs: int
+    replay_differences: tuple[ReplayDifference, ...]
+    gate_probes: tuple[GateProbe, ...]
+    score_probes: tuple[ScoreProbe, ...]
+    bundle_probes: tuple[BundleProbe, ...]
+    probes_bundles: bool
+    probe_outputs: tuple[ProbeOutput, ...]
+    other_canaries: int
+    operators: tuple[OperatorTicks, ...]
+    operators_vector: int
+
+
+def merge(case: Case, parts: Sequence[Part]) -> Part:
+    """One part that holds all: vectors in file order, what was found in the order of the shares. parts: at least one;
+    all shares, or as many as there are of a run that was cut short.
+    """
+    ordered = sorted(parts, key=lambda part: part.share.number)
+    lead = next((part for part in ordered if part.share.lead), ordered[0])
+    if len(ordered) == 1:
+        return lead
+    rows = [part.share.rows(case) for part in ordered]
+    return Part(
+        share=lead.share,
+        clock=lead.clock,
+        hello=lead.hello,
+        records=merge_records(case, [(part.share, part.records) for part in ordered]),
+        outputs=_merge_outputs([part.outputs for part in ordered], rows),
+        link=total([part.link for part in ordered]),
+        inferences=sum(part.inferences for part in ordered),
+        faults=tuple(chain.from_iterable(part.faults for part in ordered)),
+        stopped=any(part.stopped for part in ordered),
+        prepared_differences=tuple(chain.from_iterable(part.prepared_differences for part in ordered))[:MAX_FINDINGS],
+        replayed=sum(part.replayed for part in ordered),
+        replay_runs=sum(part.replay_runs for part in ordered),
+        pass_runs=sum(part.pass_runs for part in ordered),
+        replay_differences=tuple(chain.from_iterable(part.replay_differences for part in ordered)),
+        gate_probes=lead.gate_probes,
+        score_probes=lead.score_probes,
+        bundle_probes=lead.bundle_probes,
+        probes_bundles=lead.probes_bundles,
+        probe_outputs=lead.probe_outputs,
+        other_canaries=int(np.bitwise_or.reduce([part.other_canaries for part in ordered])),
+        operators=lead.operators,
+        operators_vector=lead.operators_vector,
+    )
+
+
+def total(counters: Sequence[LinkCounters]) -> LinkCounters:
+    """What went wrong on several links together."""
+    return LinkCounters(*(sum(getattr(each, item.name) for each in counters) for item in fields(LinkCounters)))
+
+
+def merge_records(case: Case, parts: Sequence[tuple[Share, RunRecords]]) -> RunRecords:
+    """The records that a single board would have left; vectors of no share here are NOT_RUN."""
+    if len(parts) == 1:
+        return parts[0][1]
+    ordered = sorted(parts, key=lambda part: part[0].number)
+    merged = RunRecords.empty(len(case.vectors), case.model.output.elements)
+    rows = [share.rows(case) for share, _ in ordered]
+    for (_, records), own in zip(ordered, rows, strict=True):
+        for item in fields(RunRecords):
+            if item.name not in ("label", "label_texts"):
+                getattr(merged, item.name)[own] = getattr(records, item.name)[own]
+        _merge_labels(merged, records, own)
+    for name in _MARKS:
+        _merge_marks(getattr(merged, name), np.concatenate(rows), case.contracts.passes)
+    return merged
+
+
+def _merge_labels(merged: RunRecords, records: RunRecords, own: NDArray[np.intp]) -> None:
+    """Each board numbers the texts in the order in which it meets them; so does the whole."""
+    places = [-1]
+    for text in records.label_texts:
+        if text not in merged.label_texts:
+            merged.label_texts.append(text)
+        places.append(merged.label_texts.index(text))
+    merged.label[own] = np.array(places)[records.label[own] + 1]
+
+
+def _merge_marks(marks: NDArray[np.int64], order: NDArray[np.intp], passes: int) -> None:
+    """High-water marks never fall while a board runs, so a vector's mark holds what came before it: the first pass,
+    and after a second one everything. A mark of 0 belongs to a vector that left no record.
+    """
+    there = order[marks[order] > 0]
+    marks[there] = np.maximum.accumulate(marks[there]) if passes == 1 else marks.max(initial=0)
+
+
+def _merge_outputs(parts: list[Outputs], rows: list[NDArray[np.intp]]) -> Outputs:
+    merged = np.zeros_like(parts[0].int8)
+    real = None if parts[0].real is None else np.zeros_like(parts[0].real)
+    for outputs, own in zip(parts, rows, strict=True):
+        merged[own] = outputs.int8[own]
+        if real is not None and outputs.real is not None:
+            real[own] = outputs.real[own]
+    return Outputs(merged, real)

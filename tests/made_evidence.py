@@ -1,0 +1,220 @@
+"""Knows how to make the evidence of a small run by hand: 320 vectors of a four-label motion case on a counting board.
+
+The device's columns are copies of the reference's, so the evidence as built breaks nothing; a test then damages what it
+is about. Nothing here runs the code under test.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from hil.case.types import (
+    Case,
+    Channel,
+    Contracts,
+    Decide,
+    Gate,
+    LatencyLimit,
+    Limit,
+    ModelFile,
+    Prepare,
+    Quantisation,
+    TensorContract,
+    Vectors,
+    Window,
+)
+from hil.contract.types import BundleProbe, Evidence, GateProbe, ImageFacts, ProbeOutput, References, ScoreProbe
+from hil.records import ClockSpec, Decision, DecisionReason, GateReason, Hello, Record, RunRecords, Status
+
+N, SAMPLES, CHANNELS = 320, 8, 3
+LABELS = ("circle", "idle", "shake", "tap")
+THRESHOLD = 0  # raw score
+REJECTED = 7  # the one vector that the gate must refuse, and does
+STREAM = (20, 22, 24, 26)  # vectors of one stream
+INPUT = TensorContract("INT8", (1, SAMPLES, CHANNELS), Quantisation(0.125, 3), SAMPLES * CHANNELS)
+OUTPUT = TensorContract("INT8", (1, len(LABELS)), Quantisation(1 / 256, -128), len(LABELS))
+INSTRUCTIONS = ClockSpec("instructions", "instructions", 5, 8, 0, True)
+CYCLES = ClockSpec("cycles", "cycles", 1, 1, 100_000_000, False)
+
+
+def make_case() -> Case:
+    """A case that asks for every check; all its limits hold on the evidence as built."""
+    random = np.random.default_rng(1)
+    sequence = np.full(N, -1, np.int64)
+    sequence[list(STREAM)] = 0
+    limits = [
+        LatencyLimit(stage, statistic, "instructions", Limit(maximum=10_000_000, unit="instructions"))
+        for stage in ("prepare", "invoke", "decide", "total")
+        for statistic in ("p50", "p95", "p99", "max")
+    ]
+    return Case(
+        path=Path("motion/case.toml"),
+        name="motion",
+        version=2,
+        source="made by hand",
+        rate_hz=50.0,
+        model=ModelFile(
+            Path("m.tflite"), b"x" * 2000, "ab" * 32, ("CONV_2D", "FULLY_CONNECTED", "SOFTMAX"), INPUT, OUTPUT
+        ),
+        float_model=None,
+        window=Window("int16", SAMPLES, CHANNELS),
+        gate=Gate(-30000, 30000, 0),
+        prepare=Prepare("scale", 1, tuple(Channel(c, 0, 65536 * 64) for c in range(CHANNELS))),
+        decide=Decide("argmax", 1, THRESHOLD, THRESHOLD, labels=LABELS),
+        arena_bytes=8192,
+        contracts=Contracts(
+            saturation=Limit(maximum=0.25),
+            accuracy=Limit(minimum=0.8),
+            agreement={
+                "top1": Limit(minimum=0.98),
+                "topk": Limit(minimum=0.99),
+                "cosine": Limit(minimum=0.99),
+                "sqnr_db": Limit(minimum=20.0, unit="dB"),
+                "max_abs_error": Limit(maximum=0.01),
+                "spearman": Limit(minimum=0.9),
+                "flips": Limit(maximum=0),
+            },
+            topk=2,
+            latency=tuple(limits),
+            arena_headroom=0.1,
+            flash_bytes=200_000,
+            ram_bytes=100_000,
+            stack_bytes=3000,
+            stack_headroom=0.25,
+        ),
+        vectors=Vectors(
+            windows=random.integers(-20000, 20000, (N, SAMPLES, CHANNELS)).astype(np.int16),
+            reject=tuple("range" if i == REJECTED else "" for i in range(N)),
+            sequence=sequence,
+        ),
+    )
+
+
+def make_references() -> References:
+    """Random tensors and outputs; every tenth vector's winner lies below the threshold."""
+    random = np.random.default_rng(2)
+    valid = np.arange(N) != REJECTED
+    prepared = random.integers(-128, 128, (N, SAMPLES * CHANNELS)).astype(np.int8)
+    output = np.sort(random.choice(np.arange(-128, -20), (N, len(LABELS)), replace=True), axis=1).astype(np.int8)
+    output[:, -1] = np.where(np.arange(N) % 10 == 3, -15, 100)
+    output = random.permuted(output, axis=1)
+    noise = random.uniform(-0.3, 0.3, output.shape) * OUTPUT.quantisation.scale
+    floats = (output.astype(float) + 128) / 256 + noise
+    prepared[~valid], output[~valid], floats[~valid] = 0, 0, 0
+    winner, score = np.full(N, -1), np.zeros(N, int)
+    answer, reason = np.full(N, -1), np.zeros(N, int)
+    for i in np.flatnonzero(valid):
+        scores = [int(value) for value in output[i]]
+        winner[i], score[i] = scores.index(max(scores)), max(scores)
+        accepted = max(scores) > THRESHOLD
+        answer[i] = winner[i] if accepted else -1
+        reason[i] = DecisionReason.ACCEPTED if accepted else DecisionReason.BELOW_THRESHOLD
+    return References(
+        gate=np.where(valid, GateReason.VALID, GateReason.RANGE).astype(np.uint8),
+        prepared=prepared,
+        digest=np.array(
+            [zlib.crc32(row.tobytes()) if ok else 0 for row, ok in zip(prepared, valid, strict=True)], np.uint32
+        ),
+        output=output,
+        float_output=floats.astype(np.float32),
+        winner=winner.astype(np.int32),
+        score=score.astype(np.int32),
+        answer=answer.astype(np.int32),
+        reason=reason.astype(np.uint8),
+    )
+
+
+def make_records(references: References) -> RunRecords:
+    """What a right device reports."""
+    random = np.random.default_rng(3)
+    rows = RunRecords.empty(N, len(LABELS))
+    valid = references.gate == GateReason.VALID
+    rows.status[:] = np.where(valid, Status.DONE, Status.REJECTED)
+    rows.gate[:] = references.gate
+    stages = np.stack(
+        [random.integers(800, 900, N), random.integers(80_000, 81_000, N), random.integers(40, 60, N)], axis=1
+    )
+    rows.ticks[valid] = stages.cumsum(axis=1)[valid]
+    rows.digest[:] = references.digest
+    rows.minimum[:], rows.maximum[:] = references.prepared.min(axis=1), references.prepared.max(axis=1)
+    rows.saturated[:] = ((references.prepared == -128) | (references.prepared == 127)).sum(axis=1)
+    rows.output[:] = references.output
+    for name in ("winner", "score", "answer", "reason"):
+        getattr(rows, name)[:] = getattr(references, name)
+    rows.label_texts[:] = reversed(LABELS)  # in the order in which the device happened to use them
+    rows.label[:] = np.where(references.answer >= 0, len(LABELS) - 1 - references.answer, -1)
+    rows.arena_high_water[valid], rows.stack_high_water[valid] = 6000, 2000
+    return rows
+
+
+def make_hello(case: Case) -> Hello:
+    return Hello(
+        protocol=1,
+        firmware="1",
+        target="hand",
+        compiler="",
+        flags="",
+        kernels="reference",
+        operators=("SOFTMAX", "ADD", "CONV_2D", "FULLY_CONNECTED"),
+        clock="timer",
+        clock_hz=25_000_000,
+        frame_bytes=4096,
+        arena_bytes=65536,
+        stack_bytes=4096,
+        bundle_status=0,
+        bundle_detail=0,
+        bundle_hash="cd" * 32,
+        model_hash="ab" * 32,
+        case="motion",
+        case_version=2,
+        labels=LABELS,
+        input=case.model.input,
+        output=case.model.output,
+        arena_used=5500,
+        arena_high_water=5600,
+        boot=1,
+    )
+
+
+def rejection(reason: GateReason) -> Record:
+    decision = Decision(-1, 0, -1, DecisionReason.ACCEPTED)
+    return Record(Status.REJECTED, reason, (0, 0, 0), 0, 0, 0, 0, b"", decision, 0, 6000, 2000)
+
+
+def score_probe(name: str, scores: tuple[int, ...], winner: int, accepted: bool) -> ScoreProbe:
+    reason = DecisionReason.ACCEPTED if accepted else DecisionReason.BELOW_THRESHOLD
+    expected = Decision(winner, scores[winner], winner if accepted else -1, reason)
+    return ScoreProbe(name, scores, expected, replace(expected, label=LABELS[winner] if accepted else ""))
+
+
+def build_evidence() -> Evidence:
+    case, references = make_case(), make_references()
+    truth = references.winner.astype(np.int64)
+    case = replace(case, vectors=replace(case.vectors, label=truth, expected_output=references.output.copy()))
+    return Evidence(
+        case=case,
+        board="qemu",
+        clock=INSTRUCTIONS,
+        image=ImageFacts("ef" * 32, 150_000, 80_000, 4096),
+        bundle_bytes=3000,
+        bundle_sha256="CD" * 32,
+        hello=make_hello(case),
+        records=make_records(references),
+        references=references,
+        replayed=1,
+        replay_runs=9,
+        pass_runs=N,
+        gate_probes=tuple(GateProbe(f"bad {r.name}", r, rejection(r)) for r in (GateReason.LENGTH, GateReason.RANGE)),
+        probe_outputs=(ProbeOutput("noise", bytes([128, 0, 127, 5]), bytes([128, 0, 127, 5])),),
+        bundle_probes=(BundleProbe("no bundle at all", 1, 1), BundleProbe("one bit of the model", 7, 7)),
+        score_probes=(
+            score_probe("threshold below", (0, -128, -128, -128), 0, False),
+            score_probe("threshold above", (-128, 1, -128, -128), 1, True),
+            score_probe("tie of 1 and 3", (-128, 90, -128, 90), 1, True),
+            score_probe("stream step 0", (90, -128, -128, -128), 0, True),
+        ),
+    )
