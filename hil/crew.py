@@ -53,10 +53,6 @@ class Crew:
         names = sorted(file.stem for file in self.folder.glob(f"{prefix}*.result"))
         return [self.result(name) for name in names]
 
-    def taken(self, name: str) -> bool:
-        """Whether anybody was ever at it."""
-        return (self.folder / f"{name}.lock").exists()
-
     @contextmanager
     def alone(self, name: str) -> Iterator[None]:
         """Keep the others of the crew out, waiting for them first."""

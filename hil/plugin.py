@@ -22,6 +22,7 @@ from hil.device import Device
 from hil.errors import BenchError, HilError, UsageError
 from hil.gate.quarantine import QUARANTINE_FILE
 from hil.report.markdown import summary
+from hil.report.outdir import SUMMARY_FILE
 from hil.report.page.command import write_page
 from hil.report.terminal import ProgressLine, case_table
 from hil.run import PROJECT, HilRun, Settings
@@ -29,7 +30,6 @@ from hil.runfile import Run, read_run
 from hil.workers import LeadPlugin, crew_of, is_lead, tell_misuse
 
 CASE_FILE = "case.toml"
-SUMMARY_FILE = "summary.md"
 REPORTS = ("html", "none")
 SHOWN_FINDINGS = 3  # of one check, on the terminal
 _RUN = pytest.StashKey[HilRun]()

@@ -41,7 +41,7 @@ from hil.runfile import RUN_FILE
 from hil.session import Part, Progress, Share, case_cost, conclude, merge_records, plan, run_share, whole
 
 PROJECT = Path(__file__).resolve().parent.parent
-_OUTCOME = "outcome."  # of a case, among the pieces of work of a crew
+_OUTCOME, _HELD = "outcome.", "held"  # among the pieces of work of a crew: of each case; the output folder
 ProgressFactory = Callable[[str], AbstractContextManager[Progress]]
 
 
@@ -135,6 +135,7 @@ class HilRun:
         else:
             with self._crew.alone("output"):
                 self._out = OutDir(self.settings.out, self._crew.folder.name)
+            self._crew.offer(_HELD, lambda: True)
 
     def image(self) -> Image:
         """The image under test: the one named, else built from the sources. Raises BuildError or UsageError."""
@@ -407,7 +408,7 @@ class CrewLead:
 
     def join(self) -> None:
         """Hold the output folder too, once a worker has taken it."""
-        if self._out is None and self._crew.taken("output"):
+        if self._out is None and self._crew.result(_HELD):
             with self._crew.alone("output"):
                 self._out = OutDir(self.settings.out, self._crew.folder.name)
 

@@ -53,7 +53,7 @@ def native_device(folder: Path, case: Case | None = None, image: Image | None = 
 
 
 def with_vectors(case: Case, indices: Sequence[int], sequence: Sequence[int] | None = None) -> Case:
-    """`case` with some of its vectors, as streams where `sequence` says so."""
+    """`case` with some of its vectors, as streams where `sequence` says so, and nothing accepted of them."""
     vectors = case.vectors
     rows = list(indices)
     chosen = Vectors(
@@ -64,7 +64,7 @@ def with_vectors(case: Case, indices: Sequence[int], sequence: Sequence[int] | N
         reject=None if vectors.reject is None else tuple(vectors.reject[i] for i in rows),
         sequence=None if sequence is None else np.array(sequence, np.int64),
     )
-    return replace(case, vectors=chosen)
+    return replace(case, vectors=chosen, expected=None, baselines={})
 
 
 class CaseFolder:

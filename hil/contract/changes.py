@@ -28,6 +28,7 @@ _MEMORY = {  # of MemoryFacts: (what, the tolerance it is held to, "" for none)
     "bundle_bytes": ("flash of the bundle", ""),
     "ram_bytes": ("static RAM", "ram"),
 }
+_VERSION = "case version"  # a number that is no quantity
 _AGREEMENT_UNITS = {"sqnr_db": "dB", "flips": "vectors"}
 
 
@@ -45,7 +46,9 @@ class Change:
 
     @property
     def change_percent(self) -> float | None:
-        return None if self.before == 0 else 100 * (self.after - self.before) / abs(self.before)
+        return (
+            None if self.before == 0 or self.what == _VERSION else 100 * (self.after - self.before) / abs(self.before)
+        )
 
     def __str__(self) -> str:
         percent = f" ({self.change_percent:+.3g} %)" if self.change_percent else ""
@@ -101,7 +104,7 @@ def notable(found: Iterable[Change]) -> list[Change]:
 def _changes(evidence: Evidence) -> Iterator[Change]:
     before = accepted(evidence)
     if before.version != evidence.case.version:
-        yield Change("case version", "", before.version, evidence.case.version, "info")
+        yield Change(_VERSION, "", before.version, evidence.case.version, "info")
     same_vectors = before.made.vectors_sha256 == measured.made(evidence).vectors_sha256
     if same_vectors and before.columns.output.shape == evidence.records.output.shape:
         yield from _vectors(evidence)

@@ -128,6 +128,9 @@ def _judge_arena(evidence: Evidence) -> CheckResult:
             f"the interpreter reports {number(hello.arena_used)} bytes used",
             hint="the firmware gave the interpreter more than the case allows: check how it passes arena_bytes on",
         )
+    if evidence.image.host:  # pointers of another size: the number says nothing of the product, only that it fits
+        sheet.limit = None
+        return sheet.result(numbers={"arena_used": hello.arena_used})
     return sheet.result(value=float(hello.arena_used))
 
 

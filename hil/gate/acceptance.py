@@ -134,6 +134,8 @@ def _excused(check: Check, result: Result, demand: Demand, results: Sequence[Res
         return True  # `_clocks_left` looks whether another board counts what the limit is in
     if check.id.startswith("baseline.") and result.case.baseline is None:
         return True  # whether there must be one is the policy's `baseline`
+    if any(failed.outcome == "failed" and failed.id in check.reason for failed in result.case.checks):
+        return True  # what keeps it from being judged is a reason of its own
     if is_explained(question.policy.not_judged, demand.name, check.id, result.board):
         return True
     return any(_judged(other, check.id) and _answers_for(other, result, check.id) for other in results)

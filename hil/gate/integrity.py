@@ -9,6 +9,7 @@ from hil.case.types import Limit
 from hil.contract.marginal import mark
 from hil.contract.types import MAX_FINDINGS, CheckResult, Outcome
 from hil.errors import UsageError
+from hil.gate.again import contradictions
 from hil.gate.demands import Demand
 from hil.gate.figures import disagreements
 from hil.gate.reasons import Kind, Reason
@@ -78,6 +79,7 @@ def _inconsistent(result: Result, demand: Demand | None) -> Iterator[str]:
         yield str(error).splitlines()[0].removeprefix(f"{result.run.file}: ")
         return
     yield from disagreements(result, columns, demand.confidence if demand else 0.95)
+    yield from contradictions(result)
 
 
 def is_plain(name: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from hil.errors import UsageError
 from hil.gate.toml_settings import Table, Text, read_settings
 
 POLICY_FILE = "release.toml"
@@ -98,17 +96,3 @@ def read_policy(file: Path) -> PolicyFile:
     file = file / POLICY_FILE if file.is_dir() else file
     policy, data = read_settings(file, Policy, _EXAMPLES, PAGE)
     return PolicyFile(file, data, policy)
-
-
-def main() -> int:
-    """Print the boards of a policy, for scripts: `python -m hil.gate.policy release.toml`."""
-    try:
-        print(*read_policy(Path(sys.argv[1])).policy.boards)
-    except UsageError as error:
-        print(f"hil: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -31,11 +31,11 @@ from hil.gate.release_card import CARD_FILE, model_card
 from hil.gate.release_sums import SIGNATURE_FILE, SUMS_FILE, hash_files, sums_text
 from hil.gate.results import Result
 from hil.report.markdown import summary
+from hil.report.outdir import PAGE_FILE, SUMMARY_FILE
 from hil.runfile import RUN_FILE, Run, read_run
 
 SIGNER_FILE = "signer.pem"
 RUNS, FIRMWARE, CASES = "runs", "firmware", "cases"
-REPORT_FILE, SUMMARY_FILE = "report.html", "summary.md"
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def _copy_runs(folder: Path, runs: Sequence[Run]) -> list[Run]:
         for file in dict.fromkeys(wanted):
             _write(target / file, _content(run, file))
         copy = read_run(target)
-        _write(target / REPORT_FILE, _report(run, copy))
+        _write(target / PAGE_FILE, _report(run, copy))
         _write(target / SUMMARY_FILE, summary(copy).encode())
         copies.append(copy)
     return copies
@@ -140,7 +140,7 @@ def _copy_runs(folder: Path, runs: Sequence[Run]) -> list[Run]:
 
 def _report(run: Run, copy: Run) -> bytes:
     """The page that the run left, when it is of this very run: it names the seal. Else a new one."""
-    left = run.folder / REPORT_FILE
+    left = run.folder / PAGE_FILE
     page = left.read_bytes() if left.is_file() else b""
     if copy.sealed and copy.document.seal.encode() in page:
         return page

@@ -10,6 +10,7 @@ from pathlib import Path
 from hil.errors import UsageError
 from hil.runfile import RUN_FILE
 
+PAGE_FILE, SUMMARY_FILE = "report.html", "summary.md"
 _LOCK_FILE = ".lock"
 
 
@@ -79,7 +80,8 @@ class OutDir:
     def _forget_last_run(self) -> None:
         """An interrupted run must not leave the verdict of the one before it."""
         try:
-            (self.path / RUN_FILE).unlink(missing_ok=True)
+            for name in (RUN_FILE, PAGE_FILE, SUMMARY_FILE):
+                (self.path / name).unlink(missing_ok=True)
         except OSError as error:
             self.close()
             raise UsageError(

@@ -10,6 +10,8 @@ from defect_table import CONTROLS, DEFECTS, Defect, ImageOf, per_channel_dense
 
 from hil.case.load import load_case
 
+pytestmark = pytest.mark.slow
+
 # Checks that compare vector by vector: where an earlier contract broke first, they must say so.
 FOLLOWERS = ("execution.output", "execution.golden", "decision.answer", "decision.reject", "decision.accuracy")
 

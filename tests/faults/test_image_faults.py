@@ -11,6 +11,8 @@ from native_session import PROJECT, CaseFolder, native_image
 
 from hil.image.build import build
 
+pytestmark = pytest.mark.slow
+
 
 def refused(folder: Path, image: Path, board: str = "qemu") -> Finished:
     """A run with `image` that ended as misuse, and left nothing in its output folder."""

@@ -23,6 +23,8 @@ from hil.image.build import build
 from hil.image.elf import Image
 from hil.session import run_case
 
+pytestmark = pytest.mark.slow
+
 # First sample of a window that makes the firmware of `misbehaving` do it.
 HANG, TRAP, HANG_OUTSIDE, RESET = 11111, 12222, 13333, 14444
 EDITS = {
@@ -76,7 +78,6 @@ def impatient_board(folder: Path) -> str:
 # ---- the firmware misbehaves
 
 
-@pytest.mark.slow
 def test_a_fault_and_a_reset_are_named_and_cost_one_vector_each(
     case: CaseFolder, tmp_path: Path, misbehaving: Image
 ) -> None:
@@ -100,7 +101,6 @@ def test_a_fault_and_a_reset_are_named_and_cost_one_vector_each(
     assert "execution.complete is broken" in finished.text
 
 
-@pytest.mark.slow
 def test_a_hang_outside_the_stages_is_found_by_time_with_its_place(
     case: CaseFolder, tmp_path: Path, misbehaving: Image
 ) -> None:
@@ -119,7 +119,6 @@ def test_a_hang_outside_the_stages_is_found_by_time_with_its_place(
     assert (status == [0] * 5 + [103] + [0] * 6).all()
 
 
-@pytest.mark.slow
 def test_a_hang_in_a_stage_is_ended_by_the_deadline(tmp_path: Path, misbehaving: Image) -> None:
     """In process, because only here a deadline below the ten seconds of the native port can be given."""
     case = imu_motion()
@@ -135,7 +134,6 @@ def test_a_hang_in_a_stage_is_ended_by_the_deadline(tmp_path: Path, misbehaving:
     assert evidence.records.status.tolist() == [0, 0, 101, 0]
 
 
-@pytest.mark.slow
 def test_a_restart_of_the_firmware_is_known_at_once(tmp_path: Path, misbehaving: Image) -> None:
     """Not by the time-out of a minute: the host sees that the control block was made anew."""
     with native_device(tmp_path, image=misbehaving) as device:
@@ -233,7 +231,6 @@ def test_nothing_outlives_a_run_that_was_killed(long_case: CaseFolder, tmp_path:
 # ---- two runs at once
 
 
-@pytest.mark.slow
 def test_a_second_run_into_the_same_folder_is_refused_with_the_holder(
     case: CaseFolder, long_case: CaseFolder, tmp_path: Path, image: str
 ) -> None:
@@ -250,7 +247,6 @@ def test_a_second_run_into_the_same_folder_is_refused_with_the_holder(
         assert first.wait().run["verdict"] == "interrupted"
 
 
-@pytest.mark.slow
 def test_two_runs_at_once_both_build_and_pass(case: CaseFolder, tmp_path: Path) -> None:
     """Without an image named: both ask for a build of the same checkout."""
     native_image()

@@ -12,6 +12,8 @@ from native_session import CaseFolder
 from hil.case.load import load_case
 from hil.contract import checks_for
 
+pytestmark = pytest.mark.slow
+
 
 def test_each_check_of_a_case_is_one_item(example) -> None:
     finished = example.finished

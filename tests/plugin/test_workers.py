@@ -25,6 +25,8 @@ from harness_process import (
 )
 from native_session import IMU_MOTION, CaseFolder
 
+pytestmark = pytest.mark.slow
+
 TWO = ("-n", "2", "--basetemp=base")  # pytest-xdist makes that folder, which pytest keeps
 ALL_VECTORS = 527  # of imu_motion: enough to be worth sharing
 OF_THE_HOST = ("host_seconds", "started", "seal", "workers", "inferences", "latency", "numbers")
@@ -138,7 +140,6 @@ def test_tests_in_python_have_a_board_each(tmp_path: Path, image: str) -> None:
     }
 
 
-@pytest.mark.slow
 def test_a_worker_that_dies_costs_a_test_and_nothing_else(tmp_path: Path, image: str) -> None:
     CaseFolder(tmp_path / "long", "long", ALL_VECTORS).replace("passes = 2", "passes = 30")
     with HarnessRun(tmp_path, *TWO, image, "long") as run:
@@ -150,7 +151,6 @@ def test_a_worker_that_dies_costs_a_test_and_nothing_else(tmp_path: Path, image:
     assert finished.run["cases"][0]["verdict"] == "passed"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_interrupted_workers_leave_nothing(tmp_path: Path, image: str, number: signal.Signals) -> None:
     CaseFolder(tmp_path / "long", "long", ALL_VECTORS).replace("passes = 2", "passes = 200")
@@ -162,7 +162,6 @@ def test_interrupted_workers_leave_nothing(tmp_path: Path, image: str, number: s
     assert finished.run["verdict"] == "interrupted"
 
 
-@pytest.mark.slow
 def test_on_qemu_two_workers_leave_the_same_bytes(tmp_path: Path) -> None:
     files = []
     for number, workers in enumerate(((), TWO)):

@@ -138,7 +138,7 @@ def make_marginal(project: Project) -> Project:
     """A check at 99 % of a limit, in a case that calls the last 5 % marginal, as such a run says it."""
     toml = project.case / "case.toml"
     text = toml.read_text(encoding="utf-8")
-    toml.write_text(text.replace("[contract.input]", "[contract]\nmargin = 0.05\n[contract.input]"), encoding="utf-8")
+    toml.write_text(text.replace("margin = 0.0\n", "margin = 0.05\n"), encoding="utf-8")
     (project.case / "case.lock").unlink()
     project.policy(locked="false")
     project.edit_case(lambda case: case["manifest"]["files"].update({"case.toml": sha256(toml.read_bytes())}))

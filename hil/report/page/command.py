@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from hil.errors import UsageError
+from hil.report.outdir import PAGE_FILE
 from hil.runfile import Run, read_run
-
-PAGE_FILE = "report.html"
 
 
 def add_report_command(commands: Any) -> None:
