@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -41,7 +41,8 @@ from hil.runfile import RUN_FILE
 from hil.session import Part, Progress, Share, case_cost, conclude, merge_records, plan, run_share, whole
 
 PROJECT = Path(__file__).resolve().parent.parent
-_OUTCOME, _HELD = "outcome.", "held"  # among the pieces of work of a crew: of each case; the output folder
+# Among the pieces of work of a crew: what came of each case; the output folder; workers without a board.
+_OUTCOME, _HELD, _BROKEN = "outcome.", "held", "broken."
 ProgressFactory = Callable[[str], AbstractContextManager[Progress]]
 
 
@@ -101,7 +102,8 @@ class HilRun:
         self._quarantine = Quarantine()
         self._outcomes: dict[Path, _Outcome] = {}
         self.board_broken: BoardBroken | None = None  # why nothing more is run on the board
-        self._helped = False
+        self._helped = self._bench_held = False
+        self._bench = ExitStack()
         self._began, self._started = time.monotonic(), now()
 
     # ---- before anything runs
@@ -205,7 +207,13 @@ class HilRun:
         return board
 
     def python_board(self) -> Board:
-        """The board for tests written in Python; the firmware's log goes to a file of their own."""
+        """The board for tests written in Python; the firmware's log goes to a file of their own.
+
+        The only board of a bench stays with the worker that has such tests until it ends.
+        """
+        if self._crew is not None and not self._many_boards and not self._bench_held:
+            self._bench.enter_context(self._crew.alone("bench"))
+            self._bench_held = True
         board = self.board()
         log = (self._folder() / self._log_name(f"python.{self.config.name}")).resolve()
         if board.log != log:
@@ -225,6 +233,11 @@ class HilRun:
         with self._turn(crew):
             if not self._helped:
                 self._help(crew)
+            if self.board_broken is not None and not self._all_broken(crew, self.board_broken):
+                done: _Outcome | None = crew.result(f"{_OUTCOME}{self._piece(case)}")
+                return done or _Outcome(
+                    {}, error=self.board_broken, ran=False
+                )  # for others to run: nothing is said of it
             attempts = [
                 crew.once(self._share_piece(case, share), partial(self._attempt, case, share))
                 for share in self._plan(crew, case)
@@ -234,7 +247,7 @@ class HilRun:
     @contextmanager
     def _turn(self, crew: Crew) -> Iterator[None]:
         """Programs are as many boards as there are workers; a bench has one, and the workers use it in turns."""
-        if self._many_boards:
+        if self._many_boards or self._bench_held:
             yield
             return
         with crew.alone("bench"):
@@ -248,7 +261,14 @@ class HilRun:
         self._helped = True
         for case in sorted(self._cases, key=case_cost, reverse=True):
             for share in self._plan(crew, case):
+                if self.board_broken is not None:
+                    return
                 crew.offer(self._share_piece(case, share), partial(self._attempt, case, share))
+
+    def _all_broken(self, crew: Crew, error: BoardBroken) -> bool:
+        """Whether no worker has a board left, this one's being broken: then what is open stays undone."""
+        crew.offer(f"{_BROKEN}{crew.name}", lambda: str(error))
+        return len(crew.results(_BROKEN)) >= crew.workers
 
     def _plan(self, crew: Crew, case: Case) -> list[Share]:
         return plan(case, crew.workers if self._many_boards else 1)
@@ -256,7 +276,8 @@ class HilRun:
     @property
     def _many_boards(self) -> bool:
         """Whether each worker can have a board of its own, as it can when the board is a program."""
-        return not getattr(kind_module(self.config), "ONE_BOARD", False)
+        one_board: Callable[[BoardConfig], bool] = getattr(kind_module(self.config), "one_board", lambda _: False)
+        return not one_board(self.config)
 
     def _attempt(self, case: Case, share: Share) -> _Attempt:
         attempt = _Attempt(time.monotonic(), share)
@@ -276,8 +297,9 @@ class HilRun:
             self.board_broken = error if isinstance(error, BoardBroken) else None
             return replace(attempt, error=error, records=records[0] if records else None)
         except KeyboardInterrupt:
-            cut = replace(attempt, records=records[0] if records else None)
-            self._outcomes[case.path] = _Outcome(self._cut_short(case, [cut], "interrupted"))
+            if self._crew is None:  # of several workers none has the whole case
+                cut = replace(attempt, records=records[0] if records else None)
+                self._outcomes[case.path] = _Outcome(self._cut_short(case, [cut], "interrupted"))
             raise
 
     def _conclude(self, case: Case, attempts: Sequence[_Attempt]) -> _Outcome:
@@ -349,6 +371,7 @@ class HilRun:
         try:
             self._close_board()
         finally:
+            self._bench.close()
             if out is not None:
                 out.close()
 

@@ -93,6 +93,11 @@ def open_board(config: BoardConfig, log: Path) -> PyocdBoard:
     return PyocdBoard(config, chosen, clock, UsbBench(config.name), log)
 
 
+def one_board(_: BoardConfig) -> bool:
+    """There is one probe, so that workers use it in turns."""
+    return True
+
+
 def examine(config: BoardConfig, path: str | None = None) -> list[Row]:
     """What the bench of this board has and lacks."""
     settings = check_settings(config, Settings)

@@ -55,9 +55,6 @@ def obstacles(evidence: Evidence) -> Iterator[tuple[str, str, str]]:
     yield from _unless_same("case", before.case, evidence.case.name, wrong)
     vectors = measured.made(evidence).vectors_sha256
     same_vectors = before.made.vectors_sha256 == vectors
-    if before.version != evidence.case.version:
-        shown = "`hil baseline diff RUN` shows what changed, then " if same_vectors else ""
-        yield f"case version {before.version}", f"version {evidence.case.version}", f"{shown}{again}"
     if not same_vectors:
         yield (
             f"vectors {before.made.vectors_sha256[:_SHORT]} ({len(before.columns):,})",
@@ -67,6 +64,16 @@ def obstacles(evidence: Evidence) -> Iterator[tuple[str, str, str]]:
     elif before.columns.output.shape != evidence.records.output.shape:
         shapes = before.columns.output.shape, evidence.records.output.shape
         yield f"outputs [vectors, elements] {list(shapes[0])}", f"{list(shapes[1])}", again
+
+
+def other_version(evidence: Evidence) -> Iterator[tuple[str, str, str]]:
+    """Another version of the case has to be accepted; what the same vectors gave is compared all the same, so that
+    nothing hides behind a version that was raised.
+    """
+    before = accepted(evidence)
+    if before.version != evidence.case.version:
+        hint = f"{put_in(evidence)}: `hil baseline diff RUN` shows what changed, then accept a run: {ACCEPT}"
+        yield f"case version {before.version}", f"version {evidence.case.version}", hint
 
 
 def done_in_both(evidence: Evidence) -> Mask:

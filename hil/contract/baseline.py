@@ -18,6 +18,7 @@ from hil.contract.accepted import (
     done_in_both,
     obstacles,
     other_compiler,
+    other_version,
     output_changes,
     prepared_changes,
     put_in,
@@ -47,7 +48,7 @@ def _judge_valid(evidence: Evidence) -> CheckResult:
     sheet = Sheet("baseline.valid", evidence)
     if evidence.baseline is None:
         return sheet.not_judged(standing(evidence))
-    for expected, observed, hint in obstacles(evidence):
+    for expected, observed, hint in (*obstacles(evidence), *other_version(evidence)):
         sheet.add(expected, observed, hint=hint)
     return sheet.result(reason="" if sheet.total else put_in(evidence))
 

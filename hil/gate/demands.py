@@ -72,6 +72,8 @@ def read_tree(root: Path, name: str) -> Tree:
     cases: list[Demand] = []
     unreadable = []
     for file in sorted(root.rglob(FILE_NAME)):
+        if any(part.startswith(".") for part in file.relative_to(root).parts):
+            continue  # pytest looks into no such folder either
         path = file.relative_to(root).as_posix()
         try:
             demand = demand_of(load_case(file), path)

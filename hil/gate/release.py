@@ -233,6 +233,11 @@ def _inside(folder: Path, words: str) -> str:
     return words.replace(f"{folder}/", "")
 
 
+def packed_with() -> str:
+    """This version, as a record names it."""
+    return f"hil {hil.__version__}"
+
+
 def facts_of(decision: Decision, folder: Path) -> dict[str, list[object]]:
     """What a record says of its runs. Nothing but the runs and the question goes into it, so it can be made again."""
     rows = reason_rows(decision.reasons)
@@ -257,7 +262,7 @@ def _record(folder: Path, decision: Decision, firmware: dict[str, str], request:
             "packed_at": question.now.isoformat(),
             "packed_by": default_by(request.policy.file.parent),
             "note": request.note,
-            "packed_with": f"hil {hil.__version__}",
+            "packed_with": packed_with(),
             "source": question.source.model_dump(),
             "policy": {"file": POLICY_COPY, "sha256": request.policy.sha256},
             "quarantine": None

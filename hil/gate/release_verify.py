@@ -20,7 +20,7 @@ from hil.gate.policy import read_policy
 from hil.gate.quarantine import Quarantine, load_quarantine
 from hil.gate.question import Question
 from hil.gate.record import RECORD_FILE, SCHEMA, Record, record_bytes, result_fact
-from hil.gate.release import SIGNER_FILE, facts_of
+from hil.gate.release import SIGNER_FILE, facts_of, packed_with
 from hil.gate.release_keys import fingerprint, fits, parse_public_key
 from hil.gate.release_sums import SIGNATURE_FILE, SUMS_FILE, hash_files, parse_sums
 from hil.runfile import read_run
@@ -178,6 +178,11 @@ def _signer(folder: Path) -> Ed25519PublicKey | None:
 # ---- consistency
 
 
+def _subject(reason: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a reason is about, whatever its words."""
+    return tuple(str(reason.get(key, "")) for key in ("kind", "case", "board", "check"))
+
+
 def _consistency(folder: Path, found: Mapping[str, str], record: Record) -> Iterator[str]:
     """What the record says and its own runs do not bear out: the gate is asked again, as it was then."""
     signer = _signer(folder)
@@ -198,9 +203,11 @@ def _consistency(folder: Path, found: Mapping[str, str], record: Record) -> Iter
         yield str(error).splitlines()[0]
         return
     again: dict[str, Any] = facts_of(decision, folder)
-    for key, said in (("reasons", record.reasons), ("notes", record.notes)):
-        if sorted(map(str, again[key])) != sorted(map(str, said)):
-            yield f"{key} of {RECORD_FILE} are not those that its runs give"
+    if sorted(map(_subject, again["reasons"])) != sorted(map(_subject, record.reasons)):
+        yield f"reasons of {RECORD_FILE} are not those that its runs give"
+    # Notes are prose, which another version of hil words in its own way.
+    if record.packed_with == packed_with() and sorted(map(str, again["notes"])) != sorted(record.notes):
+        yield f"notes of {RECORD_FILE} are not those that its runs give"
     files = {(fact.case, fact.board): fact.firmware.file for fact in record.results}
     facts = {
         (result.case.name, result.board): result_fact(

@@ -198,7 +198,6 @@ OBSTACLES = {
         ("clock hz 0", "clock hz 7"),
     ),
     "case": (other_case(name="gesture"), ("case motion", "case gesture")),
-    "version": (other_case(version=3), ("case version 2", "version 3", "hil baseline diff")),
     "vectors": (other_case(files={"vectors.npz": "55" * 32}), ("vectors 222222222222 (320)", "555555555555")),
 }
 
@@ -213,6 +212,14 @@ def test_what_makes_a_comparison_meaningless_is_named_and_nothing_else_is_judged
     assert {(result.outcome, result.reason) for result in rest} == {
         (Outcome.NOT_JUDGED, "not comparable with the accepted baseline: see baseline.valid")
     }
+
+
+def test_a_raised_version_has_to_be_accepted_and_hides_nothing(evidence: Evidence) -> None:
+    changed = other_case(version=3)(spend(0, 150)(evidence))
+    finding = str(verdict("valid", changed).findings[0])
+    assert all(word in finding for word in ("case version 2", "version 3", "hil baseline diff")), finding
+    assert verdict("latency.prepare", changed).outcome is Outcome.FAILED
+    assert verdict("decisions", changed).outcome is Outcome.PASSED
 
 
 def test_time_and_size_under_another_compiler_are_not_judged_and_answers_are(evidence: Evidence) -> None:
