@@ -23,6 +23,7 @@ from hil.contract.types import Check, CheckResult
 from hil.crew import Crew
 from hil.errors import BoardBroken, UsageError
 from hil.gate.quarantine import Quarantine, load_quarantine
+from hil.gate.source import Source, source_of
 from hil.image.build import build, check_programs
 from hil.image.elf import Image
 from hil.records import RunRecords
@@ -362,6 +363,7 @@ class HilRun:
             interrupted=interrupted,
             started=self._started,
             seconds=time.monotonic() - self._began,
+            source=_source(self.settings),
         )
         return self._write(RUN_FILE, dump(document))
 
@@ -448,6 +450,7 @@ class CrewLead:
             started=self._started,
             seconds=time.monotonic() - self._began,
             workers=self.workers,
+            source=_source(self.settings),
         )
         return self._out.write(RUN_FILE, dump(document))
 
@@ -456,6 +459,12 @@ class CrewLead:
         out, self._out = self._out, None
         if out is not None:
             out.close()
+
+
+def _source(settings: Settings) -> Json | None:
+    """What git says of the sources of an image that was built here."""
+    found = source_of(PROJECT) if settings.image is None else Source()
+    return {"commit": found.commit, "changed": bool(found.changed)} if found.commit else None
 
 
 def now() -> str:

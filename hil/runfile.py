@@ -258,11 +258,21 @@ class Case(Part):
         return next((check for check in self.checks if check.id == name), None)
 
 
+class SourceFacts(Part):
+    """What git said of the checkout that the image was built from. changed: something in it was not committed."""
+
+    commit: str
+    changed: bool
+
+
 class RunManifest(Part):
+    """source: null when the image was named and not built, or git could not tell."""
+
     hil: str
     python: str
     host: str
     packages: dict[str, str | None]
+    source: SourceFacts | None = None
 
 
 class Document(Part):

@@ -57,6 +57,18 @@ def _reasons(runs: Sequence[Run], results: Sequence[Result], question: Question)
         yield from acceptance.not_judged_reasons(demand, boards, question)
     yield from acceptance.quarantine_reasons(results, question)
     yield from _source(question)
+    if policy.clean_tree and question.source.commit:
+        yield from (reason for run in runs for reason in _other_sources(run, question.source.commit))
+
+
+def _other_sources(run: Run, commit: str) -> Iterator[Reason]:
+    """A firmware that was built from other sources than those of the release; a named image says nothing of its own."""
+    built = run.document.manifest.source
+    if built is None or (built.commit == commit and not built.changed):
+        return
+    what = f"commit {built.commit[:12]}" + (" with uncommitted changes" if built.changed else "")
+    text = f"{run.file}: its firmware was built from {what}, the release is of {commit[:12]}"
+    yield Reason(Kind.SOURCE, text, "run it again at this commit", board=run.document.board.name)
 
 
 def _source(question: Question) -> Iterator[Reason]:

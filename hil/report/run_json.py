@@ -79,9 +79,10 @@ def run_document(
     started: str,
     seconds: float,
     workers: int = 1,
+    source: Json | None = None,
 ) -> Json:
     """The whole document, sealed. cases: of `case_document`; clock: of `clock_document`; `started`: UTC, ISO 8601;
-    `seconds`: host time of the run.
+    `seconds`: host time of the run; source: as in hil.runfile.
     """
     document = {
         "schema": SCHEMA,
@@ -95,6 +96,7 @@ def run_document(
             "python": platform.python_version(),
             "host": platform.platform(),
             "packages": {name: _version(name) for name in PACKAGES},
+            "source": source,
         },
         "cases": list(cases),
     }

@@ -192,6 +192,11 @@ def test_the_commit_is_recorded_and_an_uncommitted_change_stops(project: Project
     git("commit", "-qm", "all")
     folder = pack(project)[1]
     assert record_of(folder).source.commit == git("rev-parse", "HEAD")
+    elsewhere = {"commit": "5" * 40, "changed": True}
+    project.edit(lambda document: document["manifest"].update(source=elsewhere))
+    (reason,) = project.decide().reasons
+    assert "its firmware was built from commit 555555555555 with uncommitted changes" in reason.what
+    project.edit(lambda document: document["manifest"].update(source=None))
     (project.folder / "new file").write_text("", encoding="utf-8")
     reasons = project.decide().reasons
     assert ["1 file is not as committed: new file" in reason.what for reason in reasons] == [True]
