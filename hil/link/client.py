@@ -25,7 +25,7 @@ AGENT_ERRORS = {
 }
 _SPIN_S = 500e-6  # a reply to a short request comes within this, and a nap would cost more than that
 _NAP_S = 50e-6
-_LONGEST_NAP_S = 0.5e-3
+_LONGEST_NAP_S = 2e-3  # of waits that are long anyway: each look costs the core that another emulator may want
 _ALIVE_EVERY_S = 10e-3
 
 
