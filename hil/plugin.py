@@ -33,6 +33,7 @@ CASE_FILE = "case.toml"
 REPORTS = ("html", "none")
 SHOWN_FINDINGS = 3  # of one check, on the terminal
 _RUN = pytest.StashKey[HilRun]()
+_INTERRUPTION = pytest.StashKey["_Interruption"]()
 _CASE_ERRORS = pytest.StashKey[list[str]]()
 _JUDGED = pytest.StashKey["_CaseTests"]()
 _LEAD = pytest.StashKey[LeadPlugin]()
@@ -119,6 +120,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"--hil-report: {wanted!r} is none of {', '.join(REPORTS)}")
     config.addinivalue_line("markers", "hil_case(path): the case that the `case` and `device` fixtures use")
     config.stash[_CASE_ERRORS] = []
+    config.stash[_INTERRUPTION] = _Interruption()
     config.stash[_JUDGED] = _CaseTests()
     config.pluginmanager.register(config.stash[_JUDGED])
     folders = [_path(config, "hil-boards"), config.rootpath / "boards", PROJECT / "boards"]
@@ -135,7 +137,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if is_lead(config):
         config.stash[_LEAD] = LeadPlugin(settings)
         config.pluginmanager.register(config.stash[_LEAD])
-        _guard_termination()
+        config.stash[_INTERRUPTION].guard()
     if config.getoption("--board"):  # named for this very run: tell a wrong name at once, even when nothing needs it
         try:
             _ = config.stash[_RUN].config
@@ -147,13 +149,13 @@ def _progress(config: pytest.Config, title: str) -> ProgressLine:
     reporter = config.pluginmanager.getplugin("terminalreporter")
     capture = config.pluginmanager.getplugin("capturemanager")
     if reporter is None or not reporter.isatty or config.option.verbose < 0:
-        return ProgressLine(None, title)
+        return ProgressLine(None, title, config.stash[_INTERRUPTION].check)
 
     def write(text: str) -> None:
         with capture.global_and_fixture_disabled():
             reporter._tw.write(text, flush=True)
 
-    return ProgressLine(write, title)
+    return ProgressLine(write, title, config.stash[_INTERRUPTION].check)
 
 
 # ---- collection: one item per case and check
@@ -258,7 +260,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if errors := config.stash[_CASE_ERRORS]:
             raise UsageError("\n".join(errors))
         if any(_needs_board(item) for item in items) and not config.option.collectonly:
-            _guard_termination()
+            config.stash[_INTERRUPTION].guard()
             cases = {item.case.path: item.case for item in items if isinstance(item, CheckItem)}
             config.stash[_RUN].prepare(list(cases.values()))
     except UsageError as error:
@@ -271,13 +273,28 @@ def _needs_board(item: pytest.Item) -> bool:
     return isinstance(item, CheckItem) or "board" in getattr(item, "fixturenames", ())
 
 
-def _guard_termination() -> None:
-    """A CI system ends a job with SIGTERM: leave by the same door as Ctrl-C, so that everything is released."""
+class _Interruption:
+    """Ctrl-C, and SIGTERM, by which a CI system ends a job: both leave by one door, so that everything is released.
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt(signal.Signals(number).name)
+    A signal may come where Python drops what its handler raises, in a finalizer for instance: `check` raises it again.
+    """
 
-    signal.signal(signal.SIGTERM, interrupt)
+    def __init__(self) -> None:
+        self._signal: signal.Signals | None = None
+
+    def guard(self) -> None:
+        """Take the signals over; one that is ignored, as in a background job of a shell, stays so."""
+        signal.signal(signal.SIGTERM, self._raise)
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, self._raise)
+
+    def check(self) -> None:
+        if self._signal is not None:
+            raise KeyboardInterrupt(self._signal.name)
+
+    def _raise(self, number: int, frame: FrameType | None) -> None:
+        self._signal = signal.Signals(number)
+        raise KeyboardInterrupt(self._signal.name)
 
 
 @pytest.hookimpl(tryfirst=True)

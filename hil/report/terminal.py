@@ -60,15 +60,21 @@ def _memory_row(memory: Memory) -> str:
 
 
 class ProgressLine:
-    """One line that overwrites itself; `write` puts text on the terminal, and is None when there is none."""
+    """One line that overwrites itself; `write` puts text on the terminal, and is None when there is none.
 
-    def __init__(self, write: Callable[[str], None] | None, title: str) -> None:
-        self._write, self._title = write, title
+    check: called at every step; what it raises ends the work.
+    """
+
+    def __init__(
+        self, write: Callable[[str], None] | None, title: str, check: Callable[[], None] = lambda: None
+    ) -> None:
+        self._write, self._title, self._check = write, title, check
         self._next = time.monotonic() + _EVERY_S
         self._width = 0
 
     def __call__(self, what: str, done: int, total: int) -> None:
         """Called for every step; prints a few times a second at most."""
+        self._check()
         now = time.monotonic()
         if self._write is None or now < self._next:
             return
