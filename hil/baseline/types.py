@@ -14,10 +14,10 @@ import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PlainValidator, model_validator
 
 from hil.baseline.columns import Columns, pack, unpack
+from hil.case.types import STAGES
 from hil.records import DecisionReason, GateReason, Status
 
 SCHEMA: Final = "hil-baseline/1"
-STAGES = ("prepare", "invoke", "decide", "total")
 
 
 def _number(value: Any) -> Any:

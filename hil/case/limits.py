@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator
 
 from hil.case.problems import KeyPath
 from hil.case.schema import Bounds, CaseFile, Flips, StageTicks, TopK
-from hil.case.types import Contracts, LatencyLimit, Limit, Tolerance
+from hil.case.types import STAGES, Contracts, LatencyLimit, Limit, Tolerance
 
 Say = Callable[[KeyPath, str, str], None]  # (key path, problem, fix)
 
-STAGES = ("prepare", "invoke", "decide", "total")
 STATISTICS = ("p50", "p95", "p99", "max")  # in ascending order of value, always
 NATURAL_RANGE = {
     "saturation": (0.0, 1.0),

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 INT8_MIN, INT8_MAX = -128, 127
+STAGES = ("prepare", "invoke", "decide", "total")  # what latency is told of
 BASELINES = "baseline"  # folder in a case's: accepted measurements, one file a board
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.baseline.columns import Columns
-from hil.case.types import Case
+from hil.case.types import STAGES, Case
 from hil.contract import measured
 from hil.contract.accepted import (
     accepted,
@@ -27,7 +27,6 @@ from hil.contract.accepted import (
 )
 from hil.contract.baseline_latency import judge_stage
 from hil.contract.blame import blame
-from hil.contract.latency import STAGES
 from hil.contract.ready import unready
 from hil.contract.types import Check, CheckResult, Evidence
 from hil.contract.verdict import Sheet, number, plural

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from hil.baseline.columns import Columns
 from hil.baseline.types import Figures
+from hil.case.types import STAGES
 from hil.contract import measured
 from hil.contract.accepted import accepted, other_compiler, put_in, same_work, standing
-from hil.contract.latency import STAGES
 from hil.contract.ready import unready
 from hil.contract.regression import STATISTICS, fewest_windows, grown, growth
 from hil.contract.types import CheckResult, Evidence

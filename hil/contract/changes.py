@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from hil.case.types import STAGES
 from hil.contract import measured
 from hil.contract.accepted import accepted, accuracies, agreements, decision_changes, output_changes
 from hil.contract.baseline import (
@@ -14,7 +15,6 @@ from hil.contract.baseline import (
     memory_tolerance,
 )
 from hil.contract.baseline_latency import operator_growth, pair, regressed
-from hil.contract.latency import STAGES
 from hil.contract.regression import STATISTICS
 from hil.contract.types import Evidence
 from hil.contract.verdict import number

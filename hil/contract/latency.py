@@ -9,14 +9,13 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.case.types import Case, LatencyLimit, Limit
+from hil.case.types import STAGES, Case, LatencyLimit, Limit
 from hil.contract.blame import blocks, done
 from hil.contract.ready import asked, unready
 from hil.contract.statistics import minimum_samples, percentile, upper_bound
 from hil.contract.types import Check, CheckResult, Evidence
 from hil.contract.verdict import Sheet, number, plural
 
-STAGES = ("prepare", "invoke", "decide", "total")
 QUANTILES: Mapping[str, float] = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 _SLOW_PATH = 0.1  # a vector that takes this share longer than the median went another way
 STATISTICS = (*QUANTILES, "max")

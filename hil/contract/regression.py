@@ -19,7 +19,7 @@ Times = NDArray[np.int64]
 STATISTICS = ("p50", "p95", "p99", "max", "mean")
 LEVEL = 0.001  # chance of a false alarm in one run on unchanged firmware, all stages and tests together
 SHARES = (0.01, 0.02, 0.05)  # of the windows, the slowest of the baseline: what makes a p99 and a p95
-STAGES, TESTS = 4, 2 + len(SHARES)
+STAGE_COUNT, TESTS = 4, 2 + len(SHARES)
 FEWEST = 3  # windows that are a slow path
 GROSS = 10  # times the smallest effect: what no bench does to FEWEST windows
 
@@ -48,7 +48,7 @@ def grown(before: Figures, after: Figures, tolerance: float, floor: float = 0.0)
 
 def fewest_windows() -> int:
     """Windows that two runs must share before all of them together can show anything at this level."""
-    return math.ceil(-math.log2(LEVEL / (STAGES * TESTS)))
+    return math.ceil(-math.log2(LEVEL / (STAGE_COUNT * TESTS)))
 
 
 def growth(before: Times, after: Times, *, effect: float, floor: float = 0.0) -> Growth | None:
@@ -58,7 +58,7 @@ def growth(before: Times, after: Times, *, effect: float, floor: float = 0.0) ->
     large share. The tests share LEVEL evenly with those of the other stages; they need no assumption but that noise
     falls on both runs alike. The last one does: that no bench disturbs 1 % of the windows by GROSS times the effect.
     """
-    allowed = LEVEL / (STAGES * TESTS)
+    allowed = LEVEL / (STAGE_COUNT * TESTS)
     change = after - before
     least = np.maximum(effect * (before + after) / 2, floor)
     if not (change > least).any():

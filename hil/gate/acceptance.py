@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from hil.contract.latency import STAGES
+from hil.case.types import STAGES
 from hil.gate.completeness import names
 from hil.gate.demands import Demand
 from hil.gate.policy import Explained

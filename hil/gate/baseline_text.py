@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from hil.baseline.file import baseline_of
-from hil.baseline.types import STAGES, Baseline, BaselineFile
+from hil.baseline.types import Baseline, BaselineFile
+from hil.case.types import STAGES
 from hil.contract import baseline as contract
 from hil.contract.accepted import put_in
 from hil.contract.changes import Change, changes

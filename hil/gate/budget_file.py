@@ -12,10 +12,10 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from hil.board.config import fields_at
 from hil.case.problems import KeyPath, Places, Problem, raise_any, reason_of
+from hil.case.types import STAGES
 from hil.errors import CaseError
 
 BUDGET_FILE = "budget.toml"
-STAGES = ("prepare", "invoke", "decide", "total")
 STATISTICS = ("mean", "p50", "p95", "p99", "max")
 CLOCKS = ("instructions", "cycles", "ms")
 TABLES = (

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hil.case.types import Case
+from hil.case.types import STAGES, Case
 from hil.gate import energy as energy_of
-from hil.gate.budget_file import CLOCKS, STAGES, STATISTICS, Amount, BudgetFile
+from hil.gate.budget_file import CLOCKS, STATISTICS, Amount, BudgetFile
 from hil.gate.budget_types import Row, RunCase, Sources
 
 Key = tuple[str, str, str]  # clock of budget.toml (its unit), stage, statistic

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from hil.case.types import STAGES
 from hil.contract import metrics
-from hil.contract.latency import QUANTILES, STAGES
+from hil.contract.latency import QUANTILES
 from hil.contract.statistics import percentile, upper_bound
 from hil.gate.results import Result
 from hil.records import GateReason, Status

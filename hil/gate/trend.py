@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from hil import runfile
+from hil.case.types import STAGES
 from hil.errors import UsageError
 from hil.runfile import RUN_FILE, Run, read_run
 
-STAGES = ("prepare", "invoke", "decide", "total")
 STATISTICS = ("min", "p50", "p95", "p99", "max", "mean")
 SIZES = {
     # name: key of `memory` in run.json

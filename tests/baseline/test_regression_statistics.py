@@ -19,9 +19,9 @@ from scipy.stats import binomtest, fisher_exact
 
 from hil.baseline.types import Figures
 from hil.contract.measured import figures_of
-from hil.contract.regression import FEWEST, LEVEL, STAGES, TESTS, fewest_windows, grown, growth
+from hil.contract.regression import FEWEST, LEVEL, STAGE_COUNT, TESTS, fewest_windows, grown, growth
 
-ALLOWED = LEVEL / (STAGES * TESTS)
+ALLOWED = LEVEL / (STAGE_COUNT * TESTS)
 EFFECT = 0.005
 TIMES = st.integers(15, 400).flatmap(lambda n: arrays(np.int64, n, elements=st.integers(1000, 10_000_000)))
 

@@ -10,12 +10,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
+from hil.case.types import STAGES
 from hil.report.page.columns import Table
 from hil.report.page.plot import ACCENT, BAD, GOOD, INK, LINE, MUTED, WARN, Plot, draw
 from hil.report.page.words import clip, clock_text, number, percent, plural
 from hil.runfile import Board, Case, Check, StageFigures
 
-STAGES = ("prepare", "invoke", "decide", "total")
 _QUANTILES = {"p50": (0.50, "o"), "p95": (0.95, "^"), "p99": (0.99, "s"), "max": (1.0, "D")}
 _MARKERS = {"o": "●", "^": "▲", "s": "■", "D": "◆"}
 _BINS = 48
