@@ -11,9 +11,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from hil.board.child import Child
 from hil.board.config import BoardConfig, check_settings
 from hil.board.hosted import HostedBoard
+from hil.child import Child
 from hil.image.elf import Image
 from hil.records import ClockSpec
 

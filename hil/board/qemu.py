@@ -12,12 +12,12 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from hil.board.child import Child
 from hil.board.config import BoardConfig, check_settings
-from hil.board.flash import Layout, Range, check_firmware, check_placement
 from hil.board.hosted import HostedBoard
+from hil.child import Child
 from hil.errors import MissingTool
 from hil.image.elf import Image
+from hil.image.flash import Layout, Range, check_firmware, check_placement
 from hil.image.toolchain import Tool, install_command
 from hil.need import Row, tool_row
 from hil.records import ClockSpec

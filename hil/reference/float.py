@@ -6,8 +6,8 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from hil.case.types import Quantisation
 from hil.errors import UsageError
+from hil.tensor import Quantisation
 
 THREADS = 1  # one order of summation on every machine
 

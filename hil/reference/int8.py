@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tflite_micro import runtime
 
-from hil.case.types import Quantisation, TensorContract
 from hil.errors import UsageError
+from hil.tensor import Quantisation, TensorContract
 
 ARENA_BYTES = 16 << 20  # more than any microcontroller has; pages that the model leaves alone are never touched
 
