@@ -12,7 +12,8 @@ from made_evidence import build_evidence
 from hil.baseline.types import Acceptance, Baseline, BaselineFile, Origin
 from hil.case.types import Tolerance
 from hil.contract.measured import measure
-from hil.contract.types import Evidence, OperatorTicks
+from hil.contract.operators import OperatorProfile, OperatorTicks
+from hil.contract.types import Evidence
 from hil.records import ClockSpec
 
 FILES = {"case.toml": "11" * 32, "m.tflite": "ab" * 32, "vectors.npz": "22" * 32}
@@ -31,6 +32,9 @@ def accept(evidence: Evidence) -> Evidence:
     return replace(evidence, case=case, baseline=BaselineFile(FILE, "44" * 32, baseline))
 
 
+OPERATORS = (OperatorTicks(0, "CONV_2D", 40_000), OperatorTicks(1, "SOFTMAX", 9000))
+
+
 def accepted_evidence(clock: ClockSpec | None = None) -> Evidence:
     """A run that equals its baseline, with the times of two operators. Its arrays are the caller's own."""
     return copy.deepcopy(_accepted_evidence(clock))
@@ -43,10 +47,8 @@ def _accepted_evidence(clock: ClockSpec | None) -> Evidence:
         evidence,
         clock=clock or evidence.clock,
         case=replace(evidence.case, files=FILES),
-        operators=(OperatorTicks(0, "CONV_2D", 40_000), OperatorTicks(1, "SOFTMAX", 9000)),
-        operators_vector=0,
     )
-    return accept(evidence)
+    return accept(evidence.having(OperatorProfile(OPERATORS, 0)))
 
 
 def tolerating(evidence: Evidence, **values: object) -> Evidence:

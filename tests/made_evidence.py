@@ -27,7 +27,11 @@ from hil.case.types import (
     Vectors,
     Window,
 )
-from hil.contract.types import BundleProbe, Evidence, GateProbe, ImageFacts, ProbeOutput, References, ScoreProbe
+from hil.contract.damaged import BundleProbe, BundleProbes
+from hil.contract.rejects import GateProbe, GateProbes, ProbeOutput
+from hil.contract.repeats import Repeats
+from hil.contract.scores import ScoreProbe, ScoreProbes
+from hil.contract.types import Evidence, ImageFacts, References, Section
 from hil.records import ClockSpec, Decision, DecisionReason, GateReason, Hello, Record, RunRecords, Status
 
 N, SAMPLES, CHANNELS = 320, 8, 3
@@ -195,7 +199,7 @@ def build_evidence() -> Evidence:
     case, references = make_case(), make_references()
     truth = references.winner.astype(np.int64)
     case = replace(case, vectors=replace(case.vectors, label=truth, expected_output=references.output.copy()))
-    return Evidence(
+    evidence = Evidence(
         case=case,
         board="qemu",
         clock=INSTRUCTIONS,
@@ -205,16 +209,25 @@ def build_evidence() -> Evidence:
         hello=make_hello(case),
         records=make_records(references),
         references=references,
-        replayed=1,
-        replay_runs=9,
-        pass_runs=N,
-        gate_probes=tuple(GateProbe(f"bad {r.name}", r, rejection(r)) for r in (GateReason.LENGTH, GateReason.RANGE)),
-        probe_outputs=(ProbeOutput("noise", bytes([128, 0, 127, 5]), bytes([128, 0, 127, 5])),),
-        bundle_probes=(BundleProbe("no bundle at all", 1, 1), BundleProbe("one bit of the model", 7, 7)),
-        score_probes=(
-            score_probe("threshold below", (0, -128, -128, -128), 0, False),
-            score_probe("threshold above", (-128, 1, -128, -128), 1, True),
-            score_probe("tie of 1 and 3", (-128, 90, -128, 90), 1, True),
-            score_probe("stream step 0", (90, -128, -128, -128), 0, True),
+    )
+    return evidence.having(
+        Repeats(replayed=1, replay_runs=9, pass_runs=N),
+        GateProbes(
+            tuple(GateProbe(f"bad {r.name}", r, rejection(r)) for r in (GateReason.LENGTH, GateReason.RANGE)),
+            (ProbeOutput("noise", bytes([128, 0, 127, 5]), bytes([128, 0, 127, 5])),),
+        ),
+        BundleProbes((BundleProbe("no bundle at all", 1, 1), BundleProbe("one bit of the model", 7, 7))),
+        ScoreProbes(
+            (
+                score_probe("threshold below", (0, -128, -128, -128), 0, False),
+                score_probe("threshold above", (-128, 1, -128, -128), 1, True),
+                score_probe("tie of 1 and 3", (-128, 90, -128, 90), 1, True),
+                score_probe("stream step 0", (90, -128, -128, -128), 0, True),
+            )
         ),
     )
+
+
+def with_section(evidence: Evidence, kind: type[Section], **values: object) -> Evidence:
+    """The evidence with some fields of one section changed."""
+    return evidence.having(replace(evidence.section(kind), **values))  # type: ignore[type-var]  # sections are dataclasses

@@ -1,16 +1,37 @@
 """Knows all contracts: every check, in the order of blame, which of them a case asks for, and how to run one."""
 
 from hil.case.types import Case
-from hil.contract import agreement, baseline, decision, execution, golden, input, latency, memory
+from hil.contract import (
+    accuracy,
+    agreement,
+    baseline,
+    damaged,
+    decision,
+    execution,
+    golden,
+    input,
+    latency,
+    memory,
+    probes,
+    rejects,
+    repeats,
+    scores,
+)
 from hil.contract.latency import LatencySummary, latency_summary
 from hil.contract.marginal import mark
 from hil.contract.types import Check, CheckResult, Evidence
 
 CHECKS: tuple[Check, ...] = (
     *input.CHECKS,
+    *rejects.CHECKS,
     *execution.CHECKS,
+    *damaged.CHECKS,
+    *repeats.CHECKS,
+    *probes.CHECKS,
     *golden.CHECKS,
     *decision.CHECKS,
+    *scores.CHECKS,
+    *accuracy.CHECKS,
     *agreement.CHECKS,
     *latency.CHECKS,
     *memory.CHECKS,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.baseline.types import Baseline
-from hil.contract import agreement, decision, measured
+from hil.contract import accuracy, agreement, measured
 from hil.contract.blame import blocks
 from hil.contract.types import Evidence
 from hil.records import Status
@@ -103,7 +103,7 @@ def accuracies(evidence: Evidence) -> tuple[float | None, float | None]:
     """Share of right answers, accepted and now, over the vectors that ran in both runs."""
     before, both = accepted(evidence).columns, ran_in_both(evidence)
     answers = np.where(before.status == Status.DONE, before.answer, -1)
-    return decision.accuracy(evidence, both, answers), decision.accuracy(evidence, both)
+    return accuracy.accuracy(evidence, both, answers), accuracy.accuracy(evidence, both)
 
 
 def agreements(evidence: Evidence) -> dict[str, tuple[float, float]]:

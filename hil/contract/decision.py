@@ -15,14 +15,14 @@ from hil.contract.blame import (
     comparable,
     gate_differs,
     has_decide,
-    ran,
     text_differs,
     winner_differs,
 )
 from hil.contract.ready import asked, refused, unready
-from hil.contract.types import Check, CheckResult, Evidence, ScoreProbe
-from hil.contract.verdict import Sheet, add_differences, number
-from hil.records import Decision, DecisionReason, GateReason, Status
+from hil.contract.repeats import Repeats, run_differences
+from hil.contract.types import Check, CheckResult, Evidence
+from hil.contract.verdict import Sheet, add_differences
+from hil.records import DecisionReason, GateReason, Status
 
 
 def _judge_parameters(evidence: Evidence) -> CheckResult:
@@ -79,8 +79,8 @@ def _judge_reject(evidence: Evidence) -> CheckResult:
 
     def describe(found: Blame, vector: int) -> None:
         sheet.add(
-            _reason_name(int(evidence.references.reason[vector])),
-            f"{_reason_name(int(evidence.records.reason[vector]))} (winner {evidence.records.winner[vector]}, "
+            reason_name(int(evidence.references.reason[vector])),
+            f"{reason_name(int(evidence.records.reason[vector]))} (winner {evidence.records.winner[vector]}, "
             f"raw score {evidence.records.score[vector]}, threshold {evidence.case.decide.threshold})",
             vector=evidence.case.vectors.name(vector),
             stage=found.text(vector),
@@ -121,82 +121,41 @@ def _words(evidence: Evidence, vector: int) -> tuple[str, str]:
     """What was answered and what should have been, for a vector that reached the decide stage."""
     records, references, case = evidence.records, evidence.references, evidence.case
     text = records.label_texts[records.label[vector]] if records.label[vector] >= 0 else ""
-    expected = _answer_name(case, int(references.answer[vector]))
-    observed = _answer_name(case, int(records.answer[vector]))
-    if text != _text(case, int(records.answer[vector])):
+    expected = answer_name(case, int(references.answer[vector]))
+    observed = answer_name(case, int(records.answer[vector]))
+    if text != text_of(case, int(records.answer[vector])):
         observed = f"{observed}, with the text {text!r}"
     return (
-        f"{expected} ({_reason_name(int(references.reason[vector]))})",
-        f"{observed} ({_reason_name(int(records.reason[vector]))})",
+        f"{expected} ({reason_name(int(references.reason[vector]))})",
+        f"{observed} ({reason_name(int(records.reason[vector]))})",
     )
 
 
-def _text(case: Case, answer: int) -> str:
+def text_of(case: Case, answer: int) -> str:
     """The device's label text of an answer: empty when unknown."""
     return case.decide.labels[answer] if 0 <= answer < len(case.decide.labels) else ""
 
 
-def _answer_name(case: Case, answer: int) -> str:
+def answer_name(case: Case, answer: int) -> str:
     if answer == -1:
         return case.decide.unknown
-    return _text(case, answer) or f"label index {answer}"
+    return text_of(case, answer) or f"label index {answer}"
 
 
-def _reason_name(reason: int) -> str:
+def reason_name(reason: int) -> str:
     names = {known.value: known.name.lower().replace("_", " ") for known in DecisionReason}
     return names.get(reason, f"unknown reason {reason}")
-
-
-# ---- probes ----------------------------------------------------------------------------------------------------------
-
-
-def _judge_probes(prefix: str, check: str, hint: str) -> Callable[[Evidence], CheckResult]:
-    def judge(evidence: Evidence) -> CheckResult:
-        sheet = Sheet(check, evidence)
-        if reason := unready(evidence):
-            return sheet.not_judged(reason)
-        probes = [probe for probe in evidence.score_probes if probe.name.startswith(prefix)]
-        if not probes:
-            if evidence.faults:
-                return sheet.not_judged("the run ended before: see execution.fault")
-            hint_none = "run the probes of this case"
-            sheet.add("scores given straight to the decide stage", "none were given", hint=hint_none)
-        for probe in probes:
-            expected, observed = _decision_words(evidence.case, probe)
-            if expected != observed:
-                sheet.add(
-                    expected,
-                    f"{observed}, for raw scores {list(probe.scores)}",
-                    vector=probe.name,
-                    stage="decide",
-                    hint=hint,
-                )
-        return sheet.result(numbers={"steps_compared": len(probes)})
-
-    return judge
-
-
-def _decision_words(case: Case, probe: ScoreProbe) -> tuple[str, str]:
-    """Every field of both decisions; the text wanted is the case's, whatever the probe was made with."""
-
-    def words(decision: Decision, text: str) -> str:
-        return (
-            f"{_answer_name(case, decision.answer)} ({_reason_name(int(decision.reason))}), text {text!r}, "
-            f"winner {decision.winner}, score {decision.score}"
-        )
-
-    return words(probe.expected, _text(case, probe.expected.answer)), words(probe.observed, probe.observed.label)
 
 
 # ---- the same again --------------------------------------------------------------------------------------------------
 
 
 def _judge_repeat(evidence: Evidence) -> CheckResult:
-    sheet = Sheet("decision.repeat", evidence)
-    runs = evidence.replay_runs + evidence.pass_runs
+    sheet, repeats = Sheet("decision.repeat", evidence), evidence.section(Repeats)
+    runs = repeats.replay_runs + repeats.pass_runs
     if reason := unready(evidence) or ("" if runs else "no vector was run twice: see execution.repeat"):
         return sheet.not_judged(reason)
-    for difference in evidence.replay_differences:
+    for difference in run_differences(evidence):
         if difference.field == "decision":
             sheet.add(
                 f"{_TUPLE} {difference.first}",
@@ -209,68 +168,6 @@ def _judge_repeat(evidence: Evidence) -> CheckResult:
 
 
 _TUPLE = "winner, score, answer, reason"
-
-
-# ---- accuracy --------------------------------------------------------------------------------------------------------
-
-
-def _judge_accuracy(evidence: Evidence) -> CheckResult:
-    limit = evidence.case.contracts.accuracy
-    assert limit is not None  # applies() asks for it
-    sheet = Sheet("decision.accuracy", evidence, limit)
-    if reason := unready(evidence):
-        return sheet.not_judged(reason)
-    label = evidence.case.vectors.label
-    population = _labelled(evidence)
-    if label is None or not population.any():
-        return sheet.not_judged("no vector with a true label ran")
-    found = blame(evidence)
-    right = (evidence.records.status == Status.DONE) & (evidence.records.answer == label)
-    share = float(right[population].mean())
-    reference = float((evidence.references.answer == label)[population].mean())
-    numbers = {"vectors": int(population.sum()), "right": int(right[population].sum()), "reference": reference}
-    if not limit.holds(share):
-        broken = np.flatnonzero(population & ~right & found.before_decide)
-        clean = population & ~found.before_decide
-        if len(broken) and (not clean.any() or limit.holds(float(right[clean].mean()))):
-            sheet.blame_earlier(broken, found, f"accuracy {limit}")
-        else:
-            same = "the reference is as inaccurate: the model, the threshold or the labels, not the device"
-            sheet.add(
-                f"accuracy {limit}",
-                f"{number(share)} ({int(right[population].sum()):,} of {int(population.sum()):,})",
-                stage="" if reference <= share else "decide",
-                hint=same if reference <= share else f"the reference reaches {number(reference)}: see decision.answer",
-            )
-    return sheet.result(value=share, numbers=numbers)
-
-
-def accuracy(
-    evidence: Evidence, among: NDArray[np.bool_] | None = None, answers: NDArray[np.int32] | None = None
-) -> float | None:
-    """Share of right answers, limited or not; None when no vector with a true label ran.
-
-    among: only over these vectors; answers: label indices [n] in place of the device's, -1 for none.
-    """
-    population = _labelled(evidence) if among is None else _labelled(evidence) & among
-    if evidence.case.vectors.label is None or not has_decide(evidence.case) or not population.any():
-        return None
-    if answers is None:
-        answers = np.where(evidence.records.status == Status.DONE, evidence.records.answer, -1)
-    return float((answers == evidence.case.vectors.label)[population].mean())
-
-
-def _labelled(evidence: Evidence) -> NDArray[np.bool_]:
-    """Vectors that ran, have a true label and are not expected to be rejected."""
-    vectors = evidence.case.vectors
-    if vectors.label is None:
-        return np.zeros(len(evidence.records), np.bool_)
-    if vectors.reject is None:
-        wanted = evidence.references.gate == GateReason.VALID
-    else:
-        wanted = np.fromiter((not reason for reason in vectors.reject), np.bool_, len(vectors.reject))
-    labelled: NDArray[np.bool_] = (vectors.label >= 0) & wanted & ran(evidence.records)
-    return labelled
 
 
 def _always(_: Case) -> bool:
@@ -312,41 +209,5 @@ CHECKS = (
         "decisions that differ over runs with the same output = 0",
         lambda case: has_decide(case) and (case.contracts.replays > 1 or case.contracts.passes > 1),
         _judge_repeat,
-    ),
-    Check(
-        "decision.threshold",
-        "scores just above and just below the threshold",
-        "decision = reference decision for every probe `threshold*`",
-        has_decide,
-        _judge_probes(
-            "threshold",
-            "decision.threshold",
-            "accepted only above the raw threshold: is the comparison signed, and `<=`?",
-        ),
-    ),
-    Check(
-        "decision.ties",
-        "equal scores: the lowest index wins",
-        "decision = reference decision for every probe `tie*`",
-        lambda case: has_decide(case) and len(case.decide.labels) > 1,
-        _judge_probes("tie", "decision.ties", "of equal scores the lowest index wins: compare with `>`, not `>=`"),
-    ),
-    Check(
-        "decision.stream",
-        "sequences of scores that drive hysteresis, debounce and cooldown",
-        "decision = reference decision for every step `stream*`",
-        has_decide,
-        _judge_probes(
-            "stream",
-            "decision.stream",
-            "follow the state active, candidate, run, cool in docs/pipeline.md from the first step that differs",
-        ),
-    ),
-    Check(
-        "decision.accuracy",
-        "share of right answers over vectors with a true label that are not expected to be rejected",
-        "vectors with answer = label / vectors with a label",
-        lambda case: case.contracts.accuracy is not None,
-        _judge_accuracy,
     ),
 )

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.case.types import Case, Limit
-from hil.contract.blame import Blame, blame, comparable, done, output_distance, previous_vector, ran, run_order
+from hil.contract.blame import Blame, blame, comparable, output_distance, previous_vector, ran, run_order
 from hil.contract.ready import asked, refused, unready
-from hil.contract.types import Check, CheckResult, Evidence, ReplayDifference
+from hil.contract.types import Check, CheckResult, Evidence
 from hil.contract.verdict import Sheet, add_differences, number, plural, vector_name
 from hil.records import Status
 
@@ -54,25 +54,6 @@ def _judge_bundle(evidence: Evidence) -> CheckResult:
         )
     add_differences(sheet, evidence, "execution")
     return sheet.result()
-
-
-def _judge_damaged(evidence: Evidence) -> CheckResult:
-    sheet = Sheet("execution.damaged", evidence)
-    if reason := refused(evidence):
-        return sheet.not_judged(reason)
-    if not evidence.probes_bundles:
-        return sheet.not_judged("the board file spares the flash: bundle_probes = false")
-    if not evidence.bundle_probes:
-        sheet.add("damaged bundles provisioned", "none was", hint="the run was cut short: run the case again")
-    for probe in evidence.bundle_probes:
-        if probe.observed != probe.expected:
-            answer = f"status {probe.observed}" if probe.observed >= 0 else f"no hello: {probe.text}"
-            sheet.add(
-                f"{probe.name}: refused with status {probe.expected}",
-                "accepted (status 0)" if probe.observed == 0 else answer,
-                hint="the parser must check magic and hash before anything else (docs/bundle-format.md)",
-            )
-    return sheet.result(numbers={"bundles_sent": len(evidence.bundle_probes)})
 
 
 def _judge_model(evidence: Evidence) -> CheckResult:
@@ -279,7 +260,7 @@ def _judge_against(
         row, output = wanted[vector].astype(int), evidence.records.output[vector].astype(int)
         place = int(np.abs(output - row).argmax())
         sheet.add(
-            f"{row[place]} at {_element_name(evidence.case, place)}",
+            f"{row[place]} at {element_name(evidence.case, place)}",
             f"{output[place]} ({distance[vector]} LSB off; {int((output != row).sum())} of {len(row)} elements differ)",
             vector=evidence.case.vectors.name(vector),
             stage=found.text(vector),
@@ -294,7 +275,7 @@ def _judge_against(
     return sheet.result(value=float(distance[clean].max(initial=0)), numbers=numbers)
 
 
-def _element_name(case: Case, index: int) -> str:
+def element_name(case: Case, index: int) -> str:
     label = f" ({case.decide.labels[index]})" if index < len(case.decide.labels) else ""
     return f"output [{index}]{label}"
 
@@ -311,107 +292,6 @@ def _output_hint(evidence: Evidence, vector: int) -> str:
     return "other arithmetic: compare kernels, operator versions and compiler flags with the oracle's"
 
 
-def _judge_probes(evidence: Evidence) -> CheckResult:
-    lsb = evidence.case.contracts.lsb
-    sheet = Sheet("execution.probes", evidence, Limit(maximum=lsb, unit="LSB"))
-    if reason := unready(evidence):
-        return sheet.not_judged(reason)
-    numbers = {"probes_compared": len(evidence.probe_outputs)}
-    if not evidence.probe_outputs:
-        return sheet.not_judged(_no_probes(evidence), numbers)
-    largest = 0
-    for probe in evidence.probe_outputs:
-        wanted, given = (np.frombuffer(data, np.int8).astype(int) for data in (probe.expected, probe.observed))
-        expected, observed = f"{len(wanted)} elements of output", f"{len(given)} elements"
-        if len(wanted) == len(given):
-            distance = np.abs(given - wanted)
-            largest = max(largest, int(distance.max(initial=0)))
-            if not (distance > lsb).any():
-                continue
-            place = int(distance.argmax())
-            expected = f"{wanted[place]} at {_element_name(evidence.case, place)}"
-            observed = f"{given[place]} ({distance[place]} LSB off)"
-        sheet.add(expected, observed, vector=probe.name, stage="invoke", hint=_PROBE_HINT)
-    return sheet.result(value=float(largest), numbers=numbers)
-
-
-_PROBE_HINT = "other arithmetic at values that the vectors do not reach: compare kernels and clamps with the oracle's"
-
-
-def _no_probes(evidence: Evidence) -> str:
-    """Why there is no output of a window that the harness made."""
-    if reason := asked(done(evidence.records), evidence):
-        return reason  # they are made from a valid window
-    if evidence.faults:
-        return "the run ended before: see execution.fault"
-    return "no valid window that the harness made came through: see input.rejects"
-
-
-# ---- the same again --------------------------------------------------------------------------------------------------
-
-_ORDER = ("status", "gate", "digest", "output")
-_STAGE_OF = {"status": "", "gate": "gate", "digest": "prepare", "output": "invoke"}
-
-
-def _judge_repeat(evidence: Evidence) -> CheckResult:
-    wanted = evidence.case.contracts.replays - 1
-    words = f"{wanted} more runs of the same vector, all alike"
-    return _judge_again("execution.repeat", evidence, "replay", evidence.replay_runs, wanted, words)
-
-
-def _judge_replay(evidence: Evidence) -> CheckResult:
-    extra = evidence.case.contracts.passes - 1
-    wanted = extra * int(done(evidence.records).sum())
-    words = f"the whole set run {evidence.case.contracts.passes} times, all alike"
-    return _judge_again("execution.replay", evidence, "pass", evidence.pass_runs, wanted, words)
-
-
-def _judge_again(check: str, evidence: Evidence, kind: str, runs: int, wanted: int, expected: str) -> CheckResult:
-    sheet = Sheet(check, evidence)
-    if reason := unready(evidence):
-        return sheet.not_judged(reason)
-    differences = _first_fields(evidence, kind)
-    if not runs and not differences and (reason := asked(done(evidence.records), evidence)):
-        return sheet.not_judged(reason)  # only what was done is run again
-    if runs < max(1, wanted):
-        sheet.add(
-            expected,
-            f"{runs:,} runs compared, {max(1, wanted):,} wanted",
-            hint="the run ended before: see execution.fault" if evidence.faults else "let the run finish",
-        )
-    for difference in differences:
-        sheet.add(
-            f"{difference.field} {difference.first}",
-            f"{difference.field} {difference.again} in run {difference.attempt}",
-            vector=evidence.case.vectors.name(difference.vector),
-            stage=_STAGE_OF.get(difference.field, ""),
-            hint="state survives from one run to the next: uninitialised memory, a buffer not cleared, or a race",
-        )
-    numbers: dict[str, float | int | str] = {"runs_compared": runs}
-    if kind == "replay":
-        numbers["vectors_replayed"] = evidence.replayed
-    return sheet.result(numbers=numbers)
-
-
-def _first_fields(evidence: Evidence, kind: str) -> list[ReplayDifference]:
-    """Differences of one kind, of each run only the first in pipeline order: the later ones follow from it.
-
-    Not here: a decision that differs on the same output (decision.repeat), and time that differs (latency.repeat).
-    """
-    first: dict[tuple[int, int], ReplayDifference] = {}
-    for difference in evidence.replay_differences:
-        if difference.kind != kind or difference.field in ("decision", "ticks"):
-            continue
-        key = (difference.vector, difference.attempt)
-        if key not in first or _rank(difference) < _rank(first[key]):
-            first[key] = difference
-    return list(first.values())
-
-
-def _rank(difference: ReplayDifference) -> int:
-    return _ORDER.index(difference.field) if difference.field in _ORDER else len(_ORDER)
-
-
 def _has_golden(case: Case) -> bool:
     return case.vectors.expected_output is not None
 
@@ -423,13 +303,6 @@ CHECKS = (
         "bundle status = 0 and bundle SHA-256, case name and version as provisioned",
         _always,
         _judge_bundle,
-    ),
-    Check(
-        "execution.damaged",
-        "a damaged bundle is refused with the status that names the damage",
-        "bundle status of each damaged bundle = 1 (absent) or 7 (hash)",
-        _always,
-        _judge_damaged,
     ),
     Check(
         "execution.model",
@@ -480,26 +353,5 @@ CHECKS = (
         "max |device - expected_output| <= lsb over all vectors and elements",
         _has_golden,
         _judge_golden,
-    ),
-    Check(
-        "execution.repeat",
-        "one vector again and again gives the same record",
-        "differences over replays - 1 further runs of a vector = 0",
-        lambda case: case.contracts.replays > 1,
-        _judge_repeat,
-    ),
-    Check(
-        "execution.replay",
-        "the whole set again gives the same records",
-        "differences over passes - 1 further runs of the set = 0",
-        lambda case: case.contracts.passes > 1,
-        _judge_replay,
-    ),
-    Check(
-        "execution.probes",
-        "outputs of the harness's own valid windows equal the oracle's",
-        "max |device - oracle| <= lsb over all valid windows of `input.rejects` and elements",
-        _always,
-        _judge_probes,
     ),
 )

@@ -22,9 +22,24 @@ from hil.contract.blame import (
 )
 from hil.contract.cause import likely_cause
 from hil.contract.ready import asked, refused, unready
-from hil.contract.types import Check, CheckResult, Evidence, GateProbe
+from hil.contract.types import Check, CheckResult, Evidence, Section
 from hil.contract.verdict import Sheet, add_differences, number
-from hil.records import GateReason, Record, Status
+from hil.records import GateReason, Status
+
+
+@dataclass(frozen=True)
+class PreparedDifference:
+    """The device's prepared tensor for one vector whose digest is not the reference's; int8 [input elements]."""
+
+    vector: int
+    observed: NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class PreparedTensors(Section):
+    """The device's tensors of the first vectors whose digest is not the reference's."""
+
+    differences: tuple[PreparedDifference, ...] = ()
 
 
 def _always(_: Case) -> bool:
@@ -116,7 +131,7 @@ def _judge_prepared(evidence: Evidence) -> CheckResult:
     if reason := unready(evidence) or asked(compared, evidence):
         return sheet.not_judged(reason)
     broken = blame(evidence)
-    observed = {difference.vector: difference.observed for difference in evidence.prepared_differences}
+    observed = {difference.vector: difference.observed for difference in evidence.section(PreparedTensors).differences}
     offending = prepared_differs(evidence)
 
     def describe(vector: int) -> None:
@@ -273,8 +288,8 @@ def _judge_gate(evidence: Evidence) -> CheckResult:
         wanted, given = int(evidence.references.gate[vector]), int(evidence.records.gate[vector])
         rejected = evidence.records.status[vector] == Status.REJECTED
         sheet.add(
-            _gate_words(wanted, wanted != GateReason.VALID),
-            _gate_words(given, bool(rejected)),
+            gate_words(wanted, wanted != GateReason.VALID),
+            gate_words(given, bool(rejected)),
             vector=name(vector),
             stage="gate",
             hint=_gate_hint(wanted, bool(rejected)),
@@ -283,7 +298,7 @@ def _judge_gate(evidence: Evidence) -> CheckResult:
     def describe_column(vector: int) -> None:
         column = (evidence.case.vectors.reject or ())[vector]
         sheet.add(
-            _gate_words(int(evidence.references.gate[vector]), evidence.references.gate[vector] != GateReason.VALID),
+            gate_words(int(evidence.references.gate[vector]), evidence.references.gate[vector] != GateReason.VALID),
             f"`reject` column of the vectors: {column or 'none'}",
             vector=name(vector),
             hint="the case contradicts itself: fix `reject` or [input.gate]",
@@ -316,13 +331,13 @@ def _column_differs(evidence: Evidence) -> NDArray[np.bool_]:
     return differs
 
 
-def _gate_words(reason: int, rejected: bool) -> str:
+def gate_words(reason: int, rejected: bool) -> str:
     if not rejected:
         return "valid"
-    return f"rejected: {_reason_name(reason)}" if reason else "rejected without a reason"
+    return f"rejected: {reason_name(reason)}" if reason else "rejected without a reason"
 
 
-def _reason_name(reason: int) -> str:
+def reason_name(reason: int) -> str:
     return {known.value: known.name.lower() for known in GateReason}.get(reason, f"unknown reason {reason}")
 
 
@@ -332,67 +347,6 @@ def _gate_hint(wanted: int, rejected: bool) -> str:
     if wanted == GateReason.VALID:
         return "a valid window was lost: check the gate's bounds, and the capture number if the reason is stale"
     return "rejected for another reason: the first rule that holds must give it (docs/pipeline.md)"
-
-
-def _judge_rejects(evidence: Evidence) -> CheckResult:
-    sheet = Sheet("input.rejects", evidence)
-    if reason := unready(evidence):
-        return sheet.not_judged(reason)
-    if not evidence.gate_probes and (reason := asked(done(evidence.records), evidence)):
-        return sheet.not_judged(reason)  # they are made from a valid window
-    if not evidence.gate_probes:
-        if evidence.faults:
-            return sheet.not_judged("the run ended before: see execution.fault")
-        sheet.add("windows at the edges of the gate's rules", "none was sent", hint="run the probes of this case")
-    for probe in evidence.gate_probes:
-        if faults := _probe_faults(probe):
-            sheet.add(_probe_wanted(probe), "; ".join(faults), vector=probe.name, **_probe_place(probe))
-    return sheet.result(numbers={"windows_sent": len(evidence.gate_probes)})
-
-
-def _probe_wanted(probe: GateProbe) -> str:
-    if probe.expected is GateReason.VALID:
-        return "valid" if probe.digest is None else f"valid; digest {probe.digest:08x}"
-    return f"rejected: {_reason_name(int(probe.expected))}; no label, no output"
-
-
-def _probe_place(probe: GateProbe) -> dict[str, str]:
-    """Stage and hint: a window that was let through as it should and came out wrong broke in prepare."""
-    if probe.expected is not GateReason.VALID:
-        return {"stage": "gate", "hint": "a malformed window must stop at the gate: check the rule and what runs after"}
-    if probe.record is not None and probe.record.gate != GateReason.VALID:
-        return {"stage": "gate", "hint": "a valid window was lost: check the rule's bounds, and what it compares with"}
-    return {"stage": "prepare", "hint": "compare prepare with docs/pipeline.md at values that the vectors do not reach"}
-
-
-def _probe_faults(probe: GateProbe) -> list[str]:
-    """What is wrong with the record of one window that the harness made; empty when all is as it must be."""
-    record = probe.record
-    if record is None:
-        return ["no record came back"]
-    if probe.expected is GateReason.VALID:
-        return _valid_faults(record, probe.digest)
-    faults = []
-    if record.status != Status.REJECTED:
-        faults.append(f"status {record.status.name.lower().replace('_', ' ')}")
-    if record.gate != probe.expected:
-        faults.append(f"reason {_reason_name(int(record.gate))}")
-    if record.decision.answer != -1 or record.decision.label:
-        faults.append(f"labelled {record.decision.label or record.decision.answer!r}")
-    if record.output:
-        faults.append(f"{len(record.output)} bytes of output")
-    return faults
-
-
-def _valid_faults(record: Record, digest: int | None) -> list[str]:
-    faults = []
-    if record.gate != GateReason.VALID or record.status == Status.REJECTED:
-        faults.append(_gate_words(int(record.gate), True))
-    elif record.status != Status.DONE:
-        faults.append(f"status {record.status.name.lower().replace('_', ' ')}")
-    elif digest is not None and record.digest != digest:
-        faults.append(f"digest {record.digest:08x}; min {record.minimum}, max {record.maximum}")
-    return faults
 
 
 CHECKS = (
@@ -443,12 +397,5 @@ CHECKS = (
         "device verdict = reference verdict = `reject`",
         _always,
         _judge_gate,
-    ),
-    Check(
-        "input.rejects",
-        "windows that the harness makes at the edges of the gate's rules and over the whole range",
-        "rejected: reason = expected, answer = -1, no output; valid: status done, digest = reference digest",
-        _always,
-        _judge_rejects,
     ),
 )

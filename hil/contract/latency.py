@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hil.case.types import STAGES, Case, LatencyLimit, Limit
 from hil.contract.blame import blocks, done
 from hil.contract.ready import asked, unready
+from hil.contract.repeats import Repeats, run_differences
 from hil.contract.statistics import minimum_samples, percentile, upper_bound
 from hil.contract.types import Check, CheckResult, Evidence
 from hil.contract.verdict import Sheet, number, plural
@@ -256,13 +257,13 @@ def _formula(statistic: str) -> str:
 
 
 def _judge_repeat(evidence: Evidence) -> CheckResult:
-    sheet = Sheet("latency.repeat", evidence)
-    runs = evidence.replay_runs + evidence.pass_runs
+    sheet, repeats = Sheet("latency.repeat", evidence), evidence.section(Repeats)
+    runs = repeats.replay_runs + repeats.pass_runs
     if not evidence.clock.deterministic:
         return sheet.not_judged(f"needs a board whose clock repeats; that of {evidence.board} does not")
     if reason := unready(evidence) or ("" if runs else "no vector was run twice: see execution.repeat"):
         return sheet.not_judged(reason)
-    for difference in evidence.replay_differences:
+    for difference in run_differences(evidence):
         if difference.field == "ticks":
             sheet.add(
                 f"ticks {difference.first}",

@@ -6,9 +6,10 @@ import numpy as np
 
 from hil.baseline.columns import Columns
 from hil.baseline.types import ClockFacts, DecisionFacts, Figures, Made, Measurements, MemoryFacts, OperatorFacts
-from hil.contract import agreement, decision
+from hil.contract import accuracy, agreement
 from hil.contract.latency import QUANTILES, latency_samples, latency_summary
 from hil.contract.memory import arena_high_water, stack_high_water
+from hil.contract.operators import OperatorProfile
 from hil.contract.statistics import percentile
 from hil.contract.types import Evidence
 from hil.records import ClockSpec
@@ -22,7 +23,7 @@ def comparable_clock(clock: ClockSpec) -> bool:
 def measure(evidence: Evidence) -> Measurements:
     """All that is compared, of one run of one case."""
     return Measurements(
-        accuracy=decision.accuracy(evidence),
+        accuracy=accuracy.accuracy(evidence),
         agreement=agreement.figures(evidence),
         board=evidence.board,
         case=evidence.case.name,
@@ -120,9 +121,10 @@ def operators(evidence: Evidence) -> list[OperatorFacts]:
     """None on a clock that is not compared, or when the firmware cannot tell operators apart."""
     if not comparable_clock(evidence.clock):
         return []
-    return [OperatorFacts(index=item.index, operator=item.operator, units=item.units) for item in evidence.operators]
+    found = evidence.section(OperatorProfile)
+    return [OperatorFacts(index=item.index, operator=item.operator, units=item.units) for item in found.operators]
 
 
 def operators_vector(evidence: Evidence) -> str:
     """The vector that was profiled; "" without operators."""
-    return evidence.case.vectors.name(evidence.operators_vector) if operators(evidence) else ""
+    return evidence.case.vectors.name(evidence.section(OperatorProfile).vector) if operators(evidence) else ""

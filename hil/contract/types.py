@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hil.baseline.types import BaselineFile
 from hil.case.types import Case, Limit
-from hil.records import ClockSpec, Decision, FaultReport, GateReason, Hello, Record, RunRecords
+from hil.records import ClockSpec, FaultReport, Hello, RunRecords
 
 MAX_FINDINGS = 20  # findings kept per check; all are counted
 
@@ -59,14 +60,6 @@ class VectorFault:
 
 
 @dataclass(frozen=True)
-class PreparedDifference:
-    """The device's prepared tensor for one vector whose digest is not the reference's; int8 [input elements]."""
-
-    vector: int
-    observed: NDArray[np.int8]
-
-
-@dataclass(frozen=True)
 class ReplayDifference:
     """A run of a vector that did not repeat its first record. kind: "replay" (same vector again) or "pass" (whole set
     again).
@@ -90,60 +83,15 @@ class BundleDifference:
     observed: str
 
 
-@dataclass(frozen=True)
-class GateProbe:
-    """A window that the harness made itself, and the record it got (None: no record came back).
+class Section:
+    """What one step of a session left behind, beside what all share (hil/session/step.py).
 
-    digest: of the prepared tensor that a valid window must give.
+    A subclass is a frozen dataclass that stands in the contract module that reads it. Its defaults mean that the step
+    did not run.
     """
 
-    name: str
-    expected: GateReason
-    record: Record | None
-    digest: int | None = None
 
-
-@dataclass(frozen=True)
-class BundleProbe:
-    """A bundle that the harness damaged, the status it must be refused with, and what became of it in words and status.
-
-    observed: the status that the device reported, -1 when it did not say hello.
-    """
-
-    name: str
-    expected: int
-    observed: int
-    text: str = ""
-
-
-@dataclass(frozen=True)
-class ProbeOutput:
-    """Raw int8 output of a valid window that the harness made itself: the oracle's and the device's."""
-
-    name: str
-    expected: bytes
-    observed: bytes
-
-
-@dataclass(frozen=True)
-class ScoreProbe:
-    """Raw scores given straight to the decide stage, one step of a stream, and the answers wanted and got."""
-
-    name: str
-    scores: tuple[int, ...]
-    expected: Decision
-    observed: Decision
-
-
-@dataclass(frozen=True)
-class OperatorTicks:
-    """What one operator of the model took on one vector, in units of the board's clock; `index` counts in the order of
-    the model.
-    """
-
-    index: int
-    operator: str
-    units: int
+S = TypeVar("S", bound=Section)
 
 
 @dataclass(frozen=True)
@@ -160,21 +108,19 @@ class Evidence:
     records: RunRecords
     references: References
     faults: tuple[VectorFault, ...] = ()
-    prepared_differences: tuple[PreparedDifference, ...] = ()
-    replayed: int = 0  # vectors replayed, runs beyond the first in all
-    replay_runs: int = 0
-    pass_runs: int = 0
-    replay_differences: tuple[ReplayDifference, ...] = ()
-    gate_probes: tuple[GateProbe, ...] = ()
-    score_probes: tuple[ScoreProbe, ...] = ()
-    bundle_probes: tuple[BundleProbe, ...] = ()
-    probes_bundles: bool = True  # False: the board file spares the flash
-    probe_outputs: tuple[ProbeOutput, ...] = ()
     other_canaries: int = 0  # canaries of all records outside the first pass, ORed
     bundle_differences: tuple[BundleDifference, ...] = ()
-    operators: tuple[OperatorTicks, ...] = ()  # of one vector; empty when the firmware cannot tell
-    operators_vector: int = -1
     baseline: BaselineFile | None = None  # accepted measurements of this case on this board
+    sections: Mapping[type[Section], Section] = field(default_factory=dict)
+
+    def section(self, kind: type[S]) -> S:
+        """What the step of this section left behind; `kind()` when it did not run."""
+        found = self.sections.get(kind)
+        return found if isinstance(found, kind) else kind()
+
+    def having(self, *sections: Section) -> Evidence:
+        """The same evidence with these sections in place of its own of their types."""
+        return replace(self, sections={**self.sections, **{type(section): section for section in sections}})
 
 
 class Outcome(StrEnum):

@@ -14,7 +14,8 @@ import numpy as np
 from hil import runfile
 from hil.case.load import load_case
 from hil.case.types import Case
-from hil.contract.types import Evidence, ImageFacts, OperatorTicks, References
+from hil.contract.operators import OperatorProfile, OperatorTicks
+from hil.contract.types import Evidence, ImageFacts, References
 from hil.errors import UsageError
 from hil.records import ClockSpec, Hello, RunRecords
 from hil.runfile import Columns, Run
@@ -70,9 +71,14 @@ def _evidence(run: Run, stored: runfile.Case, case: Case, columns: Columns) -> E
         hello=_hello(stored, case),
         records=_records(columns),
         references=_references(columns),
-        operators=tuple(OperatorTicks(item.index, item.operator, item.units) for item in stored.operators),
-        operators_vector=names.index(stored.operators_vector) if stored.operators_vector in names else -1,
+        sections={OperatorProfile: _profile(stored, names)},
     )
+
+
+def _profile(stored: runfile.Case, names: list[str]) -> OperatorProfile:
+    operators = tuple(OperatorTicks(item.index, item.operator, item.units) for item in stored.operators)
+    vector = names.index(stored.operators_vector) if stored.operators_vector in names else -1
+    return OperatorProfile(operators, vector)
 
 
 def _hello(stored: runfile.Case, case: Case) -> Hello:

@@ -21,6 +21,7 @@ from hil.case.types import Case, Limit
 from hil.contract.changes import baseline_document
 from hil.contract.latency import latency_samples, latency_summary
 from hil.contract.memory import arena_high_water, stack_high_water, stack_size
+from hil.contract.operators import OperatorProfile
 from hil.contract.types import CheckResult, Evidence, Finding, Outcome
 from hil.link.client import LinkCounters
 from hil.records import ClockSpec, Hello, RunRecords
@@ -192,7 +193,7 @@ def _decision(case: Case) -> Json | None:
 
 
 def _evidence(evidence: Evidence) -> Json:
-    vectors = evidence.case.vectors
+    vectors, profile = evidence.case.vectors, evidence.section(OperatorProfile)
     return {
         "image": {
             "sha256": evidence.image.sha256,
@@ -204,8 +205,8 @@ def _evidence(evidence: Evidence) -> Json:
         "device": _hello(evidence.hello),
         "latency": latency_summary(evidence),
         "memory": _memory(evidence),
-        "operators": [vars(operator) for operator in evidence.operators],
-        "operators_vector": vectors.name(evidence.operators_vector) if evidence.operators else "",
+        "operators": [vars(operator) for operator in profile.operators],
+        "operators_vector": vectors.name(profile.vector) if profile.operators else "",
         "baseline": _baseline(evidence),
         "faults": [
             {"vector": fault.vector, "kind": fault.report.kind, "stage": fault.report.stage, "text": fault.report.text}

@@ -12,21 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.case.types import Case
-from hil.contract.types import (
-    MAX_FINDINGS,
-    BundleProbe,
-    GateProbe,
-    OperatorTicks,
-    PreparedDifference,
-    ProbeOutput,
-    ReplayDifference,
-    ScoreProbe,
-    VectorFault,
-)
+from hil.contract.types import VectorFault
 from hil.link.client import LinkCounters
 from hil.records import ClockSpec, Hello, RunRecords
 from hil.reference.compute import Outputs
 from hil.session.share import Share
+from hil.session.steps import Sections
+from hil.session.steps import merge as merge_sections
 
 _MARKS = ("arena_high_water", "stack_high_water")
 
@@ -46,19 +38,8 @@ class Part:
     inferences: int
     faults: tuple[VectorFault, ...]
     stopped: bool  # the rest was not run, after too many faults
-    prepared_differences: tuple[PreparedDifference, ...]
-    replayed: int
-    replay_runs: int
-    pass_runs: int
-    replay_differences: tuple[ReplayDifference, ...]
-    gate_probes: tuple[GateProbe, ...]
-    score_probes: tuple[ScoreProbe, ...]
-    bundle_probes: tuple[BundleProbe, ...]
-    probes_bundles: bool
-    probe_outputs: tuple[ProbeOutput, ...]
     other_canaries: int
-    operators: tuple[OperatorTicks, ...]
-    operators_vector: int
+    sections: Sections
 
 
 def merge(case: Case, parts: Sequence[Part]) -> Part:
@@ -80,19 +61,8 @@ def merge(case: Case, parts: Sequence[Part]) -> Part:
         inferences=sum(part.inferences for part in ordered),
         faults=tuple(chain.from_iterable(part.faults for part in ordered)),
         stopped=any(part.stopped for part in ordered),
-        prepared_differences=tuple(chain.from_iterable(part.prepared_differences for part in ordered))[:MAX_FINDINGS],
-        replayed=sum(part.replayed for part in ordered),
-        replay_runs=sum(part.replay_runs for part in ordered),
-        pass_runs=sum(part.pass_runs for part in ordered),
-        replay_differences=tuple(chain.from_iterable(part.replay_differences for part in ordered)),
-        gate_probes=lead.gate_probes,
-        score_probes=lead.score_probes,
-        bundle_probes=lead.bundle_probes,
-        probes_bundles=lead.probes_bundles,
-        probe_outputs=lead.probe_outputs,
         other_canaries=int(np.bitwise_or.reduce([part.other_canaries for part in ordered])),
-        operators=lead.operators,
-        operators_vector=lead.operators_vector,
+        sections=merge_sections([part.sections for part in ordered]),
     )
 
 

@@ -7,39 +7,39 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.contract.types import OperatorTicks, ReplayDifference
+from hil.contract.operators import OperatorProfile, OperatorTicks
+from hil.contract.types import ReplayDifference
 from hil.device import Profile
 from hil.errors import LinkError
 from hil.records import ClockSpec, Record, Status
-from hil.session.passes import afresh
-from hil.session.state import NO_VECTOR, SessionState
+from hil.session.order import afresh
+from hil.session.state import SessionState
+from hil.session.step import Scope, Step
 
 _U32 = 0xFFFFFFFF
 
 
-def profile(run: SessionState) -> tuple[tuple[OperatorTicks, ...], int]:
+def _collect(run: SessionState) -> OperatorProfile:
     """The operators of one run of a vector, and that vector.
 
-    Nothing and NO_VECTOR when no vector was done, the run broke off, the firmware cannot tell, or the vector did not
+    Nothing when no vector was done, the run broke off, the firmware cannot tell, or the vector did not
     repeat its record, which is a difference of the evidence then.
     Raises LinkError when the firmware's clock readings contradict each other.
     """
-    nothing: tuple[tuple[OperatorTicks, ...], int] = ((), NO_VECTOR)
     vector = next(afresh(run), None)
     if run.stopped or vector is None:
-        return nothing
+        return OperatorProfile()
     # The clock around each operator takes time too, which must not cost a tight deadline. 0 stays the port's longest.
     deadline = min(_U32, 2 * run.deadline_ticks)
     window = run.case.vectors.payload(vector)
     seen = run.attempt(vector, partial(run.device.profile, window, deadline_ticks=deadline))
     if seen is None:
-        return nothing
+        return OperatorProfile()
     run.note_other(seen.record)
     difference = _difference(run, vector, seen.record)
     if difference is not None:
-        run.differences.append(difference)
-        return nothing
-    return _operators(seen, run.device.board.clock), vector
+        return OperatorProfile(differences=(difference,))
+    return OperatorProfile(_operators(seen, run.device.board.clock), vector)
 
 
 def _difference(run: SessionState, vector: int, record: Record) -> ReplayDifference | None:
@@ -83,3 +83,6 @@ def _check_order(readings: NDArray[np.int64], seen: Profile) -> None:
             f"ticks with {seen.ran} operators\n"
             "  next: look at ClockNow() of the port; does a window take longer than its 32 bits?"
         )
+
+
+STEP = Step(OperatorProfile, Scope.LEAD, _collect)

@@ -13,7 +13,7 @@ from hil.board.base import Board, Progress
 from hil.bundle import build_bundle, sha256
 from hil.bundle.compare import differences
 from hil.case.types import Case
-from hil.contract.types import BundleProbe, Evidence, GateProbe, OperatorTicks, ScoreProbe
+from hil.contract.types import Evidence
 from hil.device import Device
 from hil.errors import BoardError, DeviceFault, DeviceSilent
 from hil.image.elf import Image
@@ -22,11 +22,10 @@ from hil.records import RunRecords
 from hil.reference.compute import prepare_all, references
 from hil.reference.job import ReferenceJob
 from hil.session.part import Part, merge, total
-from hil.session.passes import first_pass, more_passes, replay, warm_up
-from hil.session.probing import has_memory, probe_bundle, probe_gate, probe_scores, probe_stream
-from hil.session.profile import profile
 from hil.session.share import Share, whole
-from hil.session.state import NO_VECTOR, SessionState
+from hil.session.state import SessionState
+from hil.session.step import Scope
+from hil.session.steps import Sections, take, wanted
 
 _U32 = 0xFFFFFFFF
 Keep = Callable[[RunRecords], None]
@@ -78,24 +77,12 @@ def run_share(
         device = _connect(board, image, provisioned)
         records = RunRecords.empty(len(case.vectors), case.model.output.elements)
         keep(records)
-        run = SessionState(case, share.groups(case), device, records, _deadline(case, board), progress)
-        replayed = replay_runs = pass_runs = 0
-        gate_probes: tuple[GateProbe, ...] = ()
-        score_probes: tuple[ScoreProbe, ...] = ()
-        bundle_probes: tuple[BundleProbe, ...] = ()
-        operators: tuple[OperatorTicks, ...] = ()
-        operators_vector = NO_VECTOR
-        if device.hello.bundle_status == 0:
-            warm_up(run, job)
-            first_pass(run, job)
-            if share.lead:
-                replayed, replay_runs = replay(run)
-            pass_runs = more_passes(run)
-            if share.lead:
-                operators, operators_vector = profile(run)
-                gate_probes = probe_gate(run)
-                score_probes = probe_scores(run)
-                bundle_probes = probe_bundle(board, image, provisioned) if board.probe_bundles else ()
+        deadline = _deadline(case, board)
+        run = SessionState(
+            case, share.groups(case), share.lead, device, image, provisioned, job.stimuli, records, deadline, progress
+        )
+        scopes = (Scope.SHARE, Scope.LEAD) if share.lead else (Scope.SHARE,)
+        sections = take(wanted(case, *scopes), run) if device.hello.bundle_status == 0 else {}
         progress("references", len(case.vectors), len(case.vectors))
         return Part(
             share=share,
@@ -107,19 +94,8 @@ def run_share(
             inferences=device.inferences,
             faults=tuple(run.faults),
             stopped=run.stopped,
-            prepared_differences=tuple(run.prepared),
-            replayed=replayed,
-            replay_runs=replay_runs,
-            pass_runs=pass_runs,
-            replay_differences=tuple(run.differences),
-            gate_probes=gate_probes,
-            score_probes=score_probes,
-            bundle_probes=bundle_probes,
-            probes_bundles=board.probe_bundles,
-            probe_outputs=tuple(run.probe_outputs),
             other_canaries=run.other_canaries,
-            operators=operators,
-            operators_vector=operators_vector,
+            sections=sections,
         )
     finally:
         board.progress = lambda *_: None  # the case's line on the terminal ends with it
@@ -131,14 +107,18 @@ def conclude(
 ) -> RunResult:
     """What one board would have left that ran all shares.
 
-    parts: of every share. A decide stage with a memory gets a stream through the whole pipeline, made of answers that
-    any of the shares brought; `board` is provisioned again for that, and is not touched otherwise. Raises BenchError.
+    parts: of every share. Steps that need the records of all shares are taken here: `board` is provisioned again for
+    those, and is not touched otherwise. Raises BenchError.
     """
-    wanted = build_bundle(case)
-    provisioned = wanted if bundle is None else bundle
-    part = merge(case, parts)
-    if has_memory(case.decide) and part.hello.bundle_status == 0 and not part.stopped:
-        part = _with_stream(case, part, board, image, provisioned)
+    wanted_bundle = build_bundle(case)
+    provisioned = wanted_bundle if bundle is None else bundle
+    part, stimuli = merge(case, parts), prepare_all(case)
+    steps = wanted(case, Scope.WHOLE)
+    if steps and part.hello.bundle_status == 0 and not part.stopped:
+        device = _connect(board, image, provisioned)
+        deadline = _deadline(case, board)
+        run = SessionState(case, [], True, device, image, provisioned, stimuli, part.records, deadline, lambda *_: None)
+        part = _joined(part, run, take(steps, run))
     evidence = Evidence(
         case=case,
         board=board.config.name,
@@ -146,40 +126,26 @@ def conclude(
         image=image.facts(),
         bundle_bytes=len(provisioned),
         bundle_sha256=sha256(provisioned),
-        bundle_differences=differences(wanted, provisioned),
+        bundle_differences=differences(wanted_bundle, provisioned),
         hello=part.hello,
         records=part.records,
-        references=references(case, prepare_all(case), part.outputs),
+        references=references(case, stimuli, part.outputs),
         faults=part.faults,
-        prepared_differences=part.prepared_differences,
-        replayed=part.replayed,
-        replay_runs=part.replay_runs,
-        pass_runs=part.pass_runs,
-        replay_differences=part.replay_differences,
-        gate_probes=part.gate_probes,
-        score_probes=part.score_probes,
-        bundle_probes=part.bundle_probes,
-        probes_bundles=part.probes_bundles,
-        probe_outputs=part.probe_outputs,
         other_canaries=part.other_canaries,
-        operators=part.operators,
-        operators_vector=part.operators_vector,
+        sections=part.sections,
     )
     return RunResult(evidence, part.link, part.inferences)
 
 
-def _with_stream(case: Case, part: Part, board: Board, image: Image, bundle: bytes) -> Part:
-    """`part`, and what the stream through the pipeline brought."""
-    device = _connect(board, image, bundle)
-    run = SessionState(case, [], device, part.records, _deadline(case, board), lambda *_: None)
-    probes = probe_stream(run)
+def _joined(part: Part, run: SessionState, sections: Sections) -> Part:
+    """`part`, and what the steps behind all shares brought."""
     return replace(
         part,
-        link=total([part.link, device.counters]),
-        inferences=part.inferences + device.inferences,
+        link=total([part.link, run.device.counters]),
+        inferences=part.inferences + run.device.inferences,
         faults=(*part.faults, *run.faults),
-        score_probes=(*part.score_probes, *probes),
         other_canaries=part.other_canaries | run.other_canaries,
+        sections={**part.sections, **sections},
     )
 
 

@@ -9,10 +9,12 @@ from typing import TypeVar
 
 from hil.board.base import Progress
 from hil.case.types import Case
-from hil.contract.types import PreparedDifference, ProbeOutput, ReplayDifference, VectorFault
+from hil.contract.types import VectorFault
 from hil.device import Device
 from hil.errors import DeviceEnded, DeviceFault, DeviceReset, DeviceSilent
+from hil.image.elf import Image
 from hil.records import FaultReport, Record, RunRecords, Status
+from hil.reference.compute import Stimuli
 
 MAX_FAULTS = 3  # after so many vectors without a record the rest is not run
 NO_VECTOR = -1  # a fault while the harness's own probes ran
@@ -21,19 +23,20 @@ Answer = TypeVar("Answer")
 
 @dataclass
 class SessionState:
-    """One run, while it goes on."""
+    """One run, while it goes on: what every step is given."""
 
     case: Case
     groups: list[list[int]]  # the vectors to run, those that belong together in one list
+    lead: bool  # whether this share also does what is done once a case
     device: Device
+    image: Image
+    bundle: bytes  # as provisioned
+    stimuli: Stimuli  # what the device should see, of every vector of the case
     records: RunRecords
     deadline_ticks: int
     progress: Progress
     faults: list[VectorFault] = field(default_factory=list)
-    prepared: list[PreparedDifference] = field(default_factory=list)
-    differences: list[ReplayDifference] = field(default_factory=list)
     labels: dict[str, int] = field(default_factory=dict)
-    probe_outputs: list[ProbeOutput] = field(default_factory=list)
     other_canaries: int = 0  # of records outside the first pass
     broken: bool = False  # the firmware did not come back after a fault
 

@@ -23,7 +23,8 @@ from hil.board.config import load_board
 from hil.case.load import load_case
 from hil.case.types import Case
 from hil.contract.changes import changes
-from hil.contract.types import CheckResult, Evidence, ImageFacts, OperatorTicks, Outcome, References
+from hil.contract.operators import OperatorProfile, OperatorTicks
+from hil.contract.types import CheckResult, Evidence, ImageFacts, Outcome, References
 from hil.errors import UsageError
 from hil.gate.accept import Accepted, default_by, prepare, what_changed, write
 from hil.gate.baseline_text import diff, diff_lines, show_lines
@@ -72,11 +73,11 @@ def evidence_of(case: Case) -> Evidence:
         hello=replace(make_hello(case), arena_used=3500, arena_high_water=3000, compiler="GNU 12.2", flags="-O2"),
         records=rows,
         references=references,
-        operators=(OperatorTicks(0, "CONV_2D", 400_000), OperatorTicks(1, "SOFTMAX", 9000)),
-        operators_vector=3,
+        sections={OperatorProfile: OperatorProfile(OPERATORS, 3)},
     )
 
 
+OPERATORS = (OperatorTicks(0, "CONV_2D", 400_000), OperatorTicks(1, "SOFTMAX", 9000))
 SPANS = ((18_000, 18_001), (830_000, 833_000), (160, 172))  # ticks of each stage
 
 
@@ -100,7 +101,7 @@ class Bench:
             evidence.case, records_file="imu.npz", records_sha256=hashlib.sha256(data).hexdigest(), **facts
         )
         operators = {
-            "operators": [vars(item) for item in evidence.operators],
+            "operators": [vars(item) for item in evidence.section(OperatorProfile).operators],
             "operators_vector": evidence.case.vectors.name(3),
         }
         config = load_board("qemu", [PROJECT / "boards"])
@@ -160,7 +161,7 @@ def test_a_stored_run_gives_the_changes_of_the_live_one(bench: Bench) -> None:
 
 def test_operators_and_label_texts_survive(bench: Bench) -> None:
     stored, live = stored_evidence(bench.run(), "imu_motion"), bench.evidence()
-    assert (stored.operators, stored.operators_vector) == (live.operators, live.operators_vector)
+    assert stored.section(OperatorProfile) == live.section(OperatorProfile)
     texts = [np.array([*rows.label_texts, ""])[rows.label].tolist() for rows in (stored.records, live.records)]
     assert texts[0] == texts[1]
     assert stored.hello.labels == live.hello.labels

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from made_baseline import accept, accepted_evidence, tolerating
-from made_evidence import CYCLES, REJECTED
+from made_baseline import OPERATORS, accept, accepted_evidence, tolerating
+from made_evidence import CYCLES, REJECTED, with_section
 
 from hil.contract import CHECKS, checks_for, judge
 from hil.contract.changes import baseline_document, changes
-from hil.contract.types import CheckResult, Evidence, OperatorTicks, Outcome
+from hil.contract.operators import OperatorProfile, OperatorTicks
+from hil.contract.types import CheckResult, Evidence, Outcome
 from hil.records import ClockSpec, DecisionReason, GateReason, Status
 from hil.runfile import BaselineFacts
 
@@ -373,14 +374,20 @@ def test_the_total_is_not_blamed_when_a_stage_explains_it(evidence: Evidence) ->
 
 
 def test_the_operators_that_grew_most_are_named(evidence: Evidence) -> None:
-    slower = replace(spend(1, 1000)(evidence), operators=(OperatorTicks(0, "CONV_2D", 41_000), evidence.operators[1]))
+    slower = with_section(
+        spend(1, 1000)(evidence),
+        OperatorProfile,
+        operators=(OperatorTicks(0, "CONV_2D", 41_000), OPERATORS[1]),
+    )
     hint = verdict("latency.invoke", slower).findings[0].hint
     assert "on #0 most grew CONV_2D #0 40,000 -> 41,000 (+2.5 %) instructions" in hint
     assert "SOFTMAX" not in hint
 
 
 def test_operators_of_another_model_are_not_compared(evidence: Evidence) -> None:
-    slower = replace(spend(1, 1000)(evidence), operators=(OperatorTicks(0, "DEPTHWISE_CONV_2D", 99_000),))
+    slower = with_section(
+        spend(1, 1000)(evidence), OperatorProfile, operators=(OperatorTicks(0, "DEPTHWISE_CONV_2D", 99_000),)
+    )
     assert "grew" not in verdict("latency.invoke", slower).findings[0].hint
 
 
@@ -420,7 +427,11 @@ def test_a_retrained_model_that_is_slower_by_more_than_data_does_is_found(eviden
 
 def test_changes_say_better_same_worse_and_what_only_explains(evidence: Evidence) -> None:
     changed = memory(flash_bytes=152_048, ram_bytes=70_000)(spend(0, 160)(evidence))
-    changed = replace(changed, operators=(OperatorTicks(0, "CONV_2D", 41_000), evidence.operators[1]))
+    changed = with_section(
+        changed,
+        OperatorProfile,
+        operators=(OperatorTicks(0, "CONV_2D", 41_000), OPERATORS[1]),
+    )
     verdicts = {change.what: change.verdict for change in changes(changed)}
     assert verdicts["prepare p50"] == verdicts["total mean"] == verdicts["flash"] == "worse"
     assert verdicts["static RAM"] == "better"

@@ -6,20 +6,16 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+from made_evidence import with_section
 
 from hil.case.types import Decide, Limit
 from hil.contract import CHECKS, checks_for, judge
 from hil.contract.blame import blame, run_order
-from hil.contract.types import (
-    MAX_FINDINGS,
-    CheckResult,
-    Evidence,
-    Finding,
-    Outcome,
-    PreparedDifference,
-    ReplayDifference,
-    VectorFault,
-)
+from hil.contract.damaged import BundleProbes
+from hil.contract.input import PreparedDifference, PreparedTensors
+from hil.contract.rejects import GateProbes
+from hil.contract.repeats import Repeats
+from hil.contract.types import MAX_FINDINGS, CheckResult, Evidence, Finding, Outcome, ReplayDifference, VectorFault
 from hil.records import DecisionReason, FaultReport, GateReason, RunRecords, Status
 
 BY_ID = {check.id: check for check in CHECKS}
@@ -146,7 +142,7 @@ def test_a_stale_tensor_is_recognised_in_the_order_of_the_run(evidence: Evidence
     """Before stream[1] the board ran stream[0], not the vector that stands before it in the file."""
     stale = evidence.references.prepared[stream[0]]
     evidence.records.digest[stream[1]] = evidence.references.digest[stream[0]]
-    evidence = replace(evidence, prepared_differences=(PreparedDifference(stream[1], stale),))
+    evidence = with_section(evidence, PreparedTensors, differences=(PreparedDifference(stream[1], stale),))
     assert "stale input buffer" in only_finding(verdict("input.prepared", evidence)).hint
 
 
@@ -220,7 +216,7 @@ def refuse(evidence: Evidence) -> Evidence:
     """The device refused the bundle before it looked at the model."""
     hello = replace(evidence.hello, bundle_status=7, bundle_hash="00" * 32, model_hash="00" * 32)
     records = RunRecords.empty(len(evidence.records), 4)
-    return replace(evidence, hello=hello, records=records, gate_probes=(), score_probes=(), replay_runs=0, pass_runs=0)
+    return replace(evidence, hello=hello, records=records, sections={})
 
 
 def test_a_refused_bundle_fails_one_check_and_passes_none_that_needs_the_run(evidence: Evidence) -> None:
@@ -239,7 +235,7 @@ def test_a_fault_on_the_first_vector_leaves_nothing_that_passes_on_zero_vectors(
     records.status[0] = Status.FAULT
     faults = (VectorFault(0, Status.FAULT, FaultReport("hard fault", "invoke", "pc 0")),)
     evidence = replace(
-        evidence, records=records, faults=faults, gate_probes=(), score_probes=(), replay_runs=0, pass_runs=0
+        evidence, records=records, faults=faults, sections={BundleProbes: evidence.section(BundleProbes)}
     )
     results = {check.id: verdict(check.id, evidence) for check in checks_for(evidence.case)}
     assert {name for name, result in results.items() if result.outcome is Outcome.FAILED} == {
@@ -273,7 +269,7 @@ def test_a_case_of_malformed_windows_alone_judges_only_the_gate(evidence: Eviden
         -1,
     )
     vectors = replace(evidence.case.vectors, reject=("range",) * 320)
-    evidence = replace(evidence, case=replace(evidence.case, vectors=vectors), gate_probes=())
+    evidence = with_section(replace(evidence, case=replace(evidence.case, vectors=vectors)), GateProbes, probes=())
     assert verdict("input.gate", evidence).outcome is Outcome.PASSED
     for check in ("input.prepared", "input.rejects", "execution.output", "decision.answer", "memory.stack"):
         assert verdict(check, evidence).outcome is Outcome.NOT_JUDGED
@@ -312,13 +308,13 @@ def test_findings_use_the_names_of_the_case(evidence: Evidence) -> None:
 
 def test_of_one_run_only_the_first_difference_counts(evidence: Evidence) -> None:
     differences = tuple(ReplayDifference(5, "pass", 1, field, "a", "b") for field in ("decision", "output", "digest"))
-    finding = only_finding(verdict("execution.replay", replace(evidence, replay_differences=differences)))
+    finding = only_finding(verdict("execution.replay", with_section(evidence, Repeats, differences=differences)))
     assert finding.stage == "prepare"
 
 
 def test_ticks_need_not_repeat_on_a_physical_clock(evidence: Evidence) -> None:
     differences = (ReplayDifference(5, "pass", 1, "ticks", "100", "101"),)
-    evidence = replace(evidence, replay_differences=differences)
+    evidence = with_section(evidence, Repeats, differences=differences)
     assert verdict("execution.replay", evidence).outcome is Outcome.PASSED
     assert verdict("latency.repeat", evidence).outcome is Outcome.FAILED
     jittery = replace(evidence, clock=replace(evidence.clock, kind="cycles", deterministic=False))

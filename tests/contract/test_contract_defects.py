@@ -9,20 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from made_evidence import with_section
 
 from hil.case.types import LatencyLimit, Limit, Quantisation
 from hil.contract import CHECKS, checks_for, judge
-from hil.contract.types import (
-    BundleDifference,
-    BundleProbe,
-    Evidence,
-    GateProbe,
-    Outcome,
-    PreparedDifference,
-    ProbeOutput,
-    ReplayDifference,
-    VectorFault,
-)
+from hil.contract.damaged import BundleProbe, BundleProbes
+from hil.contract.input import PreparedDifference, PreparedTensors
+from hil.contract.rejects import GateProbe, GateProbes, ProbeOutput
+from hil.contract.repeats import Repeats
+from hil.contract.scores import ScoreProbes
+from hil.contract.types import BundleDifference, Evidence, Outcome, ReplayDifference, Section, VectorFault
 from hil.records import DecisionReason, FaultReport, GateReason, Record, Status
 
 # Those of a case without an accepted baseline or expectations: tests/baseline and tests/regen have the others.
@@ -43,6 +39,10 @@ class Defect:
 
 def hello(**changes: Any) -> Callable[[Evidence], Evidence]:
     return lambda evidence: replace(evidence, hello=replace(evidence.hello, **changes))
+
+
+def section(kind: type[Section], **changes: Any) -> Callable[[Evidence], Evidence]:
+    return lambda evidence: with_section(evidence, kind, **changes)
 
 
 def records(vectors: int | slice, **columns: Any) -> Callable[[Evidence], Evidence]:
@@ -88,7 +88,7 @@ def prepared(vector: int, make: Callable[[np.ndarray], np.ndarray]) -> Callable[
         tensor = make(evidence.references.prepared[vector].reshape(8, 3)).astype(np.int8).ravel()
         evidence.records.digest[vector] = zlib.crc32(tensor.tobytes())
         evidence.records.minimum[vector], evidence.records.maximum[vector] = tensor.min(), tensor.max()
-        return replace(evidence, prepared_differences=(PreparedDifference(vector, tensor),))
+        return with_section(evidence, PreparedTensors, differences=(PreparedDifference(vector, tensor),))
 
     return damage
 
@@ -150,9 +150,9 @@ def flipped(floats: np.ndarray) -> np.ndarray:
 
 def probes(index: int, **changes: Any) -> Callable[[Evidence], Evidence]:
     def damage(evidence: Evidence) -> Evidence:
-        changed = list(evidence.score_probes)
+        changed = list(evidence.section(ScoreProbes).probes)
         changed[index] = replace(changed[index], observed=replace(changed[index].observed, **changes))
-        return replace(evidence, score_probes=tuple(changed))
+        return with_section(evidence, ScoreProbes, probes=tuple(changed))
 
     return damage
 
@@ -161,30 +161,32 @@ def valid_probe(**changes: Any) -> Callable[[Evidence], Evidence]:
     """The record of a valid window that the harness made."""
 
     def damage(evidence: Evidence) -> Evidence:
-        record = evidence.gate_probes[0].record
+        record = evidence.section(GateProbes).probes[0].record
         assert record is not None
         good = replace(record, status=Status.DONE, gate=GateReason.VALID, digest=7, output=b"1234")
-        return replace(evidence, gate_probes=(GateProbe("noise", GateReason.VALID, replace(good, **changes), 7),))
+        probe = GateProbe("noise", GateReason.VALID, replace(good, **changes), 7)
+        return with_section(evidence, GateProbes, probes=(probe,))
 
     return damage
 
 
 def gate_probe(**changes: Any) -> Callable[[Evidence], Evidence]:
     def damage(evidence: Evidence) -> Evidence:
-        probe = evidence.gate_probes[1]
+        probe = evidence.section(GateProbes).probes[1]
         assert probe.record is not None
         changed: Record = replace(probe.record, **changes)
-        return replace(evidence, gate_probes=(evidence.gate_probes[0], GateProbe(probe.name, probe.expected, changed)))
+        first = evidence.section(GateProbes).probes[0]
+        return with_section(evidence, GateProbes, probes=(first, GateProbe(probe.name, probe.expected, changed)))
 
     return damage
 
 
 def replayed(kind: str, field: str) -> Callable[[Evidence], Evidence]:
-    return evidence_with(replay_differences=(ReplayDifference(5, kind, 3, field, "00ff", "00fe"),))
+    return section(Repeats, differences=(ReplayDifference(5, kind, 3, field, "00ff", "00fe"),))
 
 
 def probe_output(observed: bytes) -> Callable[[Evidence], Evidence]:
-    return evidence_with(probe_outputs=(ProbeOutput("noise", bytes(4), observed),))
+    return section(GateProbes, outputs=(ProbeOutput("noise", bytes(4), observed),))
 
 
 def clipped(evidence: Evidence) -> Evidence:
@@ -313,14 +315,14 @@ DEFECTS = (
         "noise",
         "prepare",
     ),
-    Defect("input.rejects", "none sent", evidence_with(gate_probes=()), ("none was sent",)),
+    Defect("input.rejects", "none sent", section(GateProbes, probes=()), ("none was sent",)),
     Defect("input.rejects", "accepted", gate_probe(status=Status.DONE), ("status done",), "bad RANGE", "gate"),
     Defect("input.rejects", "other reason", gate_probe(gate=GateReason.FLAT), ("range", "flat"), "bad RANGE", "gate"),
     Defect("input.rejects", "output", gate_probe(output=b"1234"), ("4 bytes of output",), "bad RANGE", "gate"),
     Defect(
         "input.rejects",
         "no record",
-        lambda evidence: replace(evidence, gate_probes=(GateProbe("odd", GateReason.LENGTH, None),)),
+        section(GateProbes, probes=(GateProbe("odd", GateReason.LENGTH, None),)),
         ("no record came back",),
         "odd",
         "gate",
@@ -355,10 +357,10 @@ DEFECTS = (
     Defect(
         "execution.damaged",
         "hash not verified",
-        evidence_with(bundle_probes=(BundleProbe("one bit of the model", 7, 0),)),
+        section(BundleProbes, probes=(BundleProbe("one bit of the model", 7, 0),)),
         ("one bit of the model: refused with status 7", "accepted (status 0)"),
     ),
-    Defect("execution.damaged", "none sent", evidence_with(bundle_probes=()), ("none was",)),
+    Defect("execution.damaged", "none sent", section(BundleProbes, probes=()), ("none was",)),
     Defect("execution.complete", "fault", fault, ("see execution.fault",), "#12", "fault"),
     Defect("execution.complete", "cut short", records(slice(300, None), status=Status.NOT_RUN), ("20 of 320", "#300")),
     Defect(
@@ -372,17 +374,17 @@ DEFECTS = (
     Defect("execution.probes", "rails", probe_output(b"\0\xff\0\0"), ("0 at", "-1 (1 LSB off)"), "noise", "invoke"),
     Defect("execution.probes", "length", probe_output(b"\0\0\0"), ("4 elements", "3 elements"), "noise", "invoke"),
     Defect("execution.repeat", "output", replayed("replay", "output"), ("00ff", "00fe in run 3"), "#5", "invoke"),
-    Defect("execution.repeat", "none run", evidence_with(replay_runs=0), ("0 runs compared, 9 wanted",)),
+    Defect("execution.repeat", "none run", section(Repeats, replay_runs=0), ("0 runs compared, 9 wanted",)),
     Defect("execution.replay", "digest", replayed("pass", "digest"), ("digest 00fe",), "#5", "prepare"),
     Defect(
         "latency.repeat",
         "slow path on a counter",
-        evidence_with(replay_differences=(ReplayDifference(5, "pass", 1, "ticks", "[9, 80, 81]", "[9, 80, 99]"),)),
+        section(Repeats, differences=(ReplayDifference(5, "pass", 1, "ticks", "[9, 80, 81]", "[9, 80, 99]"),)),
         ("ticks [9, 80, 81]", "[9, 80, 99] in pass 1"),
         "#5",
         "decide",
     ),
-    Defect("execution.replay", "cut short", evidence_with(pass_runs=100), ("100 runs compared, 319 wanted",)),
+    Defect("execution.replay", "cut short", section(Repeats, pass_runs=100), ("100 runs compared, 319 wanted",)),
     Defect(
         "decision.labels",
         "swapped",
@@ -400,9 +402,7 @@ DEFECTS = (
     Defect(
         "decision.repeat",
         "state survives",
-        evidence_with(
-            replay_differences=(ReplayDifference(4, "pass", 1, "decision", "(0, 9, 0, 0)", "(0, 9, -1, 2)"),)
-        ),
+        section(Repeats, differences=(ReplayDifference(4, "pass", 1, "decision", "(0, 9, 0, 0)", "(0, 9, -1, 2)"),)),
         ("(0, 9, 0, 0)", "(0, 9, -1, 2) in pass 1"),
         "#4",
         "decide",
@@ -429,7 +429,7 @@ DEFECTS = (
         "threshold above",
         "decide",
     ),
-    Defect("decision.threshold", "none", evidence_with(score_probes=()), ("none were given",)),
+    Defect("decision.threshold", "none", section(ScoreProbes, probes=()), ("none were given",)),
     Defect(
         "decision.ties",
         "last wins",
@@ -438,7 +438,7 @@ DEFECTS = (
         "tie of 1 and 3",
         "decide",
     ),
-    Defect("decision.ties", "none", evidence_with(score_probes=()), ("none were given",)),
+    Defect("decision.ties", "none", section(ScoreProbes, probes=()), ("none were given",)),
     Defect(
         "decision.stream",
         "debounce",
@@ -447,7 +447,7 @@ DEFECTS = (
         "stream step 0",
         "decide",
     ),
-    Defect("decision.stream", "none", evidence_with(score_probes=()), ("none were given",)),
+    Defect("decision.stream", "none", section(ScoreProbes, probes=()), ("none were given",)),
     Defect(
         "decision.accuracy",
         "device",
@@ -527,7 +527,7 @@ def test_a_probe_inside_the_lsb_budget_passes_and_is_counted(evidence: Evidence)
 
 
 def test_without_a_valid_window_there_are_no_probes_to_judge(evidence: Evidence) -> None:
-    result = judge(BY_ID["execution.probes"], replace(evidence, probe_outputs=()))
+    result = judge(BY_ID["execution.probes"], with_section(evidence, GateProbes, outputs=()))
     assert (result.outcome, result.numbers) == (Outcome.NOT_JUDGED, {"probes_compared": 0})
     assert "see input.rejects" in result.reason
 
@@ -542,13 +542,13 @@ def test_every_vector_that_damages_a_canary_is_a_finding(evidence: Evidence) -> 
 def test_a_case_of_windows_to_reject_has_nothing_to_run_again(evidence: Evidence, check: str) -> None:
     evidence.references.gate[:] = evidence.records.gate[:] = GateReason.RANGE
     evidence.records.status[:] = Status.REJECTED
-    result = judge(BY_ID[check], replace(evidence, replay_runs=0, pass_runs=0, probe_outputs=()))
+    result = judge(BY_ID[check], replace(evidence, sections={}))
     assert result.outcome is Outcome.NOT_JUDGED
     assert "the gate rejects all of them" in result.reason
 
 
 def test_a_board_whose_flash_is_spared_is_not_judged_by_damaged_bundles(evidence: Evidence) -> None:
-    spared = replace(evidence, probes_bundles=False, bundle_probes=())
+    spared = with_section(evidence, BundleProbes, spared=True, probes=())
     result = judge(BY_ID["execution.damaged"], spared)
     assert (result.outcome, result.findings) == (Outcome.NOT_JUDGED, ())
     assert "bundle_probes = false" in result.reason

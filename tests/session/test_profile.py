@@ -18,6 +18,10 @@ from hil.case.graph import read_graph
 from hil.case.types import Case
 from hil.contract import checks_for, judge
 from hil.contract.latency import stage_units
+from hil.contract.operators import OperatorProfile, OperatorTicks
+from hil.contract.rejects import GateProbes
+from hil.contract.repeats import run_differences
+from hil.contract.scores import ScoreProbes
 from hil.contract.types import Evidence, Outcome
 from hil.device import Device
 from hil.errors import DeviceFault, LinkError
@@ -27,6 +31,11 @@ from hil.records import Status
 from hil.session import run_case
 
 NONE = -1
+
+
+def told(evidence: Evidence) -> tuple[tuple[OperatorTicks, ...], int]:
+    profile = evidence.section(OperatorProfile)
+    return profile.operators, profile.vector
 
 
 def operators_of(case: Case) -> list[str]:
@@ -62,14 +71,15 @@ def few(count: int = 6) -> Case:
 def test_the_operators_are_those_of_the_model_in_its_order(board: str, tmp_path: Path) -> None:
     case = few()
     evidence = run_on(board, case, tmp_path)
-    assert evidence.records.status[evidence.operators_vector] == Status.DONE
-    assert [operator.operator for operator in evidence.operators] == operators_of(case)
-    assert [operator.index for operator in evidence.operators] == list(range(len(evidence.operators)))
-    assert all(operator.units >= 0 for operator in evidence.operators)
+    operators, vector = told(evidence)
+    assert evidence.records.status[vector] == Status.DONE
+    assert [operator.operator for operator in operators] == operators_of(case)
+    assert [operator.index for operator in operators] == list(range(len(operators)))
+    assert all(operator.units >= 0 for operator in operators)
     assert failed(evidence) <= {"decision.accuracy"}
     if evidence.clock.deterministic:  # the interpreter's own share is all that lies between the operators
-        (invoke,) = stage_units(evidence, np.array([evidence.operators_vector]))[:, 1]
-        assert 0.999 * invoke < sum(operator.units for operator in evidence.operators) < invoke
+        (invoke,) = stage_units(evidence, np.array([vector]))[:, 1]
+        assert 0.999 * invoke < sum(operator.units for operator in operators) < invoke
 
 
 def test_a_profile_leaves_the_next_windows_as_they_were(tmp_path: Path) -> None:
@@ -119,7 +129,7 @@ def test_a_profile_is_not_held_to_a_deadline_that_only_a_window_without_one_keep
         tight = replace(case, deadline={"instructions": int(board.clock.units(np.array(least)))})
         evidence = run_case(tight, board, image).evidence
     assert [fault for fault in evidence.faults if fault.vector == 0] == []
-    assert evidence.operators
+    assert evidence.section(OperatorProfile).operators
 
 
 # ---- which vector
@@ -133,27 +143,27 @@ def rejected() -> list[int]:
 
 def test_the_first_vector_that_was_done_is_profiled(tmp_path: Path) -> None:
     evidence = run_native(with_vectors(imu_motion(), [*rejected()[:2], 0, 1]), tmp_path)
-    assert evidence.operators_vector == 2
+    assert evidence.section(OperatorProfile).vector == 2
 
 
 def test_in_streams_it_is_one_that_met_no_decision_state(tmp_path: Path) -> None:
     """Vector 2 is the first that was done in its stream."""
     bad = rejected()[0]
     evidence = run_native(with_vectors(imu_motion(), [bad, bad, 0, 1], [0, 1, 1, 0]), tmp_path)
-    assert evidence.operators_vector == 3
-    assert not evidence.replay_differences
+    assert evidence.section(OperatorProfile).vector == 3
+    assert not run_differences(evidence)
 
 
 def test_without_a_vector_that_was_done_there_are_none(tmp_path: Path) -> None:
     evidence = run_native(with_vectors(imu_motion(), rejected()), tmp_path)
-    assert (evidence.operators, evidence.operators_vector) == ((), NONE)
+    assert told(evidence) == ((), NONE)
 
 
 def test_a_bundle_that_is_refused_has_none(tmp_path: Path) -> None:
     case = few()
     with native_board(tmp_path) as board:
         evidence = run_case(case, board, native_image(), bundle=bytes(4096)).evidence
-    assert (evidence.operators, evidence.operators_vector) == ((), NONE)
+    assert told(evidence) == ((), NONE)
 
 
 # ---- other firmware
@@ -196,11 +206,11 @@ FIRMWARE: dict[str, Edits] = {
 def test_a_firmware_that_cannot_tell_is_no_error(name: str, image_with: Callable[[str], Image], tmp_path: Path) -> None:
     image = image_with(name)
     evidence = run_native(few(), tmp_path, image)
-    assert (evidence.operators, evidence.operators_vector) == ((), NONE)
+    assert told(evidence) == ((), NONE)
     assert not evidence.faults
     assert failed(evidence) == set()
-    assert evidence.gate_probes
-    assert evidence.score_probes
+    assert evidence.section(GateProbes).probes
+    assert evidence.section(ScoreProbes).probes
     with native_device(tmp_path, image=image) as device:
         assert device.profile(imu_motion().vectors.payload(0)) is None
 
@@ -225,8 +235,8 @@ def test_a_fault_in_the_profiled_run_is_told_like_any_other(image_with: Callable
     assert "TimedInvoke" in fault.report.text
     assert (evidence.records.status == Status.DONE).all()  # its record came before
     assert failed(evidence) == {"execution.fault"}
-    assert (evidence.operators, evidence.operators_vector) == ((), NONE)
-    assert evidence.gate_probes  # the run goes on
+    assert told(evidence) == ((), NONE)
+    assert evidence.section(GateProbes).probes  # the run goes on
 
 
 @pytest.mark.slow
@@ -248,8 +258,8 @@ def test_a_profiled_run_with_another_output_is_a_finding_and_tells_no_operators(
 ) -> None:
     case = replace(few(), contracts=replace(few().contracts, replays=replays, passes=passes))
     evidence = run_native(case, tmp_path, image_with("other output"))
-    assert (evidence.operators, evidence.operators_vector) == ((), NONE)
-    (difference,) = evidence.replay_differences
+    assert told(evidence) == ((), NONE)
+    (difference,) = evidence.section(OperatorProfile).differences
     assert (difference.vector, difference.kind, difference.attempt, difference.field) == (0, kind, attempt, "output")
     assert failed(evidence) == {check}
 

@@ -14,6 +14,7 @@ from native_session import imu_motion, native_board, native_image, with_vectors
 
 from hil.case.types import Case, Decide
 from hil.contract import checks_for, judge
+from hil.contract.repeats import Repeats
 from hil.contract.types import Evidence, Outcome
 from hil.records import DecisionReason, Status
 from hil.session import groups, run_case
@@ -148,9 +149,7 @@ def test_replays_and_passes_are_as_many_as_the_case_says(replays: int, passes: i
     case = with_vectors(imu_motion(), range(7))
     case = replace(case, contracts=replace(case.contracts, replays=replays, passes=passes))
     evidence = run(case, tmp_path)
-    assert (evidence.replayed, evidence.replay_runs) == (1, replays - 1)
-    assert evidence.pass_runs == 7 * (passes - 1)
-    assert evidence.replay_differences == ()
+    assert evidence.section(Repeats) == Repeats(1, replays - 1, 7 * (passes - 1))
 
 
 def test_a_set_in_which_nothing_is_valid_replays_nothing(tmp_path: Path) -> None:
@@ -161,7 +160,8 @@ def test_a_set_in_which_nothing_is_valid_replays_nothing(tmp_path: Path) -> None
     case = with_vectors(whole, rejected)
     evidence = run(case, tmp_path)
     assert set(evidence.records.status.tolist()) == {Status.REJECTED}
-    assert (evidence.replayed, evidence.replay_runs) == (0, 0)
+    repeats = evidence.section(Repeats)
+    assert (repeats.replayed, repeats.replay_runs) == (0, 0)
     assert (evidence.records.answer <= 0).all()
     outcome = {check.id: judge(check, evidence).outcome for check in checks_for(case)}
     assert outcome["execution.repeat"] != Outcome.PASSED

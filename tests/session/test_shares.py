@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from native_session import imu_motion, native_board, native_image, with_vectors
 
 from hil.case.types import Case
+from hil.contract.repeats import Repeats
+from hil.contract.scores import ScoreProbes, StreamProbes
 from hil.records import RunRecords, Status
 from hil.session import Share, case_cost, conclude, groups, merge_records, plan, run_case, run_share, whole
 
@@ -94,10 +96,13 @@ def test_shares_of_streams_give_what_one_run_gives(tmp_path: Path) -> None:
     for name in ("output", "winner", "score", "answer", "reason", "gate", "digest", "float_output"):
         one, other = (getattr(result.evidence.references, name) for result in (alone, together))
         np.testing.assert_array_equal(one, other, err_msg=name)
-    assert together.evidence.score_probes == alone.evidence.score_probes
-    assert len(alone.evidence.score_probes) > 0
-    assert together.evidence.replay_runs == alone.evidence.replay_runs > 0
-    assert together.evidence.pass_runs == alone.evidence.pass_runs == len(case.vectors)
+    for kind in (ScoreProbes, StreamProbes):
+        probes = together.evidence.section(kind).probes
+        assert probes == alone.evidence.section(kind).probes
+        assert probes
+    one, other = alone.evidence.section(Repeats), together.evidence.section(Repeats)
+    assert one.replay_runs == other.replay_runs > 0
+    assert one.pass_runs == other.pass_runs == len(case.vectors)
 
 
 @pytest.mark.parametrize("passes", [1, 2])

@@ -1,0 +1,82 @@
+"""Knows how often the answers are right, over vectors with a true label."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil.contract.blame import blame, has_decide, ran
+from hil.contract.ready import unready
+from hil.contract.types import Check, CheckResult, Evidence
+from hil.contract.verdict import Sheet, number
+from hil.records import GateReason, Status
+
+
+def _judge_accuracy(evidence: Evidence) -> CheckResult:
+    limit = evidence.case.contracts.accuracy
+    assert limit is not None  # applies() asks for it
+    sheet = Sheet("decision.accuracy", evidence, limit)
+    if reason := unready(evidence):
+        return sheet.not_judged(reason)
+    label = evidence.case.vectors.label
+    population = _labelled(evidence)
+    if label is None or not population.any():
+        return sheet.not_judged("no vector with a true label ran")
+    found = blame(evidence)
+    right = (evidence.records.status == Status.DONE) & (evidence.records.answer == label)
+    share = float(right[population].mean())
+    reference = float((evidence.references.answer == label)[population].mean())
+    numbers = {"vectors": int(population.sum()), "right": int(right[population].sum()), "reference": reference}
+    if not limit.holds(share):
+        broken = np.flatnonzero(population & ~right & found.before_decide)
+        clean = population & ~found.before_decide
+        if len(broken) and (not clean.any() or limit.holds(float(right[clean].mean()))):
+            sheet.blame_earlier(broken, found, f"accuracy {limit}")
+        else:
+            same = "the reference is as inaccurate: the model, the threshold or the labels, not the device"
+            sheet.add(
+                f"accuracy {limit}",
+                f"{number(share)} ({int(right[population].sum()):,} of {int(population.sum()):,})",
+                stage="" if reference <= share else "decide",
+                hint=same if reference <= share else f"the reference reaches {number(reference)}: see decision.answer",
+            )
+    return sheet.result(value=share, numbers=numbers)
+
+
+def accuracy(
+    evidence: Evidence, among: NDArray[np.bool_] | None = None, answers: NDArray[np.int32] | None = None
+) -> float | None:
+    """Share of right answers, limited or not; None when no vector with a true label ran.
+
+    among: only over these vectors; answers: label indices [n] in place of the device's, -1 for none.
+    """
+    population = _labelled(evidence) if among is None else _labelled(evidence) & among
+    if evidence.case.vectors.label is None or not has_decide(evidence.case) or not population.any():
+        return None
+    if answers is None:
+        answers = np.where(evidence.records.status == Status.DONE, evidence.records.answer, -1)
+    return float((answers == evidence.case.vectors.label)[population].mean())
+
+
+def _labelled(evidence: Evidence) -> NDArray[np.bool_]:
+    """Vectors that ran, have a true label and are not expected to be rejected."""
+    vectors = evidence.case.vectors
+    if vectors.label is None:
+        return np.zeros(len(evidence.records), np.bool_)
+    if vectors.reject is None:
+        wanted = evidence.references.gate == GateReason.VALID
+    else:
+        wanted = np.fromiter((not reason for reason in vectors.reject), np.bool_, len(vectors.reject))
+    labelled: NDArray[np.bool_] = (vectors.label >= 0) & wanted & ran(evidence.records)
+    return labelled
+
+
+CHECKS = (
+    Check(
+        "decision.accuracy",
+        "share of right answers over vectors with a true label that are not expected to be rejected",
+        "vectors with answer = label / vectors with a label",
+        lambda case: case.contracts.accuracy is not None,
+        _judge_accuracy,
+    ),
+)

@@ -1,0 +1,60 @@
+"""Knows whether damaged bundles were refused: what the harness provisioned, and what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hil.contract.ready import refused
+from hil.contract.types import Check, CheckResult, Evidence, Section
+from hil.contract.verdict import Sheet
+
+
+@dataclass(frozen=True)
+class BundleProbe:
+    """A bundle that the harness damaged, the status it must be refused with, and what became of it in words and status.
+
+    observed: the status that the device reported, -1 when it did not say hello.
+    """
+
+    name: str
+    expected: int
+    observed: int
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class BundleProbes(Section):
+    """Damaged bundles, in the order in which they were provisioned. spared: the board file spares the flash."""
+
+    probes: tuple[BundleProbe, ...] = ()
+    spared: bool = False
+
+
+def _judge_damaged(evidence: Evidence) -> CheckResult:
+    sheet, found = Sheet("execution.damaged", evidence), evidence.section(BundleProbes)
+    if reason := refused(evidence):
+        return sheet.not_judged(reason)
+    if found.spared:
+        return sheet.not_judged("the board file spares the flash: bundle_probes = false")
+    if not found.probes:
+        sheet.add("damaged bundles provisioned", "none was", hint="the run was cut short: run the case again")
+    for probe in found.probes:
+        if probe.observed != probe.expected:
+            answer = f"status {probe.observed}" if probe.observed >= 0 else f"no hello: {probe.text}"
+            sheet.add(
+                f"{probe.name}: refused with status {probe.expected}",
+                "accepted (status 0)" if probe.observed == 0 else answer,
+                hint="the parser must check magic and hash before anything else (docs/bundle-format.md)",
+            )
+    return sheet.result(numbers={"bundles_sent": len(found.probes)})
+
+
+CHECKS = (
+    Check(
+        "execution.damaged",
+        "a damaged bundle is refused with the status that names the damage",
+        "bundle status of each damaged bundle = 1 (absent) or 7 (hash)",
+        lambda _: True,
+        _judge_damaged,
+    ),
+)

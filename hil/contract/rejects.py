@@ -1,0 +1,114 @@
+"""Knows what the validity gate and prepare made of windows that the harness made itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hil.contract.blame import done
+from hil.contract.input import gate_words, reason_name
+from hil.contract.ready import asked, unready
+from hil.contract.types import Check, CheckResult, Evidence, Section
+from hil.contract.verdict import Sheet
+from hil.records import GateReason, Record, Status
+
+
+@dataclass(frozen=True)
+class GateProbe:
+    """A window that the harness made itself, and the record it got (None: no record came back).
+
+    digest: of the prepared tensor that a valid window must give.
+    """
+
+    name: str
+    expected: GateReason
+    record: Record | None
+    digest: int | None = None
+
+
+@dataclass(frozen=True)
+class ProbeOutput:
+    """Raw int8 output of a valid window that the harness made itself: the oracle's and the device's."""
+
+    name: str
+    expected: bytes
+    observed: bytes
+
+
+@dataclass(frozen=True)
+class GateProbes(Section):
+    """Windows of the harness's own and their records; `outputs` are those of the valid ones whose tensor was right."""
+
+    probes: tuple[GateProbe, ...] = ()
+    outputs: tuple[ProbeOutput, ...] = ()
+
+
+def _judge_rejects(evidence: Evidence) -> CheckResult:
+    sheet = Sheet("input.rejects", evidence)
+    if reason := unready(evidence):
+        return sheet.not_judged(reason)
+    if not evidence.section(GateProbes).probes and (reason := asked(done(evidence.records), evidence)):
+        return sheet.not_judged(reason)  # they are made from a valid window
+    if not evidence.section(GateProbes).probes:
+        if evidence.faults:
+            return sheet.not_judged("the run ended before: see execution.fault")
+        sheet.add("windows at the edges of the gate's rules", "none was sent", hint="run the probes of this case")
+    for probe in evidence.section(GateProbes).probes:
+        if faults := _probe_faults(probe):
+            sheet.add(_probe_wanted(probe), "; ".join(faults), vector=probe.name, **_probe_place(probe))
+    return sheet.result(numbers={"windows_sent": len(evidence.section(GateProbes).probes)})
+
+
+def _probe_wanted(probe: GateProbe) -> str:
+    if probe.expected is GateReason.VALID:
+        return "valid" if probe.digest is None else f"valid; digest {probe.digest:08x}"
+    return f"rejected: {reason_name(int(probe.expected))}; no label, no output"
+
+
+def _probe_place(probe: GateProbe) -> dict[str, str]:
+    """Stage and hint: a window that was let through as it should and came out wrong broke in prepare."""
+    if probe.expected is not GateReason.VALID:
+        return {"stage": "gate", "hint": "a malformed window must stop at the gate: check the rule and what runs after"}
+    if probe.record is not None and probe.record.gate != GateReason.VALID:
+        return {"stage": "gate", "hint": "a valid window was lost: check the rule's bounds, and what it compares with"}
+    return {"stage": "prepare", "hint": "compare prepare with docs/pipeline.md at values that the vectors do not reach"}
+
+
+def _probe_faults(probe: GateProbe) -> list[str]:
+    """What is wrong with the record of one window that the harness made; empty when all is as it must be."""
+    record = probe.record
+    if record is None:
+        return ["no record came back"]
+    if probe.expected is GateReason.VALID:
+        return _valid_faults(record, probe.digest)
+    faults = []
+    if record.status != Status.REJECTED:
+        faults.append(f"status {record.status.name.lower().replace('_', ' ')}")
+    if record.gate != probe.expected:
+        faults.append(f"reason {reason_name(int(record.gate))}")
+    if record.decision.answer != -1 or record.decision.label:
+        faults.append(f"labelled {record.decision.label or record.decision.answer!r}")
+    if record.output:
+        faults.append(f"{len(record.output)} bytes of output")
+    return faults
+
+
+def _valid_faults(record: Record, digest: int | None) -> list[str]:
+    faults = []
+    if record.gate != GateReason.VALID or record.status == Status.REJECTED:
+        faults.append(gate_words(int(record.gate), True))
+    elif record.status != Status.DONE:
+        faults.append(f"status {record.status.name.lower().replace('_', ' ')}")
+    elif digest is not None and record.digest != digest:
+        faults.append(f"digest {record.digest:08x}; min {record.minimum}, max {record.maximum}")
+    return faults
+
+
+CHECKS = (
+    Check(
+        "input.rejects",
+        "windows that the harness makes at the edges of the gate's rules and over the whole range",
+        "rejected: reason = expected, answer = -1, no output; valid: status done, digest = reference digest",
+        lambda _: True,
+        _judge_rejects,
+    ),
+)

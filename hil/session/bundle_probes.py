@@ -1,0 +1,35 @@
+"""Damaged bundles on the board, which the firmware must refuse."""
+
+from __future__ import annotations
+
+from hil.board.base import Board
+from hil.contract.damaged import BundleProbe, BundleProbes
+from hil.device import Device
+from hil.errors import DeviceEnded, DeviceFault, DeviceSilent
+from hil.image.elf import Image
+from hil.session.state import SessionState
+from hil.session.step import Scope, Step
+from hil.session.stimuli import BundleStimulus, bundle_stimuli
+
+
+def _collect(run: SessionState) -> BundleProbes:
+    """Damaged bundles, one after the other; the whole one is back on the board at the end."""
+    board = run.device.board
+    if not board.probe_bundles:
+        return BundleProbes(spared=True)
+    try:
+        return BundleProbes(tuple(_send(board, run.image, stimulus) for stimulus in bundle_stimuli(run.bundle)))
+    finally:
+        board.provision(run.image, run.bundle)
+
+
+def _send(board: Board, image: Image, stimulus: BundleStimulus) -> BundleProbe:
+    try:
+        board.provision(image, stimulus.bundle)
+        status = Device(board).hello.bundle_status
+    except (DeviceFault, DeviceEnded, DeviceSilent) as error:
+        return BundleProbe(stimulus.name, stimulus.status, -1, f"{error}\n{board.postmortem().text}")
+    return BundleProbe(stimulus.name, stimulus.status, status)
+
+
+STEP = Step(BundleProbes, Scope.LEAD, _collect)

@@ -1,0 +1,50 @@
+"""Knows what a step of a session is: it collects one section of the evidence, and makes one of those of several shares.
+
+A new kind of evidence is a step in a module of its own, a line in hil/session/steps.py, and a contract that reads its
+section. Nothing else has to know of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Generic, TypeVar
+
+from hil.case.types import Case
+from hil.contract.types import Section
+from hil.session.state import SessionState
+
+S = TypeVar("S", bound=Section)
+
+
+class Scope(Enum):
+    """Who takes a step. SHARE: every share of the case, on its vectors. LEAD: one share, as what it does is done once a
+    case. WHOLE: one board, when the records of all shares are there; it is provisioned anew for that.
+    """
+
+    SHARE = "share"
+    LEAD = "lead"
+    WHOLE = "whole"
+
+
+def _only(sections: Sequence[S]) -> S:
+    """The section of a step that one board takes."""
+    (section,) = sections
+    return section
+
+
+@dataclass(frozen=True)
+class Step(Generic[S]):
+    """section: its type, whose defaults stand for a step that was not taken.
+
+    collect: is given the state of the run and looks for itself whether the run was stopped before. merge: makes one
+    section of those of several shares, in the order of the vectors; wanted for SHARE only. applies: whether a case
+    needs the step at all.
+    """
+
+    section: type[S]
+    scope: Scope
+    collect: Callable[[SessionState], S]
+    merge: Callable[[Sequence[S]], S] = _only
+    applies: Callable[[Case], bool] = lambda _: True

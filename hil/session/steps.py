@@ -1,0 +1,44 @@
+"""The steps of a session, in the order in which a board takes them. Each has a module of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from hil.case.types import Case
+from hil.contract.types import Section
+from hil.session import bundle_probes, first_pass, gate_probes, profile, repeats, score_probes, stream_probes
+from hil.session.state import SessionState
+from hil.session.step import Scope, Step
+
+STEPS: tuple[Step[Any], ...] = (
+    first_pass.STEP,
+    repeats.STEP,
+    profile.STEP,
+    gate_probes.STEP,
+    score_probes.STEP,
+    bundle_probes.STEP,
+    stream_probes.STEP,
+)
+
+Sections = dict[type[Section], Section]
+
+
+def wanted(case: Case, *scopes: Scope) -> list[Step[Any]]:
+    """The steps of these scopes that the case needs."""
+    return [step for step in STEPS if step.scope in scopes and step.applies(case)]
+
+
+def take(steps: Iterable[Step[Any]], run: SessionState) -> Sections:
+    """Take these steps, one after the other."""
+    return {step.section: step.collect(run) for step in steps}
+
+
+def merge(parts: Sequence[Sections]) -> Sections:
+    """One section of each type from those of several shares, which come in the order of the vectors."""
+    merged: Sections = {}
+    for step in STEPS:
+        found = [sections[step.section] for sections in parts if step.section in sections]
+        if found:
+            merged[step.section] = found[0] if len(found) == 1 else step.merge(found)
+    return merged
