@@ -64,8 +64,31 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class CoreState:
+    """The core's interrupt masks and its fault status register, read back behind a window."""
+
+    primask: int
+    basepri: int
+    faultmask: int
+    cfsr: int
+
+    @property
+    def masked(self) -> bool:
+        """Whether anything holds interrupts back."""
+        return bool(self.primask or self.basepri or self.faultmask)
+
+    def __str__(self) -> str:
+        masks = f"PRIMASK {self.primask:#x}, BASEPRI {self.basepri:#x}, FAULTMASK {self.faultmask:#x}"
+        return f"{masks}, CFSR {self.cfsr:#010x}"
+
+
+@dataclass(frozen=True)
 class Record:
-    """What the device said of one window. Ticks are cumulative: board clock at the end of prepare, invoke, decide."""
+    """What the device said of one window. Ticks are cumulative: board clock at the end of prepare, invoke, decide.
+
+    received: CRC-32 of the window as the product got it; gate_ticks: board clock at the end of the gate; core: read
+    back after the window. None: this firmware, or this target, does not tell.
+    """
 
     status: Status
     gate: GateReason
@@ -79,6 +102,9 @@ class Record:
     canaries: int
     arena_high_water: int
     stack_high_water: int
+    received: int | None = None
+    gate_ticks: int | None = None
+    core: CoreState | None = None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, field_validator
 from pydantic_core import PydanticCustomError
 
-from hil.bench import cycle_clock
+from hil.bench import clock_tree, cycle_clock
 from hil.bench.hardware_map import read_hardware_map
 from hil.bench.probe import Bench, Connecting, Ladder, Stuck, find_probe, within
 from hil.bench.probe_lock import ProbeLock
@@ -34,6 +34,7 @@ from hil.board.flash import (
     differing,
     mismatch,
 )
+from hil.board.outside import FreeRunning, Outside
 from hil.errors import BoardBroken, BoardError, DeviceEnded, MissingTool, UsageError
 from hil.image.elf import Image
 from hil.link.client import LinkClient
@@ -66,6 +67,8 @@ class Settings(BaseModel):
     baud: int = Field(default=115_200, gt=0)
     ram: list[tuple[NonNegativeInt, PositiveInt]] = []
     clock_hz: int = Field(gt=0)
+    clock_tree: Literal["", "stm32f4"] = ""
+    hse_hz: int = Field(default=8_000_000, gt=0)
     bundle_probes: bool = False
     hardware_map: str = ""
     platform: str = ""
@@ -238,6 +241,17 @@ class PyocdBoard(FirmwareBoard):
 
     def words(self) -> str:
         return "\n" + hint if self._serial is not None and (hint := self._serial.hint()) else ""
+
+    def outside(self) -> AbstractContextManager[Outside]:
+        """Through the probe: the cycle counter, and the clock tree that the firmware has set up."""
+        settings, memory = self._settings, self.memory
+
+        def read(address: int) -> int:
+            return int.from_bytes(memory.read(address, 4), "little")
+
+        rate = clock_tree.core_hz(settings.clock_tree, read, settings.hse_hz) if settings.clock_tree else None
+        counter = "DWT_CYCCNT, read by the probe"
+        return nullcontext(FreeRunning(memory, counter, lambda: read(_CYCCNT), 1 << 32, rate))
 
     # ---- for FirmwareBoard
 
