@@ -20,7 +20,7 @@ from hil.contract import checks_for
 from hil.contract.types import Check, CheckResult, Outcome
 from hil.device import Device
 from hil.errors import BenchError, HilError, UsageError
-from hil.gate.quarantine import QUARANTINE_FILE
+from hil.project.quarantine import QUARANTINE_FILE
 from hil.report.markdown import summary
 from hil.report.outdir import SUMMARY_FILE
 from hil.report.page.command import write_page
