@@ -194,6 +194,9 @@ class RunRecords:
     canaries: NDArray[np.uint8]  # [n]
     arena_high_water: NDArray[np.int64]  # [n]
     stack_high_water: NDArray[np.int64]  # [n]
+    received: NDArray[np.int64]  # [n] CRC-32 of the window as the product got it, -1: not told
+    gate_ticks: NDArray[np.int64]  # [n] board clock at the end of the gate, of refused windows too, -1: not told
+    core: NDArray[np.int64]  # [n, 4] PRIMASK, BASEPRI, FAULTMASK, CFSR behind the window, -1: not told
     label_texts: list[str] = field(default_factory=list)
 
     @classmethod
@@ -217,6 +220,9 @@ class RunRecords:
             canaries=np.zeros(n, np.uint8),
             arena_high_water=np.zeros(n, np.int64),
             stack_high_water=np.zeros(n, np.int64),
+            received=np.full(n, -1, np.int64),
+            gate_ticks=np.full(n, -1, np.int64),
+            core=np.full((n, 4), -1, np.int64),
         )
 
     def __len__(self) -> int:
