@@ -182,7 +182,12 @@ PROFILED = "  Run(window, record);\n  EngineProfileStop();\n"
 FIRMWARE: dict[str, Edits] = {
     # A schema without the request: what a firmware of before it answers.
     "older": {"link/link.cddl": ('{ "profile": run-arguments }', '{ "profile": run-arguments, "other": u32 }')},
-    "without": {"testmode/test_mode.cpp": ("  return &interface_;\n", "  interface_.profile = nullptr;\n  return &interface_;\n")},
+    "without": {
+        "testmode/test_mode.cpp": (
+            "  return &interface_;\n",
+            "  interface_.profile = nullptr;\n  return &interface_;\n",
+        )
+    },
     "few": {
         "tflm/operator_log.h": ("kCapacity = 128;", "kCapacity = 5;"),
         "link/link.cddl": ("[0*32 operator-time]", "[0*2 operator-time]"),
