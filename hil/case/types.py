@@ -14,7 +14,7 @@ from hil.tensor import TensorContract
 PARTS = ("prepare", "invoke", "decide")  # of the pipeline; the device tells the time at the end of each
 STAGES = (*PARTS, "total")  # what latency is told of
 # What a case is held to, in the order of blame.
-CONTRACTS = ("input", "execution", "decision", "agreement", "latency", "memory", "baseline")
+CONTRACTS = ("instruments", "input", "execution", "decision", "agreement", "latency", "memory", "baseline")
 BASELINES = "baseline"  # folder in a case's: accepted measurements, one file a board
 
 
