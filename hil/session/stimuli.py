@@ -134,8 +134,9 @@ def _edges(case: Case, dtype: np.dtype[Any]) -> Iterator[tuple[str, float]]:
     low, high = case.gate.minimum, case.gate.maximum
     if dtype.kind == "f":
         limits = np.finfo(np.float32)
-        below = float(np.nextafter(np.float32(low), np.float32(-np.inf)))
-        above = float(np.nextafter(np.float32(high), np.float32(np.inf)))
+        with np.errstate(over="ignore"):  # beyond the largest number lies infinity, which is no edge of the range
+            below = float(np.nextafter(np.float32(low), np.float32(-np.inf)))
+            above = float(np.nextafter(np.float32(high), np.float32(np.inf)))
         yield from (("NaN", np.nan), ("infinite", np.inf), ("negative infinite", -np.inf))
         floor, ceiling = float(limits.min), float(limits.max)
     else:
