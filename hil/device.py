@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hil.board.base import Board
 from hil.errors import AgentError, LinkError
@@ -13,6 +13,20 @@ from hil.records import Decision, Hello, Record, Status
 
 _CHUNK_BYTES = 2048
 FRAME_OVERHEAD_BYTES = 256  # CBOR around a window, CRC and stuffing of the longest frame
+
+
+@dataclass
+class InvokeCalls:
+    """Invokes since one start of the firmware: how many, and the numbers, from 1, of those that failed."""
+
+    calls: int = 0
+    failed: list[int] = field(default_factory=list)
+
+    def note(self, record: Record) -> None:
+        """Count the invoke of this record, if it came that far."""
+        self.calls += record.status in (Status.DONE, Status.INVOKE_FAILED)
+        if record.status == Status.INVOKE_FAILED:
+            self.failed.append(self.calls)
 
 
 @dataclass(frozen=True)
@@ -38,13 +52,22 @@ class Device:
         self._sequence = 0
         self.counters = LinkCounters()  # repeats and damaged frames since the session began, restarts included
         self.inferences = 0  # windows that went through the whole pipeline
+        self.invokes: list[InvokeCalls] = []  # one for each start of the firmware
         self._connect()
 
     def _connect(self) -> None:
         board = self.board
         rtt = Rtt(board.memory, board.image.symbol("_SEGGER_RTT"))
-        self._link = LinkClient(rtt, board.check, self.counters)
+        self._link = LinkClient(rtt, board.check, self.counters, self._last_taken)
+        self.invokes.append(InvokeCalls())
         self.hello = self._hello()
+
+    def _last_taken(self) -> int | None:
+        """Id of the last request that the firmware took up; None when this firmware does not keep it."""
+        board = self.board
+        if not board.image.has_symbol("hil_last_request"):
+            return None
+        return int.from_bytes(board.memory.read(board.image.symbol("hil_last_request"), 4), "little")
 
     def _hello(self) -> Hello:
         timeout = self.board.config.timeout.boot_s
@@ -61,6 +84,11 @@ class Device:
                 f"the firmware speaks protocol {hello.protocol}, this harness {messages.PROTOCOL}: rebuild it"
             )
         return hello
+
+    @property
+    def last_answered(self) -> int | None:
+        """Id of the last request that brought a reply; None behind a restart that did not bring one."""
+        return self._link.last_answered
 
     def next_sequence(self) -> int:
         """A capture number that no window of this session had."""
@@ -80,7 +108,11 @@ class Device:
         number = self.next_sequence() if sequence is None else sequence
         command = messages.run_command(number, fresh, deadline_ticks, window)
         record = messages.decode_record(self._link.request(command, self.board.config.timeout.reply_s))
+        return self._noted(record)
+
+    def _noted(self, record: Record) -> Record:
         self.inferences += record.status == Status.DONE
+        self.invokes[-1].note(record)
         return record
 
     def profile(self, window: bytes, *, deadline_ticks: int = 0) -> Profile | None:
@@ -95,7 +127,7 @@ class Device:
             if error.code in messages.NO_PROFILE:
                 return None
             raise
-        self.inferences += record.status == Status.DONE
+        self._noted(record)
         operators: list[messages.OperatorTime] = []
         while len(operators) < kept:
             page = messages.decode_operators(self._link.request(messages.operators_command(len(operators)), timeout))

@@ -7,7 +7,17 @@ from typing import Any
 
 from hil.case.types import Case
 from hil.contract.types import Section
-from hil.session import bundle_probes, first_pass, gate_probes, profile, repeats, score_probes, stream_probes
+from hil.session import (
+    bundle_probes,
+    first_pass,
+    gate_probes,
+    invokes,
+    profile,
+    repeats,
+    score_probes,
+    stream_probes,
+    wire,
+)
 from hil.session.state import SessionState
 from hil.session.step import Scope, Step
 
@@ -19,6 +29,8 @@ STEPS: tuple[Step[Any], ...] = (
     score_probes.STEP,
     bundle_probes.STEP,
     stream_probes.STEP,
+    invokes.STEP,
+    wire.STEP,
 )
 
 Sections = dict[type[Section], Section]
