@@ -199,14 +199,14 @@ FRONT_ENDS = {
         "wrong mean: channel 1 is given that of channel 2, channel 2 is given that of channel 1",
     ),
     "another mean": (
-        front_end(means=np.where(np.arange(CHANNELS) == 2, MEANS - 2048, MEANS)),
+        front_end(means=np.where(np.arange(CHANNELS) == 2, MEANS - 1780, MEANS)),
         MEANS,
-        "wrong mean or offset: channel 2 by +5.0 LSB",
+        "wrong mean or offset: channel 2 by +",
     ),
     "byte order": (front_end(COUNTS.astype(np.int16).byteswap().astype(float)), MEANS, "byte order"),
     "unsigned": (front_end(COUNTS.astype(np.int16).view(np.uint16).astype(float)), MEANS, "unsigned counts"),
     "truncation": (front_end(truncate=True), MEANS, "rounding"),
-    "clamp at 100": (np.clip(front_end(gains=LARGE), -100, 100), MEANS, "other clamp: values are cut at [-100, 100]"),
+    "clamp at 100": (np.clip(front_end(gains=LARGE), -100, 100), MEANS, "other clamp: values are cut at -100 and 100"),
     "no clamp": (front_end(gains=LARGE, clamp=False), MEANS, "missing clamp"),
 }
 

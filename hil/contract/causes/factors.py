@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,3 +93,9 @@ def factor_between(
     ends = np.where(x > 0, ends / x, ends[::-1] / x)
     found = Interval(float(ends[0].max()), float(ends[1].min()))
     return found if found.low <= found.high else None
+
+
+def cut_words(wanted: NDArray[np.signedinteger[Any]], low: int, high: int) -> str:
+    """At which of two bounds these values were cut: `120`, or `-100 and 100`."""
+    cut = [str(bound) for bound, beyond in ((low, wanted.min() < low), (high, wanted.max() > high)) if beyond]
+    return " and ".join(cut)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.case.types import INT8_MAX, INT8_MIN
-from hil.contract.causes.factors import factor_between
+from hil.contract.causes.factors import cut_words, factor_between
 
 Rows = NDArray[np.intp]
 _FEW = 3  # vectors: with fewer, what they have in common is chance
@@ -135,7 +135,8 @@ def clamped(run: Outputs) -> str:
         )
     low, high = int(run.observed.min()), int(run.observed.max())
     if low < high and different.sum() > 1 and (run.observed == np.clip(run.wanted, low, high)).all():
-        return f"other clamp: scores are cut at [{low}, {high}]; look at the activation's range in the last kernels"
+        cut = cut_words(run.wanted, low, high)
+        return f"other clamp: scores are cut at {cut}; look at the activation's range in the last kernels"
     return ""
 
 
@@ -164,14 +165,15 @@ def scaled(run: Outputs) -> str:
 
 
 def by_position(run: Outputs) -> str:
-    """One place of the output is off by the same on every vector."""
+    """One place of the output is off by the same on every vector of the run."""
     where = np.flatnonzero((run.difference != 0).any(axis=0))
-    steps = [np.unique(run.difference[:, place]) for place in where]
-    if len(run.rows) < _FEW or len(where) != 1 or len(steps[0]) != 1:
+    if len(run.rows) < _FEW or len(where) != 1:
         return ""
-    return (
-        f"offset: {run.position(where[0])} is off by {steps[0][0]:+d} on each of them: look at the bias of that score"
-    )
+    place, steps = where[0], run.difference[:, where[0]]
+    step = int(steps[int(np.abs(steps).argmax())])
+    if (run.observed[:, place] != np.clip(run.wanted[:, place] + step, INT8_MIN, INT8_MAX)).any():
+        return ""
+    return f"offset: {run.position(place)} is off by {step:+d} on every vector; look at the bias of that score"
 
 
 def one_position(run: Outputs) -> str:
@@ -188,12 +190,13 @@ def one_position(run: Outputs) -> str:
 def one_class(run: Outputs) -> str:
     """Only vectors with one right answer are off, and there are others."""
     classes = np.unique(run.winner[run.rows])
-    if len(run.rows) < _FEW or len(classes) != 1 or (run.winner == classes[0]).all():
+    if len(classes) != 1 or (run.winner == classes[0]).all():
         return ""
-    every = " all" if (run.winner == classes[0]).sum() == len(run.rows) else ""
-    return (
-        f"only vectors whose highest score is {run.position(classes[0])} are off,{every} of them: what runs only there?"
-    )
+    whole = int((run.winner == classes[0]).sum()) == len(run.rows)
+    if len(run.rows) < (_FEW if whole else 2 * _FEW):
+        return ""
+    highest = f"vectors whose highest score is {run.position(classes[0])}"
+    return f"only {highest} are off{', all of them' if whole else ''}: what runs only there?"
 
 
 def from_on(run: Outputs) -> str:

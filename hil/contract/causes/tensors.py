@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hil.case.types import INT8_MAX, INT8_MIN
+from hil.contract.causes.factors import cut_words
 from hil.contract.causes.pair import Pair
 
 _STRETCH = 4  # elements: of fewer that equal the vector before, chance is as good a cause
@@ -43,7 +44,7 @@ def clamped(pair: Pair) -> str:
         return f"other clamp: only values at {INT8_MIN} or {INT8_MAX} differ"
     low, high = int(pair.observed.min()), int(pair.observed.max())
     if low < high and pair.different.sum() > 1 and np.array_equal(pair.observed, np.clip(pair.expected, low, high)):
-        return f"other clamp: values are cut at [{low}, {high}], not at [{INT8_MIN}, {INT8_MAX}]"
+        return f"other clamp: values are cut at {cut_words(pair.expected, low, high)}"
     return ""
 
 
