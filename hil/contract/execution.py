@@ -13,7 +13,7 @@ from hil.contract.blame import Blame, blame, comparable, output_distance, ran, r
 from hil.contract.causes import OUTPUTS, guess
 from hil.contract.causes.outputs import Outputs, other, output_name
 from hil.contract.ready import asked, refused, unready
-from hil.contract.types import Check, CheckResult, Evidence, Section
+from hil.contract.types import Check, CheckResult, Evidence, Section, VectorFault
 from hil.contract.verdict import Sheet, add_differences, number, plural, vector_name
 from hil.records import Status
 
@@ -182,7 +182,7 @@ def _judge_fault(evidence: Evidence) -> CheckResult:
             f"{fault.report.text}",
             vector=vector_name(evidence, fault.vector),
             stage="fault",
-            hint=_FAULT_HINT if fault.vector >= 0 else _OWN_HINT,
+            hint=_fault_hint(fault),
         )
     told = {fault.vector for fault in evidence.faults}
     for vector in (int(row) for row in lost if int(row) not in told):
@@ -196,6 +196,13 @@ def _judge_fault(evidence: Evidence) -> CheckResult:
     return sheet.result(numbers={"vectors_that_ran": int(ran(evidence.records).sum())})
 
 
+def _fault_hint(fault: VectorFault) -> str:
+    if fault.vector < 0:
+        return _OWN_HINT
+    return _RESET_HINT if fault.status == Status.RESET else _FAULT_HINT
+
+
+_RESET_HINT = "what restarts the core there: a watchdog, a lockup, a software reset? replay this vector alone"
 _OWN_HINT = "it broke on a window or scores that the harness made itself, or outside of any request"
 _FAULT_HINT = "read the program counter's function and line above; replay this vector alone"
 
@@ -416,7 +423,7 @@ CHECKS = (
     Check(
         "execution.complete",
         "every vector came to an end",
-        "status in {done, rejected} for every vector",
+        "status in {done, rejected} for every vector, and no run of the model failed in any other run",
         _always,
         _judge_complete,
     ),

@@ -64,11 +64,11 @@ def _memory_row(memory: Memory) -> str:
 def _link_row(link: Link) -> Iterator[str]:
     """What the link mended: it may be why a check failed, and each repeat is why the run took longer."""
     parts = (
-        (link.repeats, "requests repeated, each after half a second or more without a reply"),
-        (link.damaged, "damaged frames dropped"),
-        (link.ignored, "replies to other requests ignored"),
+        ("requests repeated", link.repeats, ", each after half a second or more without a reply"),
+        ("damaged frames dropped", link.damaged, ""),
+        ("replies to other requests ignored", link.ignored, ""),
     )
-    words = "; ".join(f"{count:,} {what}" for count, what in parts if count)
+    words = "; ".join(f"{what} {count:,}{more}" for what, count, more in parts if count)
     if words:
         yield f"  link       {words}"
 

@@ -83,7 +83,7 @@ class SessionState:
         if isinstance(error, DeviceEnded):
             return Status.RESET, FaultReport("the firmware ended", "unknown", str(error))
         if isinstance(error, DeviceReset):
-            return Status.RESET, FaultReport("reset", "unknown", f"{error}\n{report.text}")
+            return Status.RESET, FaultReport("reset", "unknown", f"{error}\nsince the restart: {report.text}")
         return Status.HANG, FaultReport("hang", report.stage, f"{error}\n{report.text}", report.registers)
 
     def _note_fault(self, vector: int, status: int, report: FaultReport) -> None:
