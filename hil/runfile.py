@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from hil.board.config import explain
 from hil.errors import UsageError
 from hil.records import DecisionReason, GateReason, Status
+from hil.validation import explain
 
 SCHEMA = "hil-run/1"
 RUN_FILE = "run.json"
@@ -80,10 +80,12 @@ class Quarantine(Part):
 
 
 class Check(Part):
-    """outcome `marginal` is a pass; a failed check with a `quarantine` does not fail its case."""
+    """outcome `marginal` is a pass; a failed check with a `quarantine` does not fail its case; `invalid`: what it was
+    measured with is broken.
+    """
 
     id: str
-    outcome: Literal["passed", "marginal", "failed", "not judged"]
+    outcome: Literal["passed", "marginal", "failed", "not judged", "invalid"]
     value: float | None
     unit: str
     limit: Limit | None
@@ -231,7 +233,7 @@ class Case(Part):
     name: str
     version: int
     path: str
-    verdict: Literal["passed", "failed", "error", "not judged"]
+    verdict: Literal["passed", "failed", "invalid", "error", "not judged"]
     error: str
     host_seconds: float
     vectors: int
@@ -281,7 +283,7 @@ class Document(Part):
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True, title=SCHEMA)
 
     format: Literal["hil-run/1"] = Field(alias="schema")
-    verdict: Literal["passed", "failed", "error", "interrupted", "nothing judged"]
+    verdict: Literal["passed", "failed", "invalid", "error", "interrupted", "nothing judged"]
     started: str
     host_seconds: float
     workers: int

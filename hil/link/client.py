@@ -22,11 +22,13 @@ AGENT_ERRORS = {
     4: "the reply does not fit into the ring",
     5: "scores of the wrong length",
     6: "this firmware has no profile",
+    7: "this firmware has no such self-test, or no plain way",
 }
 _SPIN_S = 500e-6  # a reply to a short request comes within this, and a nap would cost more than that
 _NAP_S = 50e-6
 _LONGEST_NAP_S = 2e-3  # of waits that are long anyway: each look costs the core that another emulator may want
 _ALIVE_EVERY_S = 10e-3
+_WRONG_ID_S = 2.0  # how long a right reply may still come behind one under a wrong id
 
 
 @dataclass
@@ -59,6 +61,8 @@ class LinkClient:
         self._id = secrets.randbits(32)  # so that a reply to another client's request is never taken for ours
         self._boot: int | None = None
         self.last_answered: int | None = None  # id of the last request that brought a reply
+        self._late: dict[int, int] = {}  # replies that may still come to repeats of a request, by its id
+        self._wrong: tuple[int, float] | None = None  # id that a reply to this request had, and since when
         self.counters = counters or LinkCounters()
         self._damaged_before = self.counters.damaged
 
@@ -67,41 +71,54 @@ class LinkClient:
         """The firmware's start counter, once the first reply has come."""
         return self._boot
 
-    def request(self, command: dict[str, Any], timeout_s: float, repeat_s: float = 0.5) -> dict[str, Any]:
-        """Send one command, return the result map of its reply.
+    def request(
+        self,
+        command: dict[str, Any],
+        timeout_s: float,
+        repeat_s: float = 0.5,
+        sent: Callable[[], None] = lambda: None,
+    ) -> dict[str, Any]:
+        """Send one command, return the result map of its reply. sent: called once all of it lies in the ring.
 
         The same frame goes out again when `repeat_s` passed without an answer and the firmware has read all of the
         last one; the agent answers a repeated request from its cache, so nothing runs twice.
         Raises DeviceSilent after `timeout_s`, DeviceReset when the firmware restarted, AgentError when the agent
-        refuses, LinkError when a reply is no message of the schema, and what `alive` raises. DeviceReset, DeviceFault,
-        DeviceEnded and DeviceSilent say in `begun` whether the firmware had taken up this request when it broke.
+        refuses, LinkError when a reply is no message of the schema or comes under a wrong id, and what `alive` raises.
+        DeviceReset, DeviceFault, DeviceEnded and DeviceSilent say in `begun` whether the firmware had taken up this
+        request when it broke.
         """
-        self._id = (self._id + 1) & 0xFFFFFFFF
-        exchange = _Exchange(next(iter(command)), frame.END + frame.encode(cbor2.dumps([self._id, command])))
+        asked = _Exchange(next(iter(command)), frame.END + frame.encode(self.next_message(command)))
         try:
-            return self._exchange(exchange, timeout_s, repeat_s)
+            return self._exchange(asked, timeout_s, repeat_s, sent)
         except (DeviceFault, DeviceEnded, DeviceSilent) as error:
-            error.begun = self._begun(exchange)
+            error.begun = self._begun(asked)
             raise
 
-    def _exchange(self, asked: _Exchange, timeout_s: float, repeat_s: float) -> dict[str, Any]:
+    def _exchange(
+        self, asked: _Exchange, timeout_s: float, repeat_s: float, sent: Callable[[], None]
+    ) -> dict[str, Any]:
+        self._wrong = None
         start = time.monotonic()
         deadline = start + timeout_s
         self._rtt.look()  # a restart that is seen before anything is sent was not this request's
         asked.taken_before = self._rtt.taken
         if not self._rtt.made_anew:
-            self._send(asked, deadline)
+            asked.sent = True
+            self._send(asked.data, deadline)
+            sent()
         repeat_at = start + repeat_s
         for now in self._ticks(deadline):
             for message in self._reader.feed(self._rtt.read()):
                 reply = self._match(message, asked)
                 if reply is not None:
                     return reply
+            self._refuse_wrong_id(now)
             if self._rtt.made_anew and self._rtt.published:
                 self._ask_again_who_is_there(asked, deadline)
             elif now >= repeat_at and self._rtt.drained() and not self._rtt.made_anew:
                 self.counters.repeats += 1
-                self._send(asked, deadline)
+                self._late[self._id] = self._late.get(self._id, 0) + 1
+                self._send(asked.data, deadline)
                 repeat_s *= 2
                 repeat_at = now + repeat_s
         self.counters.damaged = self._damaged_before + self._reader.damaged
@@ -112,6 +129,35 @@ class LinkClient:
             f"request {'read' if self._rtt.drained() else 'not read'} by the firmware)"
         )
 
+    def next_message(self, command: dict[str, Any]) -> bytes:
+        """A request under an id that this client has not used."""
+        self._id = (self._id + 1) & 0xFFFFFFFF
+        return cbor2.dumps([self._id, command])
+
+    def converse(self, data: bytes, enough: Callable[[list[bytes]], bool], timeout_s: float) -> list[bytes]:
+        """Write bytes as they are, and return the messages that come back, as they are: as soon as they are `enough`,
+        or after `timeout_s`. Raises DeviceSilent when the ring does not take the bytes, and what `alive` raises.
+        """
+        deadline = time.monotonic() + timeout_s
+        self._send(data, deadline)
+        reader = frame.FrameReader()
+        found: list[bytes] = []
+        for _ in self._ticks(deadline):
+            found += reader.feed(self._rtt.read())
+            if enough(found):
+                break
+        return found
+
+    def _refuse_wrong_id(self, now: float) -> None:
+        if self._wrong is None or now - self._wrong[1] < _WRONG_ID_S:
+            return
+        raise LinkError(
+            f"asked under id {self._id:#010x}, the firmware answered under id {self._wrong[0]:#010x}, and "
+            f"not under the right one within {_WRONG_ID_S:g} s\n"
+            "  next: look at how the agent copies the id of a request into its reply, and whether something else "
+            "writes into the ring"
+        )
+
     def _ask_again_who_is_there(self, asked: _Exchange, deadline: float) -> None:
         """The firmware restarted and knows nothing of the request. What may have brought it down is not sent again: the
         reply to a hello says that it is back, and its start counter.
@@ -120,7 +166,7 @@ class LinkClient:
         self._rtt.attach()
         self._reader = frame.FrameReader(self._reader.damaged)
         asked.data = frame.END + frame.encode(cbor2.dumps([self._id, {"hello": PROTOCOL}]))
-        self._send(asked, deadline)
+        self._send(asked.data, deadline)
 
     def _begun(self, asked: _Exchange) -> bool:
         """Whether the firmware had taken up the request when it broke. Where it does not say, a request that was sent
@@ -150,15 +196,14 @@ class LinkClient:
                 self._alive()
                 alive_at = now + _ALIVE_EVERY_S
 
-    def _send(self, asked: _Exchange, deadline: float) -> None:
-        view = asked.data
+    def _send(self, data: bytes, deadline: float) -> None:
+        view = data
         for _ in self._ticks(deadline):
             view = view[self._rtt.write(view) :]
-            asked.sent = True
             if not view or self._rtt.made_anew:
                 return
         raise DeviceSilent(
-            f"the firmware read no more of a request: {len(view)} of {len(asked.data)} bytes did not fit the ring"
+            f"the firmware read no more of a request: {len(view)} of {len(data)} bytes did not fit the ring"
         )
 
     def _match(self, message: bytes, asked: _Exchange) -> dict[str, Any] | None:
@@ -169,8 +214,10 @@ class LinkClient:
             raise LinkError(
                 f"a reply with a good CRC is no reply of the schema ({error}): {message[:32].hex(' ')}"
             ) from error
+        if not isinstance(number, int):
+            raise LinkError(f"a reply with a good CRC has no id: {message[:32].hex(' ')}")
         if number != self._id:
-            self.counters.ignored += 1
+            self._ignore(number)
             return None
         before, self._boot = self._boot, boot
         if before is None:
@@ -187,6 +234,14 @@ class LinkClient:
             raise AgentError(code, detail, AGENT_ERRORS.get(code, "unknown agent status"))
         return result
 
+    def _ignore(self, number: int) -> None:
+        """A reply under another id. One to each repeat of a former request is due; any more are suspicious."""
+        self.counters.ignored += 1
+        if self._late.get(number, 0) > 0:
+            self._late[number] -= 1
+        elif self._wrong is None:
+            self._wrong = number, time.monotonic()
+
 
 @dataclass
 class _Exchange:
@@ -194,7 +249,7 @@ class _Exchange:
 
     name: str
     data: bytes
-    sent: bool = False  # any of it
+    sent: bool = False  # or at least begun to be
     taken_before: int = 0  # where the firmware's end of the ring was before it was sent
     restarted: bool = False  # the firmware restarted, and was asked who is there
     begun: bool = False  # the firmware had taken it up before that

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from hil.board.config import BoardConfig
-from hil.gate.source import Source, source_of
+from hil.project.git import Source, source_of
 from hil.report.run_json import Json, dump, run_document
 from hil.run.outcome import Outcome
 from hil.run.settings import PROJECT, Settings

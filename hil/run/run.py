@@ -18,8 +18,8 @@ from hil.case.types import Case
 from hil.contract import checks_for, judge
 from hil.contract.types import Check, CheckResult
 from hil.errors import BoardBroken
-from hil.gate.quarantine import Quarantine, load_quarantine
 from hil.image.elf import Image
+from hil.project.quarantine import Quarantine, load_quarantine
 from hil.records import RunRecords
 from hil.reference.compute import check_models
 from hil.report.run_json import CaseReport, Json, case_document, clock_document, records_archive

@@ -18,6 +18,7 @@ from hil.errors import DeviceEnded, DeviceFault, DeviceReset, DeviceSilent
 from hil.image.elf import Image
 from hil.records import FaultReport, Record, RunRecords, Status
 from hil.reference.compute import Stimuli
+from hil.reference.models import CaseModels
 
 MAX_FAULTS = 3  # after so many faults the rest is not run
 NO_VECTOR = -1  # a fault while the harness's own probes ran
@@ -37,6 +38,7 @@ class SessionState:
     image: Image
     bundle: bytes  # as provisioned
     stimuli: Stimuli  # what the device should see, of every vector of the case
+    models: CaseModels  # what says what the device should answer, to any tensor
     records: RunRecords
     deadline_ticks: int
     progress: Progress
@@ -67,7 +69,8 @@ class SessionState:
             if not error.begun:
                 report = replace(report, text=f"{_BEHIND}\n{report.text}")
             self._note_fault(self._answered if earlier else vector, status, report)
-            self._restart()
+            self.restart()
+            self._warm_up()
             return self.attempt(vector, action) if earlier and not self.stopped else None
         finally:
             if vector >= 0 and counters.repeats > repeats:
@@ -92,8 +95,10 @@ class SessionState:
         if vector >= 0 and self.records.status[vector] == Status.NOT_RUN:
             self.records.status[vector] = status
 
-    def _restart(self) -> None:
-        """Bring the firmware back after a fault. When it does not come, the run ends here, and that is a finding."""
+    def restart(self) -> None:
+        """Bring the firmware back, after a fault that is told of elsewhere. When it does not come, the run ends here,
+        and that is a finding.
+        """
         self._answered = NO_VECTOR
         try:
             self.device.restart()
@@ -101,8 +106,6 @@ class SessionState:
             self.broken = True
             report = FaultReport("no restart", "start", f"{error}\n{self.device.board.postmortem().text}")
             self.faults.append(VectorFault(NO_VECTOR, Status.FAULT, report))
-        else:
-            self._warm_up()
 
     def _warm_up(self) -> None:
         """As before the first vector: the time of the window behind a restart is compared with that of others, and must

@@ -9,14 +9,21 @@ from hil.case.types import Case
 from hil.contract.types import Section
 from hil.session import (
     bundle_probes,
+    clock_test,
+    core_test,
     first_pass,
     gate_probes,
+    guard_test,
     invokes,
+    link_test,
+    memory_test,
+    plain,
     profile,
     repeats,
     score_probes,
     stream_probes,
     wire,
+    witness,
 )
 from hil.session.state import SessionState
 from hil.session.step import Scope, Step
@@ -25,8 +32,15 @@ STEPS: tuple[Step[Any], ...] = (
     first_pass.STEP,
     repeats.STEP,
     profile.STEP,
+    plain.STEP,
     gate_probes.STEP,
     score_probes.STEP,
+    witness.STEP,
+    link_test.STEP,
+    clock_test.STEP,
+    core_test.STEP,
+    memory_test.STEP,
+    guard_test.STEP,
     bundle_probes.STEP,
     stream_probes.STEP,
     invokes.STEP,

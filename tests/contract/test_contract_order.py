@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_evidence import N, STREAM, rejection, with_section
+from made_evidence import STREAM, N, rejection, with_section
 
 from hil.case.types import LatencyLimit, Limit
 from hil.contract import CHECKS, checks_for, judge
@@ -95,7 +95,7 @@ def test_windows_that_are_wrong_and_slow_are_wrong_first(evidence: Evidence) -> 
     slow(evidence, SLOW)
     wrong(evidence, SLOW)
     results = failed(evidence)
-    assert list(results)[0] == "execution.output"
+    assert next(iter(results)) == "execution.output"
     for check in ("latency.total.p99", "latency.total.max"):
         (finding,) = results[check].findings
         assert finding.hint == "execution broke first on this vector: see execution.output"

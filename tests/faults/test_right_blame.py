@@ -1,4 +1,4 @@
-"""Real firmware with one mistake each: the right check is broken first, and no other contract fails on its own account."""
+"""Real firmware with one mistake each: the right check breaks first, no other contract fails on its own account."""
 
 from __future__ import annotations
 

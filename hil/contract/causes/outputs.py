@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.case.types import INT8_MAX, INT8_MIN
 from hil.contract.causes.factors import cut_words, factor_between
+from hil.tensor import INT8_MAX, INT8_MIN
 
 Rows = NDArray[np.intp]
 _FEW = 3  # vectors: with fewer, what they have in common is chance

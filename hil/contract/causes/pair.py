@@ -8,8 +8,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.case.types import INT8_MAX, INT8_MIN
 from hil.contract.causes.source import Real, Source
+from hil.tensor import INT8_MAX, INT8_MIN
 
 Tensor = NDArray[np.int32]
 Mask = NDArray[np.bool_]

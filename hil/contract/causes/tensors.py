@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from hil.case.types import INT8_MAX, INT8_MIN
 from hil.contract.causes.factors import cut_words
 from hil.contract.causes.pair import Pair
+from hil.tensor import INT8_MAX, INT8_MIN
 
 _STRETCH = 4  # elements: of fewer that equal the vector before, chance is as good a cause
 

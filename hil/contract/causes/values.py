@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from hil.case.types import INT8_MAX, INT8_MIN
 from hil.contract.causes.factors import Interval, factor_between
 from hil.contract.causes.pair import Pair
 from hil.contract.causes.source import Source
+from hil.tensor import INT8_MAX, INT8_MIN
 
 _SWING = 8  # LSB: with smaller values any tensor looks like a multiple
 _MIRROR_SWING = 4

@@ -1,0 +1,381 @@
+"""Which models this TFLM runs right: refuses what it lacks, fails on or gets wrong, before anything is flashed.
+
+The tables are read from the kernels' sources, TensorFlow Lite Micro of mid-2020 (`lite/micro/kernels` of the crate
+`tfmicro` 0.1.0: `all_ops_resolver.cc` for the operators, the type checks in each kernel for the variants).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hil.case.types import ModelFile
+from hil.model.degenerate import impossible, place, weights_of
+from hil.model.graph import Graph, Operator, Tensor, read_graph
+from hil.model.tflite import ONE_TENSOR_FIX
+from hil.problems import Problem, raise_any
+
+SCHEMA_VERSION = 3
+
+
+@dataclass(frozen=True)
+class KernelLibrary:
+    """What one set of kernels can do.
+
+    types: operator -> the types it takes as its first input.
+    output_types: (operator, input type) -> output types, where that is not the input's own.
+    output_quantisation: operator -> the only int8 output (scale, zero point) that its kernel computes right.
+    per_channel: operators whose int8 kernel reads one weight scale per output channel.
+    same_quantisation: operators whose int8 kernel moves values without rescaling, so that all its int8 tensors must
+    have one scale and zero point.
+    """
+
+    name: str
+    types: Mapping[str, frozenset[str]]
+    output_types: Mapping[tuple[str, str], frozenset[str]]
+    output_quantisation: Mapping[str, tuple[float, int]]
+    per_channel: frozenset[str]
+    same_quantisation: frozenset[str]
+
+    @property
+    def operators(self) -> frozenset[str]:
+        return frozenset(self.types)
+
+
+def _types(table: Mapping[str, str]) -> dict[str, frozenset[str]]:
+    """From types -> operators, both in one string, to operator -> types."""
+    return {name: frozenset(types.split()) for types, names in table.items() for name in names.split()}
+
+
+_COMPARISONS = "EQUAL NOT_EQUAL GREATER GREATER_EQUAL LESS LESS_EQUAL"
+TFLM_2_3 = KernelLibrary(
+    name="the firmware's TFLM (mid-2020)",
+    types=_types(
+        {
+            "INT8 UINT8 FLOAT32": "FULLY_CONNECTED CONV_2D DEPTHWISE_CONV_2D AVERAGE_POOL_2D MAX_POOL_2D SOFTMAX ADD "
+            "SUB MUL PRELU RELU RELU6 L2_NORMALIZATION STRIDED_SLICE RESIZE_NEAREST_NEIGHBOR ARG_MAX ARG_MIN",
+            "INT8 FLOAT32": "LOGISTIC TANH SVDF",
+            "INT8 UINT8 FLOAT32 INT32": "PAD PADV2 UNPACK",
+            "INT8 UINT8 FLOAT32 INT16 INT32": "SPLIT",
+            "INT8 UINT8 FLOAT32 INT32 INT64": "CONCATENATION PACK MAXIMUM MINIMUM GREATER GREATER_EQUAL "
+            "LESS LESS_EQUAL",
+            "INT8 UINT8 FLOAT32 INT16 INT32 INT64 BOOL": "RESHAPE",
+            "INT8 UINT8 FLOAT32 INT32 INT64 BOOL": "EQUAL NOT_EQUAL",
+            "FLOAT32": "ABS SIN COS LOG SQRT RSQRT SQUARE FLOOR CEIL ROUND NEG MEAN",
+            "BOOL": "LOGICAL_OR LOGICAL_AND LOGICAL_NOT",
+            "FLOAT32 INT16": "QUANTIZE",
+            "INT8 UINT8 INT16": "DEQUANTIZE",
+        }
+    ),
+    output_types={
+        ("QUANTIZE", "FLOAT32"): frozenset({"INT8", "UINT8"}),
+        ("QUANTIZE", "INT16"): frozenset({"INT8"}),
+        ("DEQUANTIZE", "INT8"): frozenset({"FLOAT32", "INT32"}),
+        ("DEQUANTIZE", "INT16"): frozenset({"FLOAT32", "INT32"}),
+        ("DEQUANTIZE", "UINT8"): frozenset({"FLOAT32"}),
+        ("SOFTMAX", "INT8"): frozenset({"INT8", "INT16"}),
+        **{
+            (name, kind): frozenset({"INT32"})
+            for name in ("ARG_MAX", "ARG_MIN")
+            for kind in ("INT8", "UINT8", "FLOAT32")
+        },
+        **{
+            (name, kind): frozenset({"BOOL"})
+            for name in _COMPARISONS.split()
+            for kind in ("INT8", "UINT8", "FLOAT32", "INT32", "INT64", "BOOL")
+        },
+    },
+    output_quantisation={
+        "SOFTMAX": (1 / 256, -128),
+        "LOGISTIC": (1 / 256, -128),
+        "TANH": (1 / 128, 0),
+        "L2_NORMALIZATION": (1 / 128, 0),
+    },
+    per_channel=frozenset({"CONV_2D", "DEPTHWISE_CONV_2D"}),
+    same_quantisation=frozenset(
+        {
+            *("RELU", "RELU6", "CONCATENATION", "MAXIMUM", "MINIMUM", "PAD", "PADV2", "MAX_POOL_2D", "AVERAGE_POOL_2D"),
+            *("RESHAPE", "STRIDED_SLICE", "SPLIT", "PACK", "UNPACK", "RESIZE_NEAREST_NEIGHBOR"),
+        }
+    ),
+)
+
+ARITHMETIC_PAIRS = frozenset({"ADD", "SUB", "MUL", "MAXIMUM", "MINIMUM", "PRELU"})  # inputs 0 and 1 are of one type
+
+INT8_FIX = (
+    "convert with converter.optimizations = [tf.lite.Optimize.DEFAULT], a representative_dataset, "
+    "target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8], "
+    "inference_input_type = tf.int8 and inference_output_type = tf.int8"
+)
+DENSE_FIX = (
+    "convert with converter._experimental_disable_per_channel_quantization_for_dense_layers = True "
+    "(this kernel reads the first scale only and gives wrong results without an error)"
+)
+BATCH_FIX = "clone the model onto tf.keras.Input(batch_shape=(1, ...)) before converting"
+RESCALE_FIX = "convert with a current TFLiteConverter, which gives such tensors one scale"
+OPERATOR_FIXES: Mapping[str, str] = {
+    **{name: f"make it part of the layer before: activation={name.lower()!r} there" for name in ("RELU", "RELU6")},
+    "SHAPE": f"it comes from a dynamic batch around Flatten or Reshape: {BATCH_FIX}",
+    "EXPAND_DIMS": "it comes from Conv1D: use Conv2D with a width of 1",
+    "SQUEEZE": "it comes from Conv1D or a squeezed axis: use Conv2D with a width of 1, or Reshape to a fixed shape",
+    "MEAN": "replace GlobalAveragePooling by AveragePooling2D over the whole feature map, followed by Flatten",
+    "SUM": "replace the sum by AveragePooling2D and fold the factor into the next layer",
+    "REDUCE_MAX": "replace GlobalMaxPooling by MaxPooling2D over the whole feature map, followed by Flatten",
+    "TRANSPOSE": "lay the data out so that no transpose is needed (channels last)",
+    "HARD_SWISH": "use relu6 as activation",
+    "LEAKY_RELU": "use relu or PReLU as activation",
+    "ELU": "use relu as activation",
+    "GELU": "use relu as activation",
+    "EXP": "use softmax or sigmoid, which this TFLM has",
+    "DIV": "multiply by the reciprocal",
+    "SPLIT_V": "split into equal parts (SPLIT)",
+    "BATCH_MATMUL": "use Dense with constant weights",
+    "TRANSPOSE_CONV": "use UpSampling2D (nearest) followed by Conv2D",
+    "RESIZE_BILINEAR": "use nearest-neighbour resizing",
+    "GATHER": "slice with fixed indices (STRIDED_SLICE)",
+    "SLICE": "slice with fixed steps (STRIDED_SLICE)",
+    "CAST": "keep one type through the model",
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": "use convolutions, or a streaming SVDF",
+    "WHILE": "unroll the loop: RNN(..., unroll=True)",
+    **{
+        name: "it comes from a stateful layer: keep the state outside and make it part of the window"
+        for name in ("CALL_ONCE", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE")
+    },
+}
+GENERAL_OPERATOR_FIX = "replace the layer that makes it by one of the operators in docs/case-format.md"
+
+
+def check_model(
+    data: bytes, file: Path, operators: frozenset[str] | None = None, kernels: KernelLibrary = TFLM_2_3
+) -> None:
+    """Refuses the model bytes `data` (of `file`) when the target cannot run them right.
+
+    `operators`: builtin operator names that the device's resolver holds (its `hello`); None before a board answered,
+    then all that `kernels` has. Raises CaseError that lists every reason, with the operator or tensor and the converter
+    option or model change that cures it.
+    """
+    graph = read_graph(data, file)
+    problems = [*_layout(graph), *_input_output(graph), *_operators(graph, operators, kernels)]
+    problems += impossible(graph, kernels.operators)
+    for operator in graph.operators:
+        if operator.name in kernels.types and operator.name in (operators or kernels.operators):
+            problems += _variant(graph, operator, kernels)
+    raise_any(file, list(dict.fromkeys(problems)))
+
+
+def check_float_model(data: bytes, file: Path, int8: ModelFile) -> None:
+    """Refuses (CaseError) `data` as float reference of `int8`: hybrid, quantised, or other input or output shapes."""
+    graph = read_graph(data, file)
+    raise_any(file, [*_layout(graph), *_one_each(graph), *impossible(graph, TFLM_2_3.operators)])
+    inner, outer = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]
+    problems = [*_float_tensor("input", inner, int8.input.shape), *_float_tensor("output", outer, int8.output.shape)]
+    problems += [each for operator in graph.operators for each in _integer_weights(graph, operator)][:1]
+    raise_any(file, problems)
+
+
+def _layout(graph: Graph) -> Iterator[Problem]:
+    if graph.schema_version != SCHEMA_VERSION:
+        yield Problem(
+            "schema", f"version {graph.schema_version}, {SCHEMA_VERSION} is wanted", "convert the model again"
+        )
+    if graph.subgraphs != 1:
+        problem = f"the model has {graph.subgraphs} subgraphs, the firmware's TFLM runs exactly one"
+        yield Problem("subgraphs", problem, "export without control flow (If, While) and without stateful layers")
+
+
+def _one_each(graph: Graph) -> Iterator[Problem]:
+    for side, indices in (("input", graph.inputs), ("output", graph.outputs)):
+        if len(indices) != 1:
+            yield Problem(f"{side}s", f"the model has {len(indices)} {side}s, exactly one is supported", ONE_TENSOR_FIX)
+
+
+def _input_output(graph: Graph) -> Iterator[Problem]:
+    yield from _one_each(graph)
+    for side, indices in (("input", graph.inputs), ("output", graph.outputs)):
+        for index in indices:
+            yield from _int8_tensor(side, graph.tensors[index])
+
+
+def _int8_tensor(side: str, tensor: Tensor) -> Iterator[Problem]:
+    where = f"{side} tensor {tensor.name!r}"
+    if tensor.dtype != "INT8":
+        option = f"inference_{side}_type = tf.int8"
+        yield Problem(where, f"its type is {tensor.dtype}, INT8 is wanted", f"convert with {option}")
+    elif not tensor.scales:
+        yield Problem(where, "it has no quantisation (scale and zero point)", INT8_FIX)
+    elif (
+        len(tensor.scales) != 1
+        or not 0 < tensor.scales[0] < float("inf")
+        or not -128 <= (*tensor.zero_points, 0)[0] <= 127
+    ):
+        found = f"scales {tensor.scales[:3]}, zero points {tensor.zero_points[:3]}"
+        yield Problem(where, f"one positive scale and one zero point in -128..127 are wanted, found {found}", INT8_FIX)
+    yield from _static_shape(where, tensor)
+
+
+def _static_shape(where: str, tensor: Tensor) -> Iterator[Problem]:
+    """A signature of -1 for the batch is usual and harmless as long as the stored shape says 1."""
+    inner = [axis for axis, size in enumerate(tensor.signature) if size < 0 and axis > 0]
+    if inner or any(size < 1 for size in tensor.shape):
+        shape = tensor.signature or tensor.shape
+        problem = f"its shape {list(shape)} is dynamic, TFLM plans its memory before the first run"
+        yield Problem(where, problem, f"give every dimension a fixed size: {BATCH_FIX}")
+    elif len(tensor.shape) > 1 and tensor.shape[0] != 1:
+        yield Problem(where, f"its batch is {tensor.shape[0]}, 1 is wanted", BATCH_FIX)
+
+
+def _operators(graph: Graph, operators: frozenset[str] | None, kernels: KernelLibrary) -> Iterator[Problem]:
+    for operator in graph.operators:
+        name = operator.name
+        if name == "CUSTOM":
+            problem = f"custom operator {operator.custom!r}, which the firmware does not have"
+            yield Problem(
+                place(operator),
+                problem,
+                "convert with allow_custom_ops = False and rebuild the layer from builtin operators",
+            )
+        elif operators is not None and name not in operators:
+            if name in kernels.operators:
+                fix = "add it to the resolver of the firmware (firmware/tflm) and build the image again"
+            else:
+                fix = OPERATOR_FIXES.get(name, GENERAL_OPERATOR_FIX)
+            yield Problem(place(operator), f"the firmware's resolver does not hold {name}", fix)
+        elif operators is None and name not in kernels.operators:
+            yield Problem(
+                place(operator), f"{kernels.name} has no {name}", OPERATOR_FIXES.get(name, GENERAL_OPERATOR_FIX)
+            )
+
+
+def _variant(graph: Graph, operator: Operator, kernels: KernelLibrary) -> Iterator[Problem]:
+    """Faults of one operator whose kernel is there: types, hybrid weights, per-channel scales, output quantisation."""
+    inputs = [graph.tensor(index) for index in operator.inputs]
+    data = inputs[1] if operator.name == "SPLIT" and len(inputs) > 1 else (inputs or [None])[0]
+    output = graph.tensor(operator.outputs[0]) if operator.outputs else None
+    if data is None or output is None:
+        return
+    hybrid = list(_integer_weights(graph, operator))
+    if hybrid:
+        yield from hybrid
+        return
+    yield from _types_of(operator, data, output, kernels)
+    yield from _second_input(operator, data, inputs[1:2])
+    yield from _quantised(operator, (*inputs, output))
+    yield from _weight_scales(graph, operator, kernels)
+    yield from _rescaled(graph, operator, kernels)
+    wanted = kernels.output_quantisation.get(operator.name)
+    if wanted and output.dtype == "INT8" and output.scales and (output.scales[0], *output.zero_points[:1]) != wanted:
+        found = f"scale {output.scales[0]:g}, zero point {(*output.zero_points, 0)[0]}"
+        problem = (
+            f"its kernel only computes scale {wanted[0]:g}, zero point {wanted[1]}; tensor {output.name!r} has {found}"
+        )
+        yield Problem(place(operator), problem, "convert with a current TFLiteConverter, which uses these values")
+
+
+def _types_of(operator: Operator, data: Tensor, output: Tensor, kernels: KernelLibrary) -> Iterator[Problem]:
+    """Types that the kernel refuses, most of them only when it runs."""
+    name, kind = operator.name, data.dtype
+    taken = kernels.types[name]
+    if kind not in taken:
+        fix = OPERATOR_FIXES.get(name, GENERAL_OPERATOR_FIX) if kind == "INT8" and name != "QUANTIZE" else None
+        missing = f"{kernels.name} has no {name} of {kind} to {output.dtype}"
+        problem = f"{missing} (tensor {data.name!r}); it takes {_either(taken)}"
+        yield Problem(place(operator), problem, fix or _type_fix(kind, name))
+        return
+    gives = kernels.output_types.get((name, kind), frozenset({kind}))
+    if output.dtype not in gives:
+        missing = f"{kernels.name} has no {name} of {kind} to {output.dtype}"
+        problem = f"{missing} (tensor {output.name!r}); it gives {_either(gives)}"
+        yield Problem(place(operator), problem, _type_fix(output.dtype, name))
+
+
+def _either(types: frozenset[str]) -> str:
+    return " or ".join(sorted(types))
+
+
+def _type_fix(kind: str, name: str) -> str:
+    if kind == "INT16":
+        return f"quantise activations to 8 bits (no EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16): {INT8_FIX}"
+    if name in ("QUANTIZE", "DEQUANTIZE"):
+        return f"keep one type through the model, without an extra conversion: {INT8_FIX}"
+    return INT8_FIX
+
+
+def _second_input(operator: Operator, data: Tensor, second: list[Tensor | None]) -> Iterator[Problem]:
+    """The kernels read both inputs of an addition as one type, without looking."""
+    other = second[0] if second else None
+    if operator.name in ARITHMETIC_PAIRS and other is not None and other.dtype != data.dtype:
+        yield Problem(
+            place(operator), f"its inputs are {data.dtype} and {other.dtype} (tensor {other.name!r})", INT8_FIX
+        )
+
+
+def _integer_weights(graph: Graph, operator: Operator) -> Iterator[Problem]:
+    """Hybrid: constant integer weights meet float activations. This TFLM runs some of them, with wrong results."""
+    inputs = [tensor for index in operator.inputs if (tensor := graph.tensor(index))]
+    outputs = [tensor for index in operator.outputs if (tensor := graph.tensor(index))]
+    floats = any(tensor.dtype == "FLOAT32" for tensor in (*inputs, *outputs))
+    for tensor in inputs:
+        if floats and tensor.constant and tensor.scales and tensor.dtype in ("INT8", "UINT8", "INT4"):
+            problem = f"hybrid: its weights {tensor.name!r} are {tensor.dtype}, its activations FLOAT32"
+            fix = "for the int8 model, " + INT8_FIX + "; for a float reference, convert without converter.optimizations"
+            yield Problem(place(operator), problem, fix)
+
+
+def _quantised(operator: Operator, tensors: tuple[Tensor | None, ...]) -> Iterator[Problem]:
+    for tensor in tensors:
+        if tensor is not None and tensor.dtype == "INT8" and not tensor.scales:
+            yield Problem(
+                place(operator), f"INT8 tensor {tensor.name!r} has no quantisation (scale and zero point)", INT8_FIX
+            )
+
+
+def _rescaled(graph: Graph, operator: Operator, kernels: KernelLibrary) -> Iterator[Problem]:
+    """Copying kernels that would have to rescale and do not: wrong results without an error."""
+    if operator.name not in kernels.same_quantisation:
+        return
+    tensors = [tensor for index in (*operator.inputs, *operator.outputs) if (tensor := graph.tensor(index))]
+    scaled = [tensor for tensor in tensors if tensor.dtype == "INT8" and tensor.scales]
+    for other in scaled[1:]:
+        first = scaled[0]
+        near = math.isclose(
+            other.scales[0], first.scales[0], rel_tol=1e-6
+        )  # the tolerance of TFLite's own pooling check
+        if not near or other.zero_points[:1] != first.zero_points[:1]:
+            differ = f"tensors {first.name!r} and {other.name!r} differ in scale or zero point"
+            problem = f"its kernel copies values without rescaling, but {differ}: the results would be wrong"
+            yield Problem(place(operator), problem, OPERATOR_FIXES.get(operator.name, RESCALE_FIX))
+            return
+
+
+def _weight_scales(graph: Graph, operator: Operator, kernels: KernelLibrary) -> Iterator[Problem]:
+    weights = weights_of(graph, operator)
+    if weights is None or weights.dtype != "INT8" or not weights.scales:
+        return
+    scales = len(weights.scales)
+    if operator.name not in kernels.per_channel:
+        if scales > 1:
+            problem = (
+                f"weights {weights.name!r} are quantised per channel ({scales} scales), its kernel takes one scale"
+            )
+            yield Problem(place(operator), problem, DENSE_FIX)
+        return
+    channels = weights.shape[3 if operator.name == "DEPTHWISE_CONV_2D" else 0] if len(weights.shape) == 4 else 0
+    if scales not in (1, channels):
+        problem = (
+            f"weights {weights.name!r} have {scales} scales, 1 or {channels} (one for each output channel) are wanted"
+        )
+        yield Problem(place(operator), problem, "convert the model again with a current TFLiteConverter")
+
+
+def _float_tensor(side: str, tensor: Tensor, shape: tuple[int, ...]) -> Iterator[Problem]:
+    where = f"{side} tensor {tensor.name!r}"
+    if tensor.dtype != "FLOAT32":
+        problem = f"its type is {tensor.dtype}; the reference must be a FLOAT32 model"
+        yield Problem(
+            where, problem, "convert the same model without converter.optimizations and without inference types"
+        )
+    if tensor.shape[1:] != shape[1:] or len(tensor.shape) != len(shape) or tensor.shape[0:1] not in ((1,), ()):
+        problem = f"its shape is {list(tensor.shape)}, the int8 model's is {list(shape)}"
+        yield Problem(where, problem, "convert both models from the same network, with a batch of 1")

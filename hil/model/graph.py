@@ -1,0 +1,176 @@
+"""What a .tflite flatbuffer holds, read with bounds checked: tensors, operators, inputs and outputs, no weights."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from numpy.typing import NDArray
+
+from hil.errors import CaseError
+
+
+def _names(enumeration: type) -> dict[int, str]:
+    return {value: name for name, value in vars(enumeration).items() if isinstance(value, int)}
+
+
+OPERATOR_NAMES = _names(schema.BuiltinOperator)
+TENSOR_TYPE_NAMES = _names(schema.TensorType)
+TENSOR_TYPES = {name: value for value, name in TENSOR_TYPE_NAMES.items()}
+TYPE_BYTES = {
+    "FLOAT32": 4,
+    "FLOAT16": 2,
+    "INT32": 4,
+    "UINT8": 1,
+    "INT64": 8,
+    "BOOL": 1,
+    "INT16": 2,
+    "INT8": 1,
+    "FLOAT64": 8,
+}
+_DAMAGED = (struct.error, IndexError, ValueError, TypeError, OverflowError, AttributeError, MemoryError)
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor of the graph. `signature` is the shape with -1 for dynamic dimensions, empty when the file has none."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    signature: tuple[int, ...]
+    scales: tuple[float, ...]  # float32 values; empty: not quantised
+    zero_points: tuple[int, ...]
+    data_bytes: int  # of its values in the file; 0: it has none
+    zeros: bool  # it has values, and every one is zero
+    variable: bool  # keeps its values from one inference to the next
+    sparse: bool  # its zeros are left out of the file
+
+    @property
+    def constant(self) -> bool:
+        return self.data_bytes > 0
+
+    @property
+    def elements(self) -> int:
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One node: builtin name (`CUSTOM` with `custom`, its code), tensor indices; -1 is an optional input left out."""
+
+    index: int
+    name: str
+    custom: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The first subgraph of a model, and how many there are."""
+
+    schema_version: int
+    subgraphs: int
+    tensors: tuple[Tensor, ...]
+    operators: tuple[Operator, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+    def tensor(self, index: int) -> Tensor | None:
+        """The tensor, None for an optional input that is left out."""
+        return self.tensors[index] if index >= 0 else None
+
+
+def read_graph(data: bytes, file: Path) -> Graph:
+    """Reads the bytes of a .tflite file. Raises CaseError when they are no TFLite flatbuffer, damaged or cut short."""
+    if data[:43] == b"version https://git-lfs.github.com/spec/v1\n":
+        raise CaseError(file, "", "this is a Git LFS pointer, not the model", "fetch the file with: git lfs pull")
+    if len(data) < 8 or data[4:8] != b"TFL3":
+        problem = "this is no TFLite model (bytes 4 to 7 are not TFL3)"
+        raise CaseError(file, "", problem, "name the .tflite file that the converter wrote")
+    try:
+        return _read(data)
+    except _DAMAGED as error:
+        problem = (
+            f"this is no TFLite model: it begins like one but is damaged or cut short ({type(error).__name__}: {error})"
+        )
+        raise CaseError(file, "", problem, "convert or copy the model again") from None
+
+
+def _read(data: bytes) -> Graph:
+    model = schema.Model.GetRootAs(data, 0)
+    buffers = [_buffer(model.Buffers(i)) for i in _range(model.BuffersLength(), data)]
+    codes = [_operator_code(model.OperatorCodes(i)) for i in _range(model.OperatorCodesLength(), data)]
+    subgraphs = model.SubgraphsLength()
+    if subgraphs < 1:
+        raise ValueError("it has no subgraph")
+    graph = model.Subgraphs(0)
+    tensors = tuple(_tensor(graph.Tensors(i), buffers) for i in _range(graph.TensorsLength(), data))
+    operators = tuple(_operator(i, graph.Operators(i), codes) for i in _range(graph.OperatorsLength(), data))
+    inputs, outputs = _ints(graph.InputsAsNumpy), _ints(graph.OutputsAsNumpy)
+    used = [*inputs, *outputs, *(t for op in operators for t in (*op.inputs, *op.outputs))]
+    if any(not -1 <= index < len(tensors) for index in used) or min((*inputs, *outputs), default=0) < 0:
+        raise ValueError("an operator names a tensor that is not there")
+    return Graph(model.Version(), subgraphs, tensors, operators, inputs, outputs)
+
+
+def _range(length: int, data: bytes) -> range:
+    """Indices of a vector of offsets; a length that the file cannot hold is damage."""
+    if length * 4 > len(data):
+        raise ValueError(f"a list claims {length} entries")
+    return range(length)
+
+
+def _buffer(buffer: Any) -> NDArray[np.uint8]:
+    """The bytes that a buffer holds; numpy refuses (ValueError) one that reaches past the end of the file."""
+    if buffer.Offset() > 1:  # data behind the flatbuffer, as in models above 2 GB
+        raise ValueError("weights lie outside the flatbuffer")
+    values = buffer.DataAsNumpy()
+    return values if isinstance(values, np.ndarray) else np.empty(0, np.uint8)
+
+
+def _operator_code(code: Any) -> tuple[str, str]:
+    """Name and custom code; codes above 127 live in a newer field than the old int8 one."""
+    number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+    return OPERATOR_NAMES.get(number, f"BUILTIN_{number}"), _text(code.CustomCode())
+
+
+def _operator(index: int, operator: Any, codes: list[tuple[str, str]]) -> Operator:
+    name, custom = codes[operator.OpcodeIndex()]
+    return Operator(index, name, custom, _ints(operator.InputsAsNumpy), _ints(operator.OutputsAsNumpy))
+
+
+def _tensor(raw: Any, buffers: list[NDArray[np.uint8]]) -> Tensor:
+    quantisation, values = raw.Quantization(), buffers[raw.Buffer()]
+    return Tensor(
+        name=_text(raw.Name()),
+        dtype=TENSOR_TYPE_NAMES.get(raw.Type(), f"TYPE_{raw.Type()}"),
+        shape=_ints(raw.ShapeAsNumpy),
+        signature=_ints(raw.ShapeSignatureAsNumpy),
+        scales=tuple(float(v) for v in _vector(quantisation.ScaleAsNumpy)) if quantisation else (),
+        zero_points=_ints(quantisation.ZeroPointAsNumpy) if quantisation else (),
+        data_bytes=len(values),
+        zeros=len(values) > 0 and not values.any(),
+        variable=bool(raw.IsVariable()),
+        sparse=raw.Sparsity() is not None,
+    )
+
+
+def _vector(read: Callable[[], Any]) -> list[Any]:
+    values = read()
+    return values.tolist() if isinstance(values, np.ndarray) else []
+
+
+def _ints(read: Callable[[], Any]) -> tuple[int, ...]:
+    return tuple(_vector(read))
+
+
+def _text(raw: bytes | None) -> str:
+    return (raw or b"").decode("utf-8", "replace")

@@ -1,0 +1,63 @@
+"""Reads a .tflite file into a ModelFile: bytes, hash, operators and the contract of its one input and one output."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from hil.case.types import ModelFile
+from hil.errors import CaseError
+from hil.model.graph import TYPE_BYTES, Graph, Tensor, read_graph
+from hil.problems import reason_of
+from hil.tensor import Quantisation, TensorContract
+
+
+def read_model(path: Path) -> ModelFile:
+    """The model at `path`. Raises CaseError when it cannot be read or is not TFLite with one input and one output."""
+    try:
+        data = path.read_bytes()
+    except (OSError, ValueError) as error:
+        fix = "put the model there, or mend [model]"
+        raise CaseError(path, "", f"cannot be read ({reason_of(error)})", fix) from None
+    return parse_model(data, path)
+
+
+def parse_model(data: bytes, path: Path) -> ModelFile:
+    """The same for bytes already read; `path` is what messages and the value name."""
+    graph = read_graph(data, path)
+    for side, found in (("input", graph.inputs), ("output", graph.outputs)):
+        if len(found) != 1:
+            raise CaseError(path, side, f"the model has {len(found)} {side}s, 1 is wanted", ONE_TENSOR_FIX)
+    return ModelFile(
+        path=path,
+        data=data,
+        sha256=hashlib.sha256(data).hexdigest(),
+        operators=operator_names(graph),
+        input=_contract(graph.tensors[graph.inputs[0]], path),
+        output=_contract(graph.tensors[graph.outputs[0]], path),
+    )
+
+
+ONE_TENSOR_FIX = "export a model with one input and one output: concatenate inputs, split off the further heads"
+
+
+def operator_names(graph: Graph) -> tuple[str, ...]:
+    """Distinct operators in order of first use; a custom one as `CUSTOM:code`."""
+    names = (f"{each.name}:{each.custom}" if each.custom else each.name for each in graph.operators)
+    return tuple(dict.fromkeys(names))
+
+
+def _contract(tensor: Tensor, path: Path) -> TensorContract:
+    """Unquantised tensors (float32) get scale 0 and zero point 0, as the schema's defaults are."""
+    if tensor.dtype not in TYPE_BYTES:
+        fix = "convert with int8 inputs and outputs (inference_input_type=tf.int8)"
+        raise CaseError(path, f"tensor {tensor.name!r}", f"has type {tensor.dtype}", fix)
+    return TensorContract(
+        dtype=tensor.dtype,
+        shape=tensor.shape,
+        quantisation=Quantisation(
+            scale=tensor.scales[0] if tensor.scales else 0.0,
+            zero_point=tensor.zero_points[0] if tensor.zero_points else 0,
+        ),
+        bytes=tensor.elements * TYPE_BYTES[tensor.dtype],
+    )
