@@ -41,6 +41,7 @@ def run_differences(evidence: Evidence) -> tuple[ReplayDifference, ...]:
     return (*evidence.section(Repeats).differences, *evidence.section(OperatorProfile).differences)
 
 
+RUN_FAILED = "the model's run failed in one of the two: see execution.complete"
 _ORDER = ("status", "gate", "digest", "output")
 _STAGE_OF = {"gate": "gate", "digest": "prepare", "output": "invoke"}
 _STATUS_STAGE = {Status.REJECTED: "gate", Status.PREPARE_FAILED: "prepare", Status.INVOKE_FAILED: "invoke"}
@@ -118,7 +119,7 @@ def _stage(difference: ReplayDifference) -> str:
 
 def _hint(evidence: Evidence, difference: ReplayDifference) -> str:
     if Status.INVOKE_FAILED.name in (difference.first, difference.again):
-        return "the model's run failed in one of the two: see execution.complete"
+        return RUN_FAILED
     alone = next((each for each in evidence.section(Repeats).alone if each.vector == difference.vector), None)
     return _STATE if alone is None else f"{_alone_words(evidence, alone)}; {_STATE}"
 

@@ -15,6 +15,7 @@ from made_evidence import STREAM, N, rejection, with_section
 from hil.case.types import LatencyLimit, Limit
 from hil.contract import CHECKS, checks_for, judge
 from hil.contract.execution import InvokeRun, Invokes
+from hil.contract.plain import PlainDifference, PlainRuns
 from hil.contract.rejects import GateProbe, GateProbes
 from hil.contract.repeats import Alone, Repeats
 from hil.contract.types import CheckResult, Evidence, Outcome, ReplayDifference, VectorFault
@@ -288,6 +289,15 @@ def test_a_run_that_fails_in_a_later_pass_is_told_once(evidence: Evidence) -> No
         "invoke",
         "the model's run failed in one of the two: see execution.complete",
     )
+    assert own(broken) == {"execution.complete"}
+
+
+def test_a_run_that_only_fails_when_nobody_looks_is_told_once(evidence: Evidence) -> None:
+    runs = PlainRuns(
+        True, True, np.array([30]), np.array([51_000]), (PlainDifference(30, "status", "DONE", "INVOKE_FAILED"),)
+    )
+    broken = evidence.having(runs, Invokes((InvokeRun(640, (352,)),)))
+    assert failed(broken)["execution.plain"].findings[0].stage == "invoke"
     assert own(broken) == {"execution.complete"}
 
 
