@@ -377,7 +377,7 @@ def read_records(file: Path, sha256: str = "") -> Columns:
 
 
 def _load(file: Path) -> Columns:
-    with np.load(file) as stored:
+    with file.open("rb") as stream, np.load(stream) as stored:
         columns = {column: np.asarray(stored[column]) for column in stored.files}
     missing = _DIMENSIONS.keys() - columns
     if missing:

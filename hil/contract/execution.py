@@ -412,7 +412,7 @@ CHECKS = (
     Check(
         "execution.model",
         "the model on the device is the case's",
-        "hello.model_hash = SHA-256(model.int8)",
+        "hello.model_hash = SHA-256(bytes that the engine runs) = SHA-256(model.int8)",
         _always,
         _judge_model,
     ),
@@ -426,7 +426,7 @@ CHECKS = (
     Check(
         "execution.arena",
         "the interpreter fits into what the case gives it",
-        "bundle status is not 34 or 21 and hello.arena_used <= arena_bytes",
+        "bundle status is not 34 or 21; hello.arena_used and the arena that the engine was given <= arena_bytes",
         _always,
         _judge_arena,
     ),
