@@ -236,6 +236,14 @@ def test_a_clamp_that_is_missing_shows_also_where_the_value_wraps_to_its_own_sig
     assert "wrapped around" in cause_from(wrong, counts, NONE, gains)
 
 
+def test_a_window_whose_every_value_is_cut_shows_a_missing_clamp_by_its_values_alone() -> None:
+    """Without them any tensor that has another sign somewhere would look like one."""
+    counts = np.where(np.arange(SAMPLES)[:, None] % 2 == 0, 30000.0, -30000.0) * np.ones(CHANNELS)
+    gains = np.full(CHANNELS, 200.0)
+    assert "wrapped around" in cause_from(front_end(counts, NONE, gains, clamp=False), counts, NONE, gains)
+    assert "clamp" not in cause(front_end(counts, NONE, gains), np.zeros_like(RIGHT))
+
+
 BUFFERS = {
     "line of a cache": (slice(64, 96), BEFORE.ravel()[64:96], "elements 64 to 95 are those of the vector before"),
     "half of a buffer": (slice(120, 240), BEFORE.ravel()[120:], "are those of the vector before"),
