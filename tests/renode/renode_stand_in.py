@@ -25,7 +25,7 @@ VERSION = "Renode stand-in for tests, speaks like 1.16.1"
 OFFSET = 0x1000  # of the data in a shared segment's file
 KEYWORDS = {"ExecuteCommand": ("command", "machine"), "ExecuteScript": ("path",), "StopRemoteServer": ()}
 REGISTERS = {"PC": 15, "LR": 14, "SP": 13, "XProgramStatusRegister": 16}  # selectors of hil.virtual's machine
-MEMORIES = {"flash": 0x08000000, "ram": 0x20000000}
+MEMORIES = {"flash": 0x08000000, "ram": 0x20000000, "ccm": 0x10000000}
 
 
 class Refused(Exception):
@@ -98,7 +98,7 @@ class Monitor:
             from hil.virtual.machine import Machine
 
             views = {name: memory.view() for name, memory in self.memories.items()}
-            self._machine = Machine(flash=views["flash"], sram=views["ram"], uart=self._send)
+            self._machine = Machine(flash=views["flash"], sram=views["ram"], uart=self._send, ccm=views["ccm"])
             CoreDebug(self._machine)  # the cycle counter is switched on there
         return self._machine
 
