@@ -8,7 +8,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.case.types import TensorContract
+from hil.tensor import TensorContract
 
 
 class Status(IntEnum):

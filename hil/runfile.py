@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from hil.board.config import explain
 from hil.errors import UsageError
 from hil.records import DecisionReason, GateReason, Status
+from hil.validation import explain
 
 SCHEMA = "hil-run/1"
 RUN_FILE = "run.json"
@@ -377,7 +377,7 @@ def read_records(file: Path, sha256: str = "") -> Columns:
 
 
 def _load(file: Path) -> Columns:
-    with np.load(file) as stored:
+    with file.open("rb") as stream, np.load(stream) as stored:
         columns = {column: np.asarray(stored[column]) for column in stored.files}
     missing = _DIMENSIONS.keys() - columns
     if missing:

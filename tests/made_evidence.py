@@ -22,8 +22,6 @@ from hil.case.types import (
     Limit,
     ModelFile,
     Prepare,
-    Quantisation,
-    TensorContract,
     Vectors,
     Window,
 )
@@ -40,6 +38,7 @@ from hil.contract.scores import ScoreProbe, ScoreProbes
 from hil.contract.types import Evidence, ImageFacts, References, Section
 from hil.contract.witnessed import Witnessed
 from hil.records import ClockSpec, CoreState, Decision, DecisionReason, GateReason, Hello, Record, RunRecords, Status
+from hil.tensor import Quantisation, TensorContract
 
 N, SAMPLES, CHANNELS = 320, 8, 3
 LABELS = ("circle", "idle", "shake", "tap")

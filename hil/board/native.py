@@ -12,11 +12,11 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from hil.board.child import Child
 from hil.board.config import BoardConfig, check_settings
 from hil.board.hosted import HostedBoard
 from hil.board.memory import ProcessMemory
 from hil.board.outside import FreeRunning, Outside
+from hil.child import Child
 from hil.errors import BoardError
 from hil.image.elf import Image
 from hil.records import ClockSpec

@@ -20,10 +20,10 @@ from hil.bench.target import CoreState, check_chip, known_memory
 from hil.bench.usb import UsbBench, examine_bench
 from hil.board.config import BoardConfig, check_settings
 from hil.board.firmware import FirmwareBoard
-from hil.board.flash import Layout, Piece, Range, check_apart, check_firmware, check_placement, contents
 from hil.board.outside import FreeRunning, Outside
 from hil.errors import BoardError, DeviceEnded, MissingTool, UsageError
 from hil.image.elf import Image
+from hil.image.flash import Layout, Piece, Range, check_apart, check_firmware, check_placement, contents
 from hil.link.client import LinkClient
 from hil.link.messages import hello_command
 from hil.link.rtt import Memory, Rtt

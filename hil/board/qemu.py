@@ -14,14 +14,14 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from hil.board.child import Child
 from hil.board.config import BoardConfig, check_settings
-from hil.board.flash import Layout, Range, check_firmware, check_placement
 from hil.board.gdb import GdbStub
 from hil.board.hosted import HostedBoard
 from hil.board.outside import Answer, Outside, Request, Spent
+from hil.child import Child
 from hil.errors import BoardError, MissingTool
 from hil.image.elf import Image
+from hil.image.flash import Layout, Range, check_firmware, check_placement
 from hil.image.toolchain import Tool, install_command
 from hil.link.rtt import Memory
 from hil.need import Row, tool_row

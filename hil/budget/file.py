@@ -10,10 +10,10 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from hil.board.config import fields_at
-from hil.case.problems import KeyPath, Places, Problem, raise_any, reason_of
 from hil.case.types import STAGES
 from hil.errors import CaseError
+from hil.problems import KeyPath, Places, Problem, raise_any, reason_of
+from hil.validation import fields_at
 
 BUDGET_FILE = "budget.toml"
 STATISTICS = ("mean", "p50", "p95", "p99", "max")
@@ -156,7 +156,7 @@ class BudgetFile(_Table):
 def read_budget(file: Path) -> BudgetFile:
     """The budget.toml at `file`. Raises CaseError that names, for each fault, the line, the key and the fix."""
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         problem = f"cannot be read ({reason_of(error)})"
         raise CaseError(file, "", problem, "make it readable UTF-8 text, or remove it") from None

@@ -11,9 +11,9 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from hil.case.problems import CaseProblemsError, KeyPath, Places, Problem, reason_of
 from hil.case.schema import TABLES, CaseFile
 from hil.errors import CaseError
+from hil.problems import CaseProblemsError, KeyPath, Places, Problem, reason_of
 
 EXAMPLES: Mapping[str, str] = {
     "case": 'a [case] table with name = "imu_motion", version = 1 and source = "where the data comes from"',
@@ -62,8 +62,9 @@ def _bytes(file: Path) -> bytes:
 
 
 def _text(file: Path, data: bytes) -> str:
+    """Editors of some systems begin a file with a byte order mark, which is no part of the text."""
     try:
-        return data.decode("utf-8").replace("\r\n", "\n")
+        return data.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise CaseError(file, f"line {line}", "not UTF-8 text", "save the file as UTF-8") from None

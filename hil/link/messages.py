@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from hil.case.types import Quantisation, TensorContract
 from hil.errors import LinkError
 from hil.records import CoreState, Decision, DecisionReason, GateReason, Hello, Record, Status
+from hil.tensor import Quantisation, TensorContract
 
 PROTOCOL = 1
 PREPARED, OUTPUT = 0, 1  # items of `fetch`

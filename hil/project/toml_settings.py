@@ -12,9 +12,9 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from hil.board.config import fields_at
-from hil.case.problems import KeyPath, Problem, raise_any, reason_of
 from hil.errors import CaseError
+from hil.problems import KeyPath, Problem, raise_any, reason_of
+from hil.validation import fields_at
 
 Settings = TypeVar("Settings", bound=BaseModel)
 Text = Annotated[str, Field(min_length=1, pattern=r"\S")]
@@ -33,7 +33,7 @@ def read_settings(file: Path, model: type[Settings], examples: Mapping[str, str]
     """
     try:
         data = file.read_bytes()
-        text = data.decode("utf-8")
+        text = data.decode("utf-8-sig")
     except (OSError, ValueError) as error:
         fix = f"write it as {page} shows, or name another file"
         raise CaseError(file, "", f"cannot be read ({reason_of(error)})", fix) from None

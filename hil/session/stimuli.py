@@ -17,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.bundle import BUNDLE_STATUS
-from hil.case.types import INT8_MAX, INT8_MIN, Case, Decide, Vectors
+from hil.case.types import Case, Decide, Vectors
 from hil.records import Decision, GateReason
 from hil.reference.decide import Decider
 from hil.reference.gate import judge
 from hil.reference.prepare import digest, prepare
+from hil.tensor import INT8_MAX, INT8_MIN
 
 _THRESHOLD_STEPS = 2048  # of all threshold probes, beyond which each is a single step
 _SCRIPT_STEPS = 400  # of the scripted streams together, however long debounce and cooldown are
@@ -133,8 +134,9 @@ def _edges(case: Case, dtype: np.dtype[Any]) -> Iterator[tuple[str, float]]:
     low, high = case.gate.minimum, case.gate.maximum
     if dtype.kind == "f":
         limits = np.finfo(np.float32)
-        below = float(np.nextafter(np.float32(low), np.float32(-np.inf)))
-        above = float(np.nextafter(np.float32(high), np.float32(np.inf)))
+        with np.errstate(over="ignore"):  # beyond the largest number lies infinity, which is no edge of the range
+            below = float(np.nextafter(np.float32(low), np.float32(-np.inf)))
+            above = float(np.nextafter(np.float32(high), np.float32(np.inf)))
         yield from (("NaN", np.nan), ("infinite", np.inf), ("negative infinite", -np.inf))
         floor, ceiling = float(limits.min), float(limits.max)
     else:
