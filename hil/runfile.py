@@ -80,7 +80,9 @@ class Quarantine(Part):
 
 
 class Check(Part):
-    """outcome `marginal` is a pass; a failed check with a `quarantine` does not fail its case."""
+    """outcome `marginal` is a pass that asks to be looked at: `reason` says why, `hint` what next. A failed check with
+    a `quarantine` does not fail its case.
+    """
 
     id: str
     outcome: Literal["passed", "marginal", "failed", "not judged"]
@@ -92,6 +94,7 @@ class Check(Part):
     findings_total: int
     findings: list[Finding]
     quarantine: Quarantine | None = None
+    hint: str = ""
 
     @property
     def contract(self) -> str:
@@ -231,7 +234,7 @@ class Case(Part):
     name: str
     version: int
     path: str
-    verdict: Literal["passed", "failed", "error", "not judged"]
+    verdict: Literal["passed", "marginal", "failed", "error", "not judged"]
     error: str
     host_seconds: float
     vectors: int
@@ -281,7 +284,7 @@ class Document(Part):
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True, title=SCHEMA)
 
     format: Literal["hil-run/1"] = Field(alias="schema")
-    verdict: Literal["passed", "failed", "error", "interrupted", "nothing judged"]
+    verdict: Literal["passed", "marginal", "failed", "error", "interrupted", "nothing judged"]
     started: str
     host_seconds: float
     workers: int

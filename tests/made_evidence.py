@@ -125,6 +125,7 @@ def make_references() -> References:
         ),
         output=output,
         float_output=floats.astype(np.float32),
+        float_chain=floats.astype(np.float32),
         winner=winner.astype(np.int32),
         score=score.astype(np.int32),
         answer=answer.astype(np.int32),

@@ -254,6 +254,7 @@ class Contracts:
     stack_bytes: int | None = None
     stack_headroom: float | None = None
     baseline: Tolerance = Tolerance()
+    meant: tuple[str, ...] = ()  # kinds of the sanity contract that the case has on purpose
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from hil.contract import (
     probes,
     rejects,
     repeats,
+    sanity,
     scores,
 )
 from hil.contract.latency import LatencySummary, latency_summary
@@ -33,6 +34,7 @@ CHECKS: tuple[Check, ...] = (
     *scores.CHECKS,
     *accuracy.CHECKS,
     *agreement.CHECKS,
+    *sanity.CHECKS,
     *latency.CHECKS,
     *memory.CHECKS,
     *baseline.CHECKS,

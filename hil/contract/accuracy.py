@@ -19,7 +19,7 @@ def _judge_accuracy(evidence: Evidence) -> CheckResult:
     if reason := unready(evidence):
         return sheet.not_judged(reason)
     label = evidence.case.vectors.label
-    population = _labelled(evidence)
+    population = labelled(evidence)
     if label is None or not population.any():
         return sheet.not_judged("no vector with a true label ran")
     found = blame(evidence)
@@ -50,7 +50,7 @@ def accuracy(
 
     among: only over these vectors; answers: label indices [n] in place of the device's, -1 for none.
     """
-    population = _labelled(evidence) if among is None else _labelled(evidence) & among
+    population = labelled(evidence) if among is None else labelled(evidence) & among
     if evidence.case.vectors.label is None or not has_decide(evidence.case) or not population.any():
         return None
     if answers is None:
@@ -58,7 +58,7 @@ def accuracy(
     return float((answers == evidence.case.vectors.label)[population].mean())
 
 
-def _labelled(evidence: Evidence) -> NDArray[np.bool_]:
+def labelled(evidence: Evidence) -> NDArray[np.bool_]:
     """Vectors that ran, have a true label and are not expected to be rejected."""
     vectors = evidence.case.vectors
     if vectors.label is None:
@@ -67,8 +67,8 @@ def _labelled(evidence: Evidence) -> NDArray[np.bool_]:
         wanted = evidence.references.gate == GateReason.VALID
     else:
         wanted = np.fromiter((not reason for reason in vectors.reject), np.bool_, len(vectors.reject))
-    labelled: NDArray[np.bool_] = (vectors.label >= 0) & wanted & ran(evidence.records)
-    return labelled
+    counted: NDArray[np.bool_] = (vectors.label >= 0) & wanted & ran(evidence.records)
+    return counted
 
 
 CHECKS = (

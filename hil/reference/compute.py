@@ -16,7 +16,7 @@ from hil.reference.decide import decide_all
 from hil.reference.float import FloatReference
 from hil.reference.gate import judge
 from hil.reference.int8 import Int8Oracle
-from hil.reference.prepare import digests, prepare
+from hil.reference.prepare import digests, prepare, real_values
 
 CHUNK = 64  # vectors between two calls of `progress`
 
@@ -66,11 +66,13 @@ def check_models(case: Case) -> None:
 @dataclass(frozen=True)
 class Outputs:
     """What both models answer: int8 [n, output elements], and float32 [n, output elements] or None without a float
-    model. Rows that were not asked for, or that the gate rejects, hold zeros.
+    model: `real` to the prepared tensors, `chain` to the raw windows (None too where the tensor is the window). Rows
+    that were not asked for, or that the gate rejects, hold zeros.
     """
 
     int8: NDArray[np.int8]
     real: NDArray[np.float32] | None
+    chain: NDArray[np.float32] | None
 
 
 def model_outputs(
@@ -93,10 +95,10 @@ def model_outputs(
     for start in range(0, len(asked), chunk):
         some = asked[start : start + chunk]
         output[some] = oracle.run(stimuli.prepared[some])
-        floating.fill(some, stimuli.prepared[some])
+        floating.fill(some, stimuli.prepared[some], case)
         if progress is not None:
             progress(min(start + chunk, len(asked)), len(asked))
-    return Outputs(output, floating.output)
+    return Outputs(output, floating.output, floating.chain)
 
 
 def references(case: Case, stimuli: Stimuli, outputs: Outputs) -> References:
@@ -109,6 +111,7 @@ def references(case: Case, stimuli: Stimuli, outputs: Outputs) -> References:
         digest=stimuli.digest,
         output=outputs.int8,
         float_output=outputs.real,
+        float_chain=outputs.real if case.prepare.id == "tensor" else outputs.chain,
         winner=decisions.winner,
         score=decisions.score,
         answer=decisions.answer,
@@ -133,6 +136,7 @@ class _FloatColumn:
 
     def __init__(self, case: Case) -> None:
         self.output: NDArray[np.float32] | None = None
+        self.chain: NDArray[np.float32] | None = None
         if case.float_model is None:
             return
         self._quantisation = case.model.input.quantisation
@@ -147,7 +151,11 @@ class _FloatColumn:
                 "name the float model that the int8 model was converted from",
             )
         self.output = np.zeros((len(case.vectors), sizes[1]), np.float32)
+        self.chain = None if case.prepare.id == "tensor" else np.zeros_like(self.output)
 
-    def fill(self, rows: NDArray[np.intp], tensors: NDArray[np.int8]) -> None:
+    def fill(self, rows: NDArray[np.intp], tensors: NDArray[np.int8], case: Case) -> None:
         if self.output is not None:
             self.output[rows] = self._reference.run(tensors, self._quantisation)
+        if self.chain is not None:
+            values = real_values(case.vectors.windows[rows], case.prepare, case.model.input)
+            self.chain[rows] = self._reference.run_real(values)

@@ -32,10 +32,13 @@ class FloatReference:
 
         quantisation: that of the int8 model's input tensor; the float model sees (q - zero point) * scale in float32.
         """
-        outputs = np.empty((len(prepared), self.output_elements), np.float32)
-        for row, tensor in enumerate(prepared):
-            real = dequantise(tensor, quantisation).reshape(self._input["shape"])
-            self._interpreter.set_tensor(self._input["index"], real)
+        return self.run_real(dequantise(prepared, quantisation))
+
+    def run_real(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Float outputs float32 [n, output elements] of real values float32 [n, input elements]."""
+        outputs = np.empty((len(values), self.output_elements), np.float32)
+        for row, real in enumerate(values):
+            self._interpreter.set_tensor(self._input["index"], real.reshape(self._input["shape"]))
             self._interpreter.invoke()
             outputs[row] = self._interpreter.get_tensor(self._output["index"]).reshape(-1)
         return outputs

@@ -22,10 +22,11 @@ from hil.contract.changes import baseline_document
 from hil.contract.latency import latency_samples, latency_summary
 from hil.contract.memory import arena_high_water, stack_high_water, stack_size
 from hil.contract.operators import OperatorProfile
-from hil.contract.types import CheckResult, Evidence, Finding, Outcome
+from hil.contract.types import CheckResult, Evidence, Finding
 from hil.link.client import LinkCounters
 from hil.records import ClockSpec, Hello, RunRecords
 from hil.runfile import SCHEMA, seal
+from hil.verdict import case_verdict, run_verdict
 
 PACKAGES = ("numpy", "scipy", "tflite-micro", "ai-edge-litert", "cbor2", "zcbor", "pytest", "pydantic", "pyelftools")
 Json = dict[str, Any]
@@ -52,23 +53,9 @@ class CaseReport:
 
     @property
     def verdict(self) -> str:
-        """`error` when the bench broke, `failed`, `passed`, or `not judged` when no check could be judged."""
-        outcomes = {result.outcome for result in self.results if result.check not in self.quarantine}
-        if self.error:
-            return "error"
-        if Outcome.FAILED in outcomes:
-            return "failed"
-        return "passed" if outcomes & {Outcome.PASSED, Outcome.MARGINAL} else "not judged"
-
-
-def run_verdict(verdicts: Sequence[str], interrupted: bool) -> str:
-    """The worst of all cases; a run in which nothing was judged is no pass."""
-    if interrupted:
-        return "interrupted"
-    for verdict in ("error", "failed"):
-        if verdict in verdicts:
-            return verdict
-    return "passed" if verdicts and all(verdict == "passed" for verdict in verdicts) else "nothing judged"
+        """Of hil.verdict: a check in quarantine has no part in it."""
+        outcomes = {str(result.outcome) for result in self.results if result.check not in self.quarantine}
+        return case_verdict(outcomes, self.error)
 
 
 def run_document(
@@ -139,6 +126,8 @@ def _reference_columns(evidence: Evidence) -> dict[str, NDArray[Any]]:
     }
     if references.float_output is not None:
         columns["float_output"] = references.float_output
+    if references.float_chain is not None:
+        columns["float_chain"] = references.float_chain
     return columns
 
 
@@ -260,6 +249,7 @@ def check_document(result: CheckResult) -> Json:
         "unit": result.unit,
         "limit": _limit(result.limit),
         "reason": result.reason,
+        "hint": result.hint,
         "numbers": dict(result.numbers),
         "findings_total": result.total,
         "findings": [_finding(finding) for finding in result.findings],

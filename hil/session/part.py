@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from itertools import chain
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,10 +108,11 @@ def _merge_marks(marks: NDArray[np.int64], order: NDArray[np.intp], passes: int)
 
 
 def _merge_outputs(parts: list[Outputs], rows: list[NDArray[np.intp]]) -> Outputs:
-    merged = np.zeros_like(parts[0].int8)
-    real = None if parts[0].real is None else np.zeros_like(parts[0].real)
-    for outputs, own in zip(parts, rows, strict=True):
-        merged[own] = outputs.int8[own]
-        if real is not None and outputs.real is not None:
-            real[own] = outputs.real[own]
-    return Outputs(merged, real)
+    merged: dict[str, Any] = {}
+    for item in fields(Outputs):
+        columns = [getattr(outputs, item.name) for outputs in parts]
+        merged[item.name] = None if columns[0] is None else np.zeros_like(columns[0])
+        for column, own in zip(columns, rows, strict=True):
+            if column is not None:
+                merged[item.name][own] = column[own]
+    return Outputs(**merged)

@@ -58,6 +58,7 @@ def evidence_of(case: Case) -> Evidence:
         digest=rows.digest.copy(),
         output=rows.output.copy(),
         float_output=((rows.output.astype(np.float32) + 128) / 256),
+        float_chain=((rows.output.astype(np.float32) + 129) / 256),
         winner=rows.winner.copy(),
         score=rows.score.copy(),
         answer=rows.answer.copy(),

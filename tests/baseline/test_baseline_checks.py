@@ -134,8 +134,8 @@ def stack(evidence: Evidence) -> Evidence:
 
 def float_model(evidence: Evidence) -> Evidence:
     """The float model moves away from the device: no output of the device changes."""
-    assert evidence.references.float_output is not None
-    evidence.references.float_output[:, 0] += 0.2
+    assert evidence.references.float_chain is not None
+    evidence.references.float_chain[:, 0] += 0.2
     return evidence
 
 
@@ -295,8 +295,8 @@ def test_one_byte_beyond_the_tolerance_is_a_finding(evidence: Evidence) -> None:
 
 
 def test_what_the_float_arithmetic_of_another_host_does_is_no_change(evidence: Evidence) -> None:
-    assert evidence.references.float_output is not None
-    evidence.references.float_output[:] *= np.float32(1 + 2**-22)
+    assert evidence.references.float_chain is not None
+    evidence.references.float_chain[:] *= np.float32(1 + 2**-22)
     assert verdict("agreement", evidence).outcome is Outcome.PASSED
 
 

@@ -12,7 +12,7 @@ from scipy.stats import spearmanr
 
 from hil.case.types import Decide, Limit, Quantisation
 from hil.contract import CHECKS, judge
-from hil.contract.agreement import threshold_score
+from hil.contract.alone import threshold_score
 from hil.contract.types import Evidence, Outcome
 
 BY_ID = {check.id: check for check in CHECKS}
@@ -22,10 +22,10 @@ BY_ID = {check.id: check for check in CHECKS}
 def test_outputs_of_one_element_are_compared_across_the_vectors(evidence: Evidence, key: str) -> None:
     """An anomaly score has no order within one vector; over the run it has."""
     valid = evidence.references.gate == 0
-    floats = evidence.references.float_output
+    floats = evidence.references.float_chain
     assert floats is not None
     references = replace(
-        evidence.references, output=evidence.references.output[:, :1].copy(), float_output=floats[:, :1].copy()
+        evidence.references, output=evidence.references.output[:, :1].copy(), float_chain=floats[:, :1].copy()
     )
     records = replace(evidence.records, output=references.output.copy())
     evidence = replace(evidence, references=references, records=records)
@@ -53,20 +53,20 @@ def test_the_border_lies_where_the_device_starts_to_accept(evidence: Evidence, r
 @pytest.mark.parametrize(("score", "flips"), [(0.54, 0), (0.56, 1)])
 def test_a_flip_inside_the_band_is_excused(evidence: Evidence, score: float, flips: int) -> None:
     """Raw threshold 0 is 0.502 in score; the band of 0.05 ends at 0.552. Vector 3 is far below it on the device."""
-    floats = evidence.references.float_output
+    floats = evidence.references.float_chain
     assert floats is not None
     floats[3, floats[3].argmax()] = score
     assert judge(BY_ID["agreement.flips"], evidence).value == flips
 
 
 def test_without_a_float_model_nothing_is_judged(evidence: Evidence) -> None:
-    evidence = replace(evidence, references=replace(evidence.references, float_output=None))
+    evidence = replace(evidence, references=replace(evidence.references, float_output=None, float_chain=None))
     result = judge(BY_ID["agreement.top1"], evidence)
     assert (result.outcome, result.reason) == (Outcome.NOT_JUDGED, "the case has no float model")
 
 
 def test_a_float_model_that_gives_nan_fails(evidence: Evidence) -> None:
-    floats = evidence.references.float_output
+    floats = evidence.references.float_chain
     assert floats is not None
     floats[12, 1] = np.nan
     for key in ("cosine", "sqnr_db", "max_abs_error", "spearman"):
@@ -77,7 +77,7 @@ def test_the_unit_of_sqnr_is_db_and_a_perfect_run_is_infinite(
     evidence: Evidence, with_contracts: Callable[..., Evidence]
 ) -> None:
     exact = ((evidence.references.output.astype(np.float32) + 128) / 256).astype(np.float32)
-    evidence = replace(evidence, references=replace(evidence.references, float_output=exact))
+    evidence = replace(evidence, references=replace(evidence.references, float_chain=exact))
     result = judge(BY_ID["agreement.sqnr_db"], with_contracts(evidence, agreement={"sqnr_db": Limit(minimum=20)}))
     assert (result.value, result.unit, result.outcome) == (np.inf, "dB", Outcome.PASSED)
 
@@ -89,10 +89,12 @@ def test_wide_outputs_are_widened_a_block_at_a_time(evidence: Evidence) -> None:
     output = random.integers(-128, 128, (n, width), np.int8)
     quantisation = Quantisation(0.5, 0)
     repeat = np.arange(n) % 6  # vectors 0 to 5 of the evidence, all valid, again and again
+    floats = output.astype(np.float32) * np.float32(0.5)
     references = replace(
         evidence.references,
         output=output,
-        float_output=output.astype(np.float32) * np.float32(0.5),
+        float_output=floats,
+        float_chain=floats,
         **{
             name: getattr(evidence.references, name)[repeat]
             for name in ("gate", "prepared", "digest", "winner", "score", "answer", "reason")

@@ -135,9 +135,9 @@ def quantised_badly(step: int) -> Callable[[Evidence], Evidence]:
 
 def float_scores(function: Callable[[np.ndarray], np.ndarray]) -> Callable[[Evidence], Evidence]:
     def damage(evidence: Evidence) -> Evidence:
-        floats = evidence.references.float_output
+        floats = evidence.references.float_chain
         assert floats is not None
-        return replace(evidence, references=replace(evidence.references, float_output=function(floats.copy())))
+        return replace(evidence, references=replace(evidence.references, float_chain=function(floats.copy())))
 
     return damage
 

@@ -1,0 +1,30 @@
+"""Knows what outcomes make of a case and cases of a run, and which verdict a reader should see first."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+PASSED, MARGINAL, FAILED, NOT_JUDGED, ERROR = "passed", "marginal", "failed", "not judged", "error"
+HELD = (PASSED, MARGINAL)  # outcomes of a check that holds
+WORST_FIRST = (FAILED, ERROR, MARGINAL, NOT_JUDGED, PASSED)  # verdicts of cases, as reports list them
+
+
+def case_verdict(outcomes: Collection[str], error: str = "") -> str:
+    """The verdict of a case. outcomes: of its checks that are not in quarantine; error: how the bench broke, if it did.
+
+    The worst of them; `not judged` is left for a case in which no check had a verdict.
+    """
+    if error:
+        return ERROR
+    return next((verdict for verdict in (FAILED, MARGINAL, PASSED) if verdict in outcomes), NOT_JUDGED)
+
+
+def run_verdict(verdicts: Collection[str], interrupted: bool = False) -> str:
+    """The verdict of a run, the worst of its cases; a run in which a case was not judged is no pass."""
+    if interrupted:
+        return "interrupted"
+    if worst := next((verdict for verdict in (ERROR, FAILED) if verdict in verdicts), ""):
+        return worst
+    if not verdicts or NOT_JUDGED in verdicts:
+        return "nothing judged"
+    return MARGINAL if MARGINAL in verdicts else PASSED
