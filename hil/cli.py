@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import hil
+from hil.acceptance.commands import add_baseline_commands
+from hil.budget.commands import add_budget_command
 from hil.case.regen_command import add_regen_command
 from hil.errors import BenchError, HilError, UsageError
-from hil.gate.budget_command import add_budget_command
-from hil.gate.commands import add_baseline_commands
-from hil.gate.release_commands import add_gate_commands
-from hil.gate.trend_command import add_trend_command
+from hil.gate.commands import add_gate_command
+from hil.release.commands import add_release_command
 from hil.report.page.command import add_report_command
+from hil.trend.commands import add_trend_command
 
 PROJECT = Path(hil.__file__).resolve().parents[1]
 EXIT_FOUND, EXIT_USAGE, EXIT_BENCH = 1, 2, 3
@@ -70,7 +71,8 @@ def _parser() -> argparse.ArgumentParser:
     add_trend_command(commands)
     add_budget_command(commands, board_folders)
     add_baseline_commands(commands)
-    add_gate_commands(commands, board_folders)
+    add_gate_command(commands)
+    add_release_command(commands, board_folders)
     return parser
 
 

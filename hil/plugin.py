@@ -20,14 +20,14 @@ from hil.contract import checks_for
 from hil.contract.types import Check, CheckResult, Outcome
 from hil.device import Device
 from hil.errors import BenchError, HilError, UsageError
-from hil.gate.quarantine import QUARANTINE_FILE
+from hil.project.quarantine import QUARANTINE_FILE
 from hil.report.markdown import summary
 from hil.report.outdir import SUMMARY_FILE
 from hil.report.page.command import write_page
 from hil.report.terminal import ProgressLine, case_table
 from hil.run import PROJECT, HilRun, Settings
 from hil.runfile import Run, read_run
-from hil.workers import LeadPlugin, crew_of, is_lead, tell_misuse
+from hil.workers import LeadPlugin, crew_of, is_lead, run_of, tell_misuse
 
 CASE_FILE = "case.toml"
 REPORTS = ("html", "none")
@@ -133,7 +133,7 @@ def pytest_configure(config: pytest.Config) -> None:
         quarantine=_quarantine(config),
         options={name: value for name in BENCH_OPTIONS if (value := _option(config, name))},
     )
-    config.stash[_RUN] = HilRun(settings, lambda title: _progress(config, title), crew_of(config))
+    config.stash[_RUN] = run_of(config, settings, lambda title: _progress(config, title))
     if is_lead(config):
         config.stash[_LEAD] = LeadPlugin(settings)
         config.pluginmanager.register(config.stash[_LEAD])

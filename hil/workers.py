@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from hil.crew import Crew
-from hil.run import CrewLead, Settings
+from hil.run import Crew, CrewLead, HilRun, ProgressFactory, Settings, WorkerRun
 
 _FOLDER, _MISUSE = "hil_crew", "hil_misuse"
 
@@ -24,6 +23,12 @@ def crew_of(config: pytest.Config) -> Crew | None:
     """The crew that this process is a worker of, None when it is none."""
     given = getattr(config, "workerinput", None)
     return None if given is None else Crew(Path(given[_FOLDER]), given["workerid"], given["workercount"])
+
+
+def run_of(config: pytest.Config, settings: Settings, progress: ProgressFactory) -> HilRun:
+    """The run of this process, that of a worker when it is one."""
+    crew = crew_of(config)
+    return HilRun(settings, progress) if crew is None else WorkerRun(settings, progress, crew=crew)
 
 
 def tell_misuse(config: pytest.Config, text: str) -> bool:

@@ -1,1 +1,1 @@
-"""What stops a release: baselines, budgets, trends, the gate itself."""
+"""What stops a release: policy, case tree and runs held against each other."""

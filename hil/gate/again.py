@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from hil.acceptance.diff import Diff, diff
 from hil.errors import UsageError
-from hil.gate.baseline_text import Diff, diff
 from hil.gate.results import Result
 
 

@@ -1,69 +1,49 @@
-"""The commands of the release gate: they translate arguments into calls. No logic lives here."""
+"""`hil gate`: translates arguments into calls, and answers into text and exit codes."""
 
 from __future__ import annotations
 
 import argparse
+import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-_FOUND = 1  # exit code: something is missing or differs
+if TYPE_CHECKING:
+    from hil.gate.policy import PolicyFile
+    from hil.gate.question import Question
+    from hil.runfile import Run
 
-
-def add_baseline_commands(commands: argparse._SubParsersAction[Any]) -> None:
-    """`hil baseline accept | show | diff`."""
-    actions = commands.add_parser("baseline", help="accepted measurements: accept a run, show, compare").add_subparsers(
-        required=True, metavar="action"
-    )
-    accept = actions.add_parser("accept", help="make a run that passed the baseline of its cases on its board")
-    accept.add_argument("run_file", metavar="RUN", type=Path, help="a run.json, or its folder")
-    accept.add_argument("--reason", required=True, help="why these figures are right")
-    accept.add_argument("--case", action="append", default=[], metavar="NAME", help="only this case (repeatable)")
-    accept.add_argument("--by", help="who accepts (default: git's user, else the login name)")
-    accept.set_defaults(run=_accept)
-
-    show = actions.add_parser("show", help="what was accepted, by whom and why")
-    show.add_argument("path", metavar="CASE", type=Path, help="the case's folder, or its case.toml")
-    show.add_argument("--board", help="only the baseline of this board")
-    show.set_defaults(run=_show)
-
-    diff = actions.add_parser("diff", help="a run against the baselines on disk; exit code 1 when something is worse")
-    diff.add_argument("run_file", metavar="RUN", type=Path, help="a run.json, or its folder")
-    diff.add_argument("--case", action="append", default=[], metavar="NAME", help="only this case (repeatable)")
-    diff.set_defaults(run=_diff)
+EXIT_NO = 1
+POLICY_FILE = Path("release.toml")
 
 
-def _accept(options: argparse.Namespace) -> int:
-    from hil.gate.accept import default_by, prepare, write
+def add_gate_command(commands: Any) -> None:
+    """Add `gate` to the subparsers of `hil`."""
+    gate = commands.add_parser("gate", help="whether these runs allow a release, and if not, every reason")
+    gate.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run.json, or its folder")
+    gate.add_argument("--policy", type=Path, default=POLICY_FILE, help="the release policy (default: release.toml)")
+    gate.add_argument("--json", action="store_true", help="as JSON")
+    gate.set_defaults(run=_gate)
+
+
+def _gate(options: argparse.Namespace) -> int:
+    from hil.gate.gate import decide
+    from hil.gate.text import document, lines
+
+    runs, _, question = read_question(options.runs, options.policy)
+    decision = decide(runs, question)
+    if options.json:
+        print(json.dumps(document(decision, question), indent=1, ensure_ascii=False))
+    else:
+        print("\n".join(lines(decision, question)))
+    return 0 if decision.ready else EXIT_NO
+
+
+def read_question(paths: Sequence[Path], policy: Path) -> tuple[list[Run], PolicyFile, Question]:
+    """The runs, the policy, and what the gate is asked with both. Raises UsageError."""
+    from hil.gate.policy import read_policy
+    from hil.gate.question import ask
     from hil.runfile import read_run
 
-    by = default_by(Path.cwd()) if options.by is None else options.by
-    accepted = prepare(read_run(options.run_file), options.case, by=by, reason=options.reason)
-    write(accepted)
-    for item in accepted:
-        entry = item.baseline.accepted
-        print(f"{item.path}: {item.baseline.case} on {item.baseline.board}, accepted by {entry.by}: {entry.reason}")
-        for line in entry.changes:
-            print(f"  {line}")
-    return 0
-
-
-def _show(options: argparse.Namespace) -> int:
-    from hil.baseline.file import baselines_in, read_baseline
-    from hil.gate.baseline_text import show_lines
-
-    for path in baselines_in(options.path, options.board):
-        for line in show_lines(read_baseline(path)):
-            print(line)
-    return 0
-
-
-def _diff(options: argparse.Namespace) -> int:
-    from hil.gate.baseline_text import diff, diff_lines
-    from hil.runfile import read_run
-
-    run = read_run(options.run_file)
-    found = [diff(run, name) for name in options.case or [case.name for case in run.document.cases]]
-    for item in found:
-        for line in diff_lines(item):
-            print(line)
-    return _FOUND if not found or any(item.failed for item in found) else 0
+    read = read_policy(policy)
+    return [read_run(path) for path in paths], read, ask(read)

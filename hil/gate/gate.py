@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from hil.gate import acceptance, completeness, integrity, manifests
+from hil.gate import checks, completeness, integrity, manifests
 from hil.gate.policy import Explained
 from hil.gate.question import Question
 from hil.gate.reasons import Kind, Reason, worst_first
@@ -41,8 +41,8 @@ def _reasons(runs: Sequence[Run], results: Sequence[Result], question: Question)
     for result in results:
         yield from integrity.result_reasons(result, tree.demand(result.case.name))
         yield from completeness.result_reasons(result)
-        yield from acceptance.broken_reasons(result, question)
-        yield from acceptance.marginal_reasons(result, policy.marginal)
+        yield from checks.broken_reasons(result, question)
+        yield from checks.marginal_reasons(result, policy.marginal)
     yield from manifests.manifest_reasons(results)
     yield from manifests.tree_reasons(tree, policy)
     for demand, board, found in question.wanted(results):
@@ -54,8 +54,8 @@ def _reasons(runs: Sequence[Run], results: Sequence[Result], question: Question)
         yield from completeness.baseline_reasons(found, demand, policy.baseline == "required")
     for demand in tree.cases:
         boards = [found for wanted, _, found in question.wanted(results) if found is not None and wanted is demand]
-        yield from acceptance.not_judged_reasons(demand, boards, question)
-    yield from acceptance.quarantine_reasons(results, question)
+        yield from checks.not_judged_reasons(demand, boards, question)
+    yield from checks.quarantine_reasons(results, question)
     yield from _source(question)
     if policy.clean_tree and question.source.commit:
         yield from (reason for run in runs for reason in _other_sources(run, question.source.commit))
@@ -94,10 +94,10 @@ def _notes(results: Sequence[Result], question: Question) -> Iterator[str]:
         elif result.board not in policy.boards:
             yield f"{result}: the policy does not ask for this board; its verdict counts, what it left open does not"
         for check in result.failed():
-            if (known := acceptance.excuse_of(result, check, question)) is not None:
+            if (known := checks.excuse_of(result, check, question)) is not None:
                 yield f"{result}: {check.id} fails in quarantine until {known.expires}: {known.reason} ({known.issue})"
     for entry in question.quarantine.entries:
-        if not acceptance.covered(entry, results):
+        if not checks.covered(entry, results):
             yield f"quarantine of {entry}: none of these runs shows whether it still fails"
     for explained in policy.marginal:
         yield _exception("marginal", explained.reason, str(explained), _matches(explained, results, "marginal"))

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from hil.gate.toml_settings import Table, Text, read_settings
+from hil.project.toml_settings import Table, Text, read_settings
 
 POLICY_FILE = "release.toml"
 PAGE = "docs/release.md"

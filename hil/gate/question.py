@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 
 from hil.gate.demands import Demand, Tree, read_tree
 from hil.gate.policy import Policy, PolicyFile
-from hil.gate.quarantine import Quarantine, load_quarantine
 from hil.gate.results import Result
-from hil.gate.source import Source, source_of
+from hil.project.git import Source, source_of
+from hil.project.quarantine import Quarantine, load_quarantine
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,11 @@ import numpy as np
 import pytest
 from made_evidence import INSTRUCTIONS, make_hello
 
+from hil.acceptance.accept import Accepted, prepare, what_changed, write
+from hil.acceptance.commands import add_baseline_commands
+from hil.acceptance.diff import diff
+from hil.acceptance.stored import stored_evidence
+from hil.acceptance.text import diff_lines, show_lines
 from hil.baseline.file import baseline_path, read_baseline
 from hil.board.config import load_board
 from hil.case.load import load_case
@@ -26,10 +31,7 @@ from hil.contract.changes import changes
 from hil.contract.operators import OperatorProfile, OperatorTicks
 from hil.contract.types import CheckResult, Evidence, ImageFacts, Outcome, References
 from hil.errors import UsageError
-from hil.gate.accept import Accepted, default_by, prepare, what_changed, write
-from hil.gate.baseline_text import diff, diff_lines, show_lines
-from hil.gate.commands import add_baseline_commands
-from hil.gate.stored import stored_evidence
+from hil.project.git import default_by
 from hil.records import RunRecords, Status
 from hil.report.run_json import CaseReport, case_document, clock_document, dump, records_archive, run_document
 from hil.runfile import Run, read_run, seal
@@ -203,7 +205,7 @@ def test_the_next_acceptance_tells_what_changed_and_remembers_the_last(bench: Be
 
 
 def test_so_many_acceptances_are_remembered_and_no_more(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hil.gate.accept.MOST_HISTORY", 3)
+    monkeypatch.setattr("hil.acceptance.accept.MOST_HISTORY", 3)
     run = bench.run()
     for number in range(5):
         kept = bench.accept(run, reason=f"release {number}").baseline

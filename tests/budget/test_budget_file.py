@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from hil.budget.file import read_budget
 from hil.errors import CaseError
-from hil.gate.budget_file import read_budget
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "budgets.md"
 WHOLE = """\

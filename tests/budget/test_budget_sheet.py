@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from made_run import CYCLES, HOST, figures, made_case, made_check, made_run, write_run
 
+from hil.budget.commands import add_budget_command
+from hil.budget.find import budget_sheets
+from hil.budget.types import Row, Sheet, State
 from hil.errors import UsageError
-from hil.gate.budget_command import add_budget_command, budget_sheets
-from hil.gate.budget_types import Row, Sheet, State
 
 PROJECT = Path(__file__).resolve().parents[2]
 BOARD = """\

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hil.board.config import Power, read_board
+from hil.budget.energy import energy
 from hil.errors import UsageError
-from hil.gate.energy import energy
 
 POWER = Power(active_mw=30.0, sleep_mw=0.05, wake_ms=1.0, wake_uj=12.0, battery_mwh=740.0, source="made up")
 BOARD = """\

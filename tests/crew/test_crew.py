@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from harness_process import observe
 
-from hil.crew import Crew
 from hil.errors import BoardBroken, CaseError, MissingTool
+from hil.run import Crew
 
 FORK = multiprocessing.get_context("fork")
 

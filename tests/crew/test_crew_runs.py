@@ -16,9 +16,8 @@ from hil.board.virtual_nucleo import one_board as virtual_is_one
 from hil.case.load import load_case
 from hil.case.types import Case
 from hil.contract import CHECKS
-from hil.crew import Crew
 from hil.errors import BoardBroken
-from hil.run import HilRun, Settings
+from hil.run import Crew, HilRun, Settings, WorkerRun
 
 LOST = BoardBroken("connect: the probe is gone")
 
@@ -32,7 +31,7 @@ def cases(tmp_path: Path) -> list[Case]:
 def worker(folder: Path, name: str, cases: list[Case], workers: int = 2) -> Iterator[HilRun]:
     (folder / "crew").mkdir(exist_ok=True)
     settings = Settings("native", folder / "out", (PROJECT / "boards",), image=native_image().path)
-    run = HilRun(settings, crew=Crew(folder / "crew", name, workers))
+    run = WorkerRun(settings, crew=Crew(folder / "crew", name, workers))
     try:
         run.prepare(cases)
         yield run

@@ -18,11 +18,12 @@ from harness_process import PASSED, run_harness
 from native_session import PROJECT, CaseFolder, native_image
 
 from hil.case.load import write_lock
+from hil.gate.commands import add_gate_command
 from hil.gate.gate import Decision, decide
 from hil.gate.policy import PolicyFile, read_policy
 from hil.gate.question import ask
 from hil.gate.reasons import Kind
-from hil.gate.release_commands import add_gate_commands
+from hil.release.commands import add_release_command
 from hil.runfile import Run, read_records, read_run, seal
 
 CASE = "small"
@@ -170,7 +171,9 @@ class Project:
     def hil(self, *arguments: str | Path) -> tuple[int, str]:
         """Exit code and output of a command; raises what the command raises."""
         parser = argparse.ArgumentParser(prog="hil")
-        add_gate_commands(parser.add_subparsers(required=True), lambda: [PROJECT / "boards"])
+        commands = parser.add_subparsers(required=True)
+        add_gate_command(commands)
+        add_release_command(commands, lambda: [PROJECT / "boards"])
         options = parser.parse_args([str(argument) for argument in arguments])
         text = io.StringIO()
         with redirect_stdout(text):

@@ -10,7 +10,7 @@ from release_project import PROJECT, QUARANTINED, entry
 
 from hil.errors import UsageError
 from hil.gate.policy import Explained, read_policy
-from hil.gate.quarantine import Entry, Quarantine, load_quarantine
+from hil.project.quarantine import Entry, Quarantine, load_quarantine
 
 NAMES = st.sampled_from(["one", "two", "three"])
 CHECKS = st.sampled_from(["input.gate", "memory.arena"])

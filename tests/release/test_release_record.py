@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from native_session import native_image
 from release_project import CASE, CHECK, QUARANTINED, Project, entry
 
-import hil.gate.release
+import hil.release.pack
 from hil.errors import UsageError
-from hil.gate.record import RECORD_FILE, Record, record_bytes
-from hil.gate.release_keys import make_key, read_public_key
-from hil.gate.release_sums import SIGNATURE_FILE, SUMS_FILE, hash_files, parse_sums, sums_text
-from hil.gate.release_verify import verify
+from hil.release.keys import make_key, read_public_key
+from hil.release.record import RECORD_FILE, Record, record_bytes
+from hil.release.sums import SIGNATURE_FILE, SUMS_FILE, hash_files, parse_sums, sums_text
+from hil.release.verify import verify
 from hil.runfile import seal
 
 
@@ -173,7 +173,7 @@ def test_a_record_appears_whole_or_not_at_all(project: Project, monkeypatch: pyt
         raise error
 
     before = sorted(path.name for path in project.folder.iterdir())
-    monkeypatch.setattr(hil.gate.release, "model_card", stop)
+    monkeypatch.setattr(hil.release.pack, "model_card", stop)
     with pytest.raises(error if isinstance(error, type) else UsageError):
         pack(project)
     assert sorted(path.name for path in project.folder.iterdir()) == before

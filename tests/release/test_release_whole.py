@@ -8,8 +8,8 @@ from harness_process import PASSED, run_harness
 from native_session import IMU_MOTION
 from release_project import Project
 
-from hil.gate.release_keys import make_key, read_public_key
-from hil.gate.release_verify import verify
+from hil.release.keys import make_key, read_public_key
+from hil.release.verify import verify
 
 POLICY = """\
 boards = ["qemu", "native"]

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from made_run import CYCLES, figures, made_case, made_check, made_run, write_run
 
 from hil.errors import UsageError
-from hil.gate.trend import Metric, Trend, metric_of, run_files, trend
-from hil.gate.trend_command import add_trend_command
-from hil.gate.trend_text import ASCII, HEIGHT, UNICODE, glyphs_for, lines, plot
+from hil.trend.commands import add_trend_command
+from hil.trend.text import ASCII, HEIGHT, UNICODE, glyphs_for, lines, plot
+from hil.trend.trend import Metric, Trend, metric_of, run_files, trend
 
 P99 = metric_of("total.p99")
 
@@ -181,7 +181,7 @@ def test_a_plot_never_leaves_its_width_and_shows_each_run_once(values: list[int]
 def _trend_of(values: list[int]) -> Trend:
     from datetime import UTC, datetime, timedelta
 
-    from hil.gate.trend import Point, Series
+    from hil.trend.trend import Point, Series
 
     series, start = Series("qemu", "instructions", 1, "instructions"), datetime(2026, 3, 1, tzinfo=UTC)
     points = (

@@ -10,8 +10,8 @@ import pytest
 from made_run import figures, made_case, made_run, write_run
 
 from hil.errors import UsageError
-from hil.gate.trend import Trend, metric_of, run_files, trend
-from hil.gate.trend_html import page, svg, write_html
+from hil.trend.html import page, svg, write_html
+from hil.trend.trend import Trend, metric_of, run_files, trend
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -8,10 +8,10 @@ from hil.case.types import STAGES
 from hil.gate.completeness import names
 from hil.gate.demands import Demand
 from hil.gate.policy import Explained
-from hil.gate.quarantine import Entry
 from hil.gate.question import Question
 from hil.gate.reasons import Kind, Reason
 from hil.gate.results import Result
+from hil.project.quarantine import Entry
 from hil.runfile import Check
 
 JUDGED = ("passed", "marginal", "failed")

@@ -7,8 +7,8 @@ from enum import StrEnum
 
 from hil import runfile
 from hil.board.config import BoardConfig
+from hil.budget.file import BudgetFile, Flash, Memory
 from hil.case.types import Case
-from hil.gate.budget_file import BudgetFile, Flash, Memory
 
 
 class State(StrEnum):

@@ -1,4 +1,4 @@
-"""Reads a TOML file of the gate into its model; every fault names file, line, key and fix."""
+"""Reads a TOML file of the project into its model; every fault names file, line, key and fix."""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from hil.errors import UsageError
-from hil.gate.trend import Trend
-from hil.gate.trend_text import number, percent, signed
+from hil.trend.text import number, percent, signed
+from hil.trend.trend import Trend
 
 _TEMPLATE = Path(__file__).with_name("trend.html.jinja")
 # Colours that stand for those of the page, which knows whether it is light or dark.

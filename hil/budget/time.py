@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from hil.budget import energy as energy_of
+from hil.budget.file import CLOCKS, STATISTICS, Amount, BudgetFile
+from hil.budget.types import Row, RunCase, Sources
 from hil.case.types import STAGES, Case
-from hil.gate import energy as energy_of
-from hil.gate.budget_file import CLOCKS, STATISTICS, Amount, BudgetFile
-from hil.gate.budget_types import Row, RunCase, Sources
 
 Key = tuple[str, str, str]  # clock of budget.toml (its unit), stage, statistic
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from hil.acceptance.stored import stored_evidence
 from hil.baseline.file import baseline_of, baseline_path, write_baseline
 from hil.baseline.types import Acceptance, Baseline, BaselineFile, Origin
 from hil.contract.accepted import put_in
@@ -16,7 +15,6 @@ from hil.contract.changes import changes, notable
 from hil.contract.measured import measure
 from hil.contract.types import Evidence
 from hil.errors import UsageError
-from hil.gate.stored import stored_evidence
 from hil.runfile import Case, Run
 
 MOST_HISTORY = 20  # acceptances that a baseline remembers
@@ -54,24 +52,6 @@ def write(accepted: Sequence[Accepted]) -> None:
     """Write them. Each file is whole, or as it was."""
     for item in accepted:
         write_baseline(item.path, item.baseline)
-
-
-def default_by(folder: Path) -> str:
-    """Who accepts, when nobody says: git's user, else the login name."""
-    name, mail = (_git_config(key, folder) for key in ("user.name", "user.email"))
-    known = " ".join(filter(None, (name, f"<{mail}>" if mail else "")))
-    try:
-        return known or getpass.getuser()
-    except (KeyError, OSError):  # a container may run as a number that has no name
-        return ""
-
-
-def _git_config(key: str, folder: Path) -> str:
-    try:
-        found = subprocess.run(["git", "config", key], cwd=folder, capture_output=True, text=True, check=False)
-    except OSError:
-        return ""
-    return found.stdout.strip()
 
 
 def _refuse_failed(run: Run, case: Case) -> None:

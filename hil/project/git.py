@@ -1,7 +1,8 @@
-"""What git says of the sources that a release is made from: commit, and whether anything is uncommitted."""
+"""What git says of the sources that a release is made from, commit and anything uncommitted, and of who works there."""
 
 from __future__ import annotations
 
+import getpass
 import subprocess
 from pathlib import Path
 
@@ -29,6 +30,24 @@ def source_of(folder: Path) -> Source:
     if commit is None or listed is None:
         return Source()
     return Source(commit=commit.strip(), changed=sorted(entry[3:] for entry in listed.split("\0") if entry))
+
+
+def default_by(folder: Path) -> str:
+    """Who accepts, when nobody says: git's user, else the login name."""
+    name, mail = (_git_config(key, folder) for key in ("user.name", "user.email"))
+    known = " ".join(filter(None, (name, f"<{mail}>" if mail else "")))
+    try:
+        return known or getpass.getuser()
+    except (KeyError, OSError):  # a container may run as a number that has no name
+        return ""
+
+
+def _git_config(key: str, folder: Path) -> str:
+    try:
+        found = subprocess.run(["git", "config", key], cwd=folder, capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return found.stdout.strip()
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

@@ -17,12 +17,12 @@ from hil.board.config import explain
 from hil.errors import UsageError
 from hil.gate.gate import decide
 from hil.gate.policy import read_policy
-from hil.gate.quarantine import Quarantine, load_quarantine
 from hil.gate.question import Question
-from hil.gate.record import RECORD_FILE, SCHEMA, Record, record_bytes, result_fact
-from hil.gate.release import SIGNER_FILE, facts_of, packed_with
-from hil.gate.release_keys import fingerprint, fits, parse_public_key
-from hil.gate.release_sums import SIGNATURE_FILE, SUMS_FILE, hash_files, parse_sums
+from hil.project.quarantine import Quarantine, load_quarantine
+from hil.release.keys import fingerprint, fits, parse_public_key
+from hil.release.pack import SIGNER_FILE, facts_of, packed_with
+from hil.release.record import RECORD_FILE, SCHEMA, Record, record_bytes, result_fact
+from hil.release.sums import SIGNATURE_FILE, SUMS_FILE, hash_files, parse_sums
 from hil.runfile import read_run
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from hil.gate.trend import Point, Series, Trend
+from hil.trend.trend import Point, Series, Trend
 
 HEIGHT = 10
 _SHORTEST = 8  # columns of a plot that still says something

@@ -31,15 +31,15 @@ def _count(text: str) -> int:
 
 
 def _trend(options: argparse.Namespace) -> int:
-    from hil.gate.trend import metric_of, run_files, trend
-    from hil.gate.trend_text import glyphs_for, lines
+    from hil.trend.text import glyphs_for, lines
+    from hil.trend.trend import metric_of, run_files, trend
 
     metric = metric_of(options.metric)
     found = trend(options.case, metric, run_files(options.runs or DEFAULT_RUNS), options.last)
     width = shutil.get_terminal_size((100, 24)).columns
     print("\n".join(lines(found, width, glyphs_for(sys.stdout.encoding))))
     if options.html is not None:
-        from hil.gate.trend_html import write_html
+        from hil.trend.html import write_html
 
         write_html(found, options.html)
         print(f"  wrote {options.html}")

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hil.gate.demands import Tree
 from hil.gate.results import Result
-from hil.gate.source import Source
+from hil.project.git import Source
 from hil.runfile import BaselineFacts, Bundle, Case, Check, Clock, Image, Latency, Memory, seal
 
 SCHEMA = "hil-release/1"

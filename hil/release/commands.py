@@ -1,36 +1,23 @@
-"""`hil gate` and `hil release`: translate arguments into calls, and answers into text and exit codes."""
+"""`hil release`: translates arguments into calls, and answers into text and exit codes."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hil.errors import UsageError
+from hil.gate.commands import EXIT_NO, POLICY_FILE, read_question
 
-if TYPE_CHECKING:
-    from hil.gate.policy import PolicyFile
-    from hil.gate.question import Question
-    from hil.runfile import Run
-
-EXIT_NO = 1
-_POLICY = Path("release.toml")
 _USAGE = """hil release RUN... --out FOLDER [--key KEY.pem] [--note TEXT] [--policy FILE] [--allow-failed]
        hil release verify FOLDER [--public-key KEY.pub.pem]
        hil release key NEW.pem"""
 
 
-def add_gate_commands(commands: Any, board_folders: Callable[[], list[Path]]) -> None:
-    """Add `gate` and `release` to the subparsers of `hil`; board_folders: where board files are looked for."""
-    gate = commands.add_parser("gate", help="whether these runs allow a release, and if not, every reason")
-    gate.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run.json, or its folder")
-    gate.add_argument("--policy", type=Path, default=_POLICY, help="the release policy (default: release.toml)")
-    gate.add_argument("--json", action="store_true", help="as JSON")
-    gate.set_defaults(run=_gate)
-
+def add_release_command(commands: Any, board_folders: Callable[[], list[Path]]) -> None:
+    """Add `release` to the subparsers of `hil`; board_folders: where board files are looked for."""
     release = commands.add_parser("release", help="pack a release record, verify one, make a key", usage=_USAGE)
     release.add_argument("words", nargs="+", metavar="RUN", help="runs to pack; or verify FOLDER; or key NEW.pem")
     release.add_argument("--out", type=Path, help="the folder to write; it must not exist")
@@ -40,28 +27,6 @@ def add_gate_commands(commands: Any, board_folders: Callable[[], list[Path]]) ->
     release.add_argument("--allow-failed", action="store_true", help="pack though the gate says no; the record says so")
     release.add_argument("--public-key", type=Path, help="verify: the key that must have signed the record")
     release.set_defaults(run=lambda options: _release(options, board_folders()))
-
-
-def _gate(options: argparse.Namespace) -> int:
-    from hil.gate.gate import decide
-    from hil.gate.gate_text import document, lines
-
-    runs, _, question = _read(options.runs, options.policy)
-    decision = decide(runs, question)
-    if options.json:
-        print(json.dumps(document(decision, question), indent=1, ensure_ascii=False))
-    else:
-        print("\n".join(lines(decision, question)))
-    return 0 if decision.ready else EXIT_NO
-
-
-def _read(paths: Sequence[Path], policy: Path) -> tuple[list[Run], PolicyFile, Question]:
-    from hil.gate.policy import read_policy
-    from hil.gate.question import ask
-    from hil.runfile import read_run
-
-    read = read_policy(policy)
-    return [read_run(path) for path in paths], read, ask(read)
 
 
 def _release(options: argparse.Namespace, board_folders: list[Path]) -> int:
@@ -95,15 +60,15 @@ def _only(words: Sequence[str], usage: str) -> Path:
 
 def _pack(options: argparse.Namespace, board_folders: list[Path]) -> int:
     from hil.gate.gate import decide
-    from hil.gate.gate_text import lines
-    from hil.gate.release import Request, pack, refuse_existing
-    from hil.gate.release_keys import read_private_key
+    from hil.gate.text import lines
+    from hil.release.keys import read_private_key
+    from hil.release.pack import Request, pack, refuse_existing
 
     if options.out is None:
         raise UsageError("--out is missing\n  fix: name a new folder for the record: --out releases/1.0.0")
     refuse_existing(options.out)
     key = read_private_key(options.key) if options.key is not None else None
-    runs, policy, question = _read([Path(word) for word in options.words], options.policy or _POLICY)
+    runs, policy, question = read_question([Path(word) for word in options.words], options.policy or POLICY_FILE)
     decision = decide(runs, question)
     print("\n".join(lines(decision, question)))
     if not decision.ready and not options.allow_failed:
@@ -117,8 +82,8 @@ def _pack(options: argparse.Namespace, board_folders: list[Path]) -> int:
 
 def _verify(folder: Path, public_key: Path | None) -> int:
     from hil.contract.verdict import plural
-    from hil.gate.release_keys import read_public_key
-    from hil.gate.release_verify import verify
+    from hil.release.keys import read_public_key
+    from hil.release.verify import verify
 
     public = read_public_key(public_key) if public_key is not None else None
     verified = verify(folder, public)
@@ -133,7 +98,7 @@ def _verify(folder: Path, public_key: Path | None) -> int:
 
 
 def _key(private: Path) -> int:
-    from hil.gate.release_keys import make_key
+    from hil.release.keys import make_key
 
     public, name = make_key(private)
     print(f"wrote {private}: keep it secret; it signs releases")

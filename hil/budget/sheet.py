@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from hil.budget.file import BudgetFile, Size
+from hil.budget.time import energy_rows, latency_rows, limits_of, planned_latency
+from hil.budget.types import Row, Sheet, Sources
 from hil.case.types import Case
-from hil.gate.budget_file import BudgetFile, Size
-from hil.gate.budget_time import energy_rows, latency_rows, limits_of, planned_latency
-from hil.gate.budget_types import Row, Sheet, Sources
 
 _BYTES = "bytes"
 _NO_SIZES = "built for a workstation: its sizes are not the product's"

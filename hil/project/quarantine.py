@@ -12,7 +12,7 @@ from typing import Annotated
 from pydantic import Field
 
 from hil.errors import CaseError
-from hil.gate.toml_settings import Table, Text, place, read_settings
+from hil.project.toml_settings import Table, Text, place, read_settings
 
 QUARANTINE_FILE = "quarantine.toml"
 PAGE = "docs/release.md"

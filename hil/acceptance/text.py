@@ -2,47 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
 
-from hil.baseline.file import baseline_of
+from hil.acceptance.diff import Diff
 from hil.baseline.types import Baseline, BaselineFile
 from hil.case.types import STAGES
-from hil.contract import baseline as contract
 from hil.contract.accepted import put_in
-from hil.contract.changes import Change, changes
-from hil.contract.types import CheckResult, Evidence, Outcome
+from hil.contract.types import Outcome
 from hil.contract.verdict import number
-from hil.gate.stored import stored_evidence
-from hil.runfile import Run
 
 _POINTS = ("p50", "p95", "p99", "max", "mean")
 _SHOWN_FINDINGS = 3  # of one check, as in a run
-
-
-@dataclass(frozen=True)
-class Diff:
-    """One case of a run held against its baseline; `file` is None when there is no baseline for its board."""
-
-    evidence: Evidence
-    file: BaselineFile | None
-    changes: Sequence[Change]
-    results: Sequence[CheckResult]
-
-    @property
-    def failed(self) -> bool:
-        """Something is worse than accepted, or nothing could be compared."""
-        return self.file is None or any(result.outcome is Outcome.FAILED for result in self.results)
-
-
-def diff(run: Run, name: str) -> Diff:
-    """Judge the baseline contract of one stored case with the baseline on disk. Raises UsageError."""
-    evidence = stored_evidence(run, name)
-    file = baseline_of(evidence.case, evidence.board)
-    if file is None:
-        return Diff(evidence, None, (), ())
-    evidence = replace(evidence, baseline=file)
-    return Diff(evidence, file, changes(evidence), [check.judge(evidence) for check in contract.CHECKS])
 
 
 def diff_lines(found: Diff) -> Iterator[str]:

@@ -16,20 +16,21 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import hil
+from hil.budget.find import budget_sheets
+from hil.budget.text import document, lines
 from hil.errors import UsageError
-from hil.gate import release_keys
-from hil.gate.accept import default_by
-from hil.gate.budget_command import budget_sheets, document, lines
 from hil.gate.demands import BASELINE_FOLDER
 from hil.gate.gate import Decision, decide
-from hil.gate.gate_text import reason_rows
 from hil.gate.integrity import is_plain
 from hil.gate.policy import PolicyFile
 from hil.gate.question import Question
-from hil.gate.record import POLICY_COPY, QUARANTINE_COPY, RECORD_FILE, SCHEMA, record_bytes, result_fact
-from hil.gate.release_card import CARD_FILE, model_card
-from hil.gate.release_sums import SIGNATURE_FILE, SUMS_FILE, hash_files, sums_text
 from hil.gate.results import Result
+from hil.gate.text import reason_rows
+from hil.project.git import default_by
+from hil.release import keys
+from hil.release.card import CARD_FILE, model_card
+from hil.release.record import POLICY_COPY, QUARANTINE_COPY, RECORD_FILE, SCHEMA, record_bytes, result_fact
+from hil.release.sums import SIGNATURE_FILE, SUMS_FILE, hash_files, sums_text
 from hil.report.markdown import summary
 from hil.report.outdir import PAGE_FILE, SUMMARY_FILE
 from hil.runfile import RUN_FILE, Run, read_run
@@ -104,7 +105,7 @@ def _fill(folder: Path, request: Request) -> Decision:
     _write_cards(folder / CASES, decision.results, request)
     _write_budget(folder, decision.results, request)
     if request.key is not None:
-        _write(folder / SIGNER_FILE, release_keys.public_pem(request.key.public_key()))
+        _write(folder / SIGNER_FILE, keys.public_pem(request.key.public_key()))
     _write(folder / RECORD_FILE, _record(folder, decision, firmware, request))
     sums = sums_text(hash_files(folder)).encode()
     _write(folder / SUMS_FILE, sums)
@@ -271,7 +272,7 @@ def _record(folder: Path, decision: Decision, firmware: dict[str, str], request:
             "tree": question.tree.model_dump(),
             **facts_of(decision, folder),
             "results": results,
-            "signer": release_keys.fingerprint(key.public_key()) if key is not None else "",
+            "signer": keys.fingerprint(key.public_key()) if key is not None else "",
             "files": hash_files(folder),
         }
     )

@@ -1,0 +1,1 @@
+"""What a product may spend, what is planned, what a run found, and what is left."""

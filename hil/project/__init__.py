@@ -1,0 +1,1 @@
+"""What the checkout says beside its cases: commit, quarantine, and how its TOML files are read."""

@@ -1,0 +1,55 @@
+"""Writes run.json of one invocation, whoever ran its cases."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from hil.board.config import BoardConfig
+from hil.project.git import Source, source_of
+from hil.report.run_json import Json, dump, run_document
+from hil.run.outcome import Outcome
+from hil.run.settings import PROJECT, Settings
+
+
+class RunClock:
+    """When an invocation began."""
+
+    def __init__(self) -> None:
+        self._began, self.started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
+
+    def seconds(self) -> float:
+        """Host time since then."""
+        return time.monotonic() - self._began
+
+
+def run_json(
+    outcomes: Sequence[Outcome],
+    settings: Settings,
+    config: BoardConfig,
+    clock: Json | None,
+    since: RunClock,
+    *,
+    interrupted: bool,
+    workers: int = 1,
+) -> bytes:
+    """The file's content. clock: of the board, as run.json has it."""
+    return dump(
+        run_document(
+            [outcome.document for outcome in outcomes],
+            config,
+            clock,
+            interrupted=interrupted,
+            started=since.started,
+            seconds=since.seconds(),
+            workers=workers,
+            source=_source(settings),
+        )
+    )
+
+
+def _source(settings: Settings) -> Json | None:
+    """What git says of the sources of an image that was built here."""
+    found = source_of(PROJECT) if settings.image is None else Source()
+    return {"commit": found.commit, "changed": bool(found.changed)} if found.commit else None

@@ -1,0 +1,100 @@
+"""Knows what one invocation works with, a board, an image and an output folder, and opens each when it is needed."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+from hil.board.base import Board
+from hil.board.config import BoardConfig, kind_module
+from hil.errors import UsageError
+from hil.image.build import build, check_programs
+from hil.image.elf import Image
+from hil.report.outdir import OutDir
+from hil.run.settings import PROJECT, Settings
+
+
+class Equipment:
+    """Nothing is read or started before it is asked for; `close` releases everything."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.opened_board: Board | None = None
+        self._image: Image | None = None
+        self._out: OutDir | None = None
+
+    @cached_property
+    def config(self) -> BoardConfig:
+        """The board's file with the options of the user. Raises UsageError for an unknown board or a wrong file."""
+        config = self.settings.board_config()
+        return config.model_copy(update={"options": {**config.options, **self.settings.options}})
+
+    def check(self) -> None:
+        """Whether board and build have their tools, or the board takes the image that was named. Raises UsageError."""
+        board = self.board()
+        if self.settings.image is not None:
+            board.check_image(self.image())
+            return
+        if not (PROJECT / "firmware").is_dir():
+            raise UsageError("no firmware sources beside the package\n  fix: name an image with --hil-image=ELF")
+        check_programs(self.config.target)
+
+    def image(self) -> Image:
+        """The image under test: the one named, else built from the sources. Raises BuildError or UsageError."""
+        if self._image is None:
+            self._image = Image(self.settings.image or self._built())
+        return self._image
+
+    def _built(self) -> Path:
+        """A copy, so that another build in this checkout does not change the image under a run."""
+        target, folder = self.config.target, self.folder
+        return build(target, PROJECT, log=folder / f"build.{target}.log", copy_to=folder / f"{target}.elf")
+
+    def board(self) -> Board:
+        """The one board, opened on first use. Raises MissingTool or UsageError."""
+        if self.opened_board is None:
+            log = self.folder / self.log_name(self.config.name)
+            board: Board = kind_module(self.config).open_board(self.config, log.resolve())
+            self.opened_board = board
+        return self.opened_board
+
+    def close_board(self) -> None:
+        """Safe to call twice; `board` opens another one."""
+        board, self.opened_board = self.opened_board, None
+        if board is not None:
+            board.close()
+
+    def log_name(self, stem: str) -> str:
+        """File name of a log that this process writes alone."""
+        return f"{stem}.log"
+
+    # ---- the output folder
+
+    def take_output(self) -> None:
+        """Keep other runs out of it. Raises UsageError."""
+        self._out = OutDir(self.settings.out)
+
+    @property
+    def has_output(self) -> bool:
+        """Whether the output folder is this run's."""
+        return self._out is not None
+
+    @property
+    def folder(self) -> Path:
+        """The output folder."""
+        return self.settings.out
+
+    def write(self, name: str, data: bytes) -> Path:
+        """A whole file in the output folder. Raises UsageError."""
+        if self._out is None:
+            raise UsageError("the output folder is not open")
+        return self._out.write(name, data)
+
+    def close(self) -> None:
+        """Release board and output folder. Safe to call twice."""
+        out, self._out = self._out, None
+        try:
+            self.close_board()
+        finally:
+            if out is not None:
+                out.close()

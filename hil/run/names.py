@@ -1,0 +1,34 @@
+"""Names of what a run leaves behind for a case: files in the output folder, pieces of work in that of a crew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hil.case.types import Case
+from hil.session import Share
+
+OUTCOME = "outcome."  # what came of a case
+HELD = "held"  # the output folder is taken
+BROKEN = "broken."  # a worker without a board
+
+
+def file_stem(case: Case, cases: Sequence[Case], board: str) -> str:
+    """File stem of a case's results; a second case of the same name gets its number."""
+    paths = [each.path for each in cases if each.name == case.name]
+    number = paths.index(case.path) + 1 if case.path in paths else 1
+    return f"{case.name}.{board}" + (f".{number}" if number > 1 else "")
+
+
+def outcome_piece(case: Case, cases: Sequence[Case]) -> str:
+    """What came of the case, judged."""
+    return f"{OUTCOME}{_place(case, cases)}"
+
+
+def share_piece(case: Case, cases: Sequence[Case], share: Share) -> str:
+    """The run of one share of the case."""
+    return f"share.{_place(case, cases)}.{share.number}"
+
+
+def _place(case: Case, cases: Sequence[Case]) -> str:
+    """What the crew calls a case: its place among all."""
+    return f"{[each.path for each in cases].index(case.path):04}"

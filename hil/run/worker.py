@@ -1,0 +1,132 @@
+"""One invocation by several processes: what a worker does otherwise than a process that runs all cases alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+
+from hil.board.base import Board
+from hil.board.config import BoardConfig, kind_module
+from hil.case.types import Case
+from hil.errors import BoardBroken
+from hil.report.outdir import OutDir
+from hil.run.crew import Crew
+from hil.run.equipment import Equipment
+from hil.run.names import BROKEN, HELD, outcome_piece, share_piece
+from hil.run.outcome import Attempt, Outcome
+from hil.run.run import HilRun, ProgressFactory, no_progress
+from hil.run.settings import Settings
+from hil.session import Share, case_cost, plan
+
+
+class _CrewEquipment(Equipment):
+    """The image is built by one worker for all, the output folder is held by all, a log is a worker's own."""
+
+    def __init__(self, settings: Settings, crew: Crew) -> None:
+        super().__init__(settings)
+        self._crew = crew
+
+    def _built(self) -> Path:
+        return self._crew.once("image", super()._built)
+
+    def log_name(self, stem: str) -> str:
+        """File name of a log that this process writes alone."""
+        return f"{stem}.{self._crew.name}.log"
+
+    def take_output(self) -> None:
+        """Keep other runs out of it. Raises UsageError."""
+        with self._crew.alone("output"):
+            self._out = OutDir(self.settings.out, self._crew.folder.name)
+        self._crew.offer(HELD, lambda: True)
+
+    @property
+    def many_boards(self) -> bool:
+        """Whether each worker can have a board of its own, as it can when the board is a program."""
+        one_board: Callable[[BoardConfig], bool] = getattr(kind_module(self.config), "one_board", lambda _: False)
+        return not one_board(self.config)
+
+
+class WorkerRun(HilRun):
+    """A run that shares its cases with the rest of a crew; CrewLead writes what came of them."""
+
+    def __init__(self, settings: Settings, progress: ProgressFactory = no_progress, *, crew: Crew) -> None:
+        self._shared = _CrewEquipment(settings, crew)
+        super().__init__(settings, progress, self._shared)
+        self._crew = crew
+        self._helped = self._bench_held = False
+        self._bench = ExitStack()
+
+    def python_board(self) -> Board:
+        """The only board of a bench stays with the worker that has tests written in Python until it ends."""
+        if not self._shared.many_boards and not self._bench_held:
+            self._bench.enter_context(self._crew.alone("bench"))
+            self._bench_held = True
+        return super().python_board()
+
+    def _run(self, case: Case) -> Outcome:
+        """Help with everything first, so that no worker waits while there is something to do."""
+        outcome = outcome_piece(case, self._cases)
+        with self._turn():
+            if not self._helped:
+                self._help()
+            if self.board_broken is not None and not self._all_broken(self.board_broken):
+                done: Outcome | None = self._crew.result(outcome)
+                return done or Outcome({}, error=self.board_broken, ran=False)  # for others to run: nothing is said
+            attempts = [
+                self._crew.once(share_piece(case, self._cases, share), partial(self._attempt, case, share))
+                for share in self._plan(case)
+            ]
+            return self._crew.once(outcome, partial(self._conclude, case, attempts))
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Programs are as many boards as there are workers; a bench has one, and the workers use it in turns."""
+        if self._shared.many_boards or self._bench_held:
+            yield
+            return
+        with self._crew.alone("bench"):
+            try:
+                yield
+            finally:
+                self._shared.close_board()
+
+    def _help(self) -> None:
+        """Run what no other worker has taken, the longest case first."""
+        self._helped = True
+        for case in sorted(self._cases, key=case_cost, reverse=True):
+            for share in self._plan(case):
+                if self.board_broken is not None:
+                    return
+                self._crew.offer(share_piece(case, self._cases, share), partial(self._attempt, case, share))
+
+    def _all_broken(self, error: BoardBroken) -> bool:
+        """Whether no worker has a board left, this one's being broken: then what is open stays undone."""
+        self._crew.offer(f"{BROKEN}{self._crew.name}", lambda: str(error))
+        return len(self._crew.results(BROKEN)) >= self._crew.workers
+
+    def _plan(self, case: Case) -> list[Share]:
+        return plan(case, self._crew.workers if self._shared.many_boards else 1)
+
+    def _interrupted(self, case: Case, cut: Attempt) -> None:
+        """Nothing to report: of several workers none has the whole case."""
+
+    def _share_log(self, case: Case, share: Share) -> Path:
+        return self._crew.folder / f"{self._stem(case)}.{share.number}.log"
+
+    def _gather_logs(self, case: Case, attempts: Sequence[Attempt]) -> str:
+        """One log of the case, made of those of its shares; returns its name."""
+        logs = [self._share_log(case, attempt.share) for attempt in attempts]
+        content = b"".join(log.read_bytes() for log in logs if log.exists())
+        return self._shared.write(f"{self._stem(case)}.log", content).name
+
+    def finish(self, interrupted: bool) -> None:
+        """The lead writes run.json."""
+
+    def close(self) -> None:
+        """Release board, bench and output folder. Safe to call twice."""
+        try:
+            super().close()
+        finally:
+            self._bench.close()

@@ -1,0 +1,1 @@
+"""One figure of a case over many runs."""
