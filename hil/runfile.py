@@ -215,6 +215,40 @@ class DecisionFacts(Part):
     unknown: str
 
 
+class Answered(Part):
+    """How one side answers labelled vectors. recall: by label, null where no vector has it. accepted: vectors that got
+    a label; wrongly_accepted: not their own; unknown: none.
+    """
+
+    accuracy: float
+    recall: list[float | None]
+    accepted: int
+    wrongly_accepted: int
+    unknown: int
+
+
+class AnswerGap(Part):
+    """What each step changes of the accuracy, from the float model on the raw window to the device; lost: below 0."""
+
+    input: float
+    quantisation: float
+    device: float
+
+
+class Answers(Part):
+    """All sides over the same labelled vectors, each window decided alone: the float model on the raw window and on the
+    prepared tensor (null without one), the simulated int8 model, the device.
+    """
+
+    vectors: int
+    labelled: list[int]
+    float_chain: Answered | None
+    float_tensor: Answered | None
+    int8: Answered
+    device: Answered
+    gap: AnswerGap | None
+
+
 class Fault(Part):
     vector: int
     kind: str
@@ -253,6 +287,7 @@ class Case(Part):
     operators: list[Operator] = []
     operators_vector: str = ""
     baseline: BaselineFacts | None = None
+    answers: Answers | None = None
     faults: list[Fault] = []
     link: Link | None = None
 

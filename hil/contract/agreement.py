@@ -16,6 +16,7 @@ from hil.case.types import Case, Limit
 from hil.contract import metrics
 from hil.contract.alone import real_answers, threshold_score
 from hil.contract.blame import blame, blocks, comparable, has_decide
+from hil.contract.input import input_cure
 from hil.contract.metrics import Floats
 from hil.contract.ready import asked, unready
 from hil.contract.types import Check, CheckResult, Evidence
@@ -207,11 +208,13 @@ def _none_clean(sheet: Sheet, metric: _Metric, evidence: Evidence, rows: Rows, l
 
 def _own_finding(sheet: Sheet, metric: _Metric, evidence: Evidence, rows: Rows, figure: Figure) -> None:
     oracle = _figure(metric, evidence, rows, evidence.references.output)
-    unit = f" {metric.unit}" if metric.unit else ""
+
+    def say(value: float) -> str:
+        return f"{number(value)} {metric.unit.removesuffix('s') if value == 1 else metric.unit}".rstrip()
+
     sheet.add(
         f"{metric.key} {sheet.limit}",
-        f"{number(figure.chain)}{unit}{_worst(metric, evidence, rows)}; "
-        f"on the same prepared tensor {number(figure.tensor)}{unit}",
+        f"{say(figure.chain)}{_worst(metric, evidence, rows)}; on the same prepared tensor {say(figure.tensor)}",
         stage="invoke" if oracle.chain != figure.chain else "",
         hint=_hint(sheet, evidence, figure, oracle),
     )
@@ -229,17 +232,6 @@ def _hint(sheet: Sheet, evidence: Evidence, figure: Figure, oracle: Figure) -> s
         rest = f", but for the input's share, {number(figure.chain)} in place of {number(figure.tensor)}"
     cure = "check calibration data and per-layer ranges"
     return f"the int8 oracle is as far off: the loss is in quantisation{rest}; {cure}"
-
-
-def input_cure(case: Case) -> str:
-    """What can be wrong with the way from a window to the tensor, by the keys and parts that its prepare stage has."""
-    scale = f"its input scale {case.model.input.quantisation.scale:.6g}"
-    calibrate = f"calibrate the model on data like these windows ({scale} does not fit them)"
-    if case.prepare.id == "scale":
-        return f"{calibrate}, or mend full_scale and offset"
-    if case.prepare.id == "quantize":
-        return f"{calibrate}, or bring the windows into the units that it was trained in"
-    return f"{calibrate}, or quantise the windows with {scale}"
 
 
 def _worst(metric: _Metric, evidence: Evidence, rows: Rows) -> str:

@@ -33,7 +33,7 @@ class Answered:
 
 @dataclass(frozen=True)
 class Gap:
-    """What the device's accuracy is behind the float model's, by where it is lost; what is won is below zero."""
+    """What each step changes of the accuracy, from the float model on the raw window to the device; lost: below 0."""
 
     input: float
     quantisation: float
@@ -58,7 +58,7 @@ class Comparison:
         if self.float_chain is None or self.float_tensor is None:
             return None
         chain, tensor = self.float_chain.accuracy, self.float_tensor.accuracy
-        return Gap(chain - tensor, tensor - self.int8.accuracy, self.int8.accuracy - self.device.accuracy)
+        return Gap(tensor - chain, self.int8.accuracy - tensor, self.device.accuracy - self.int8.accuracy)
 
 
 def comparison(evidence: Evidence) -> Comparison | None:

@@ -270,7 +270,18 @@ def _saturation_hint(evidence: Evidence) -> str:
         return "prepared tensors differ from the reference: see input.prepared first"
     if (done(evidence.records) & ~comparable(evidence)).any():
         return "windows that the gate must reject count here too: see input.gate first"
-    return "the reference saturates as much: full_scale is too small for this data, or the model's input range is"
+    return f"the reference saturates as much: {input_cure(evidence.case)}"
+
+
+def input_cure(case: Case) -> str:
+    """What can be wrong with the way from a window to the tensor, by the keys and parts that its prepare stage has."""
+    scale = f"its input scale {case.model.input.quantisation.scale:.6g}"
+    calibrate = f"calibrate the model on data like these windows ({scale} does not fit them)"
+    if case.prepare.id == "scale":
+        return f"{calibrate}, or mend full_scale and offset"
+    if case.prepare.id == "quantize":
+        return f"{calibrate}, or bring the windows into the units that it was trained in"
+    return f"{calibrate}, or quantise the windows with {scale}"
 
 
 # ---- the gate --------------------------------------------------------------------------------------------------------

@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.case.types import Case
-from hil.contract.agreement import input_cure
 from hil.contract.alone import Answers, raw_answers, real_answers
 from hil.contract.blame import blocks, has_decide
-from hil.contract.input import tensor_channels
+from hil.contract.input import input_cure, tensor_channels
 from hil.contract.latency import distinct_windows
 from hil.contract.ready import unready
 from hil.contract.types import Check, CheckResult, Evidence, Outcome

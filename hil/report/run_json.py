@@ -7,7 +7,7 @@ import json
 import math
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import hil
 from hil.board.config import BoardConfig
 from hil.case.types import Case, Limit
 from hil.contract.changes import baseline_document
+from hil.contract.gap import comparison
 from hil.contract.latency import latency_samples, latency_summary
 from hil.contract.memory import arena_high_water, stack_high_water, stack_size
 from hil.contract.operators import OperatorProfile
@@ -197,6 +198,7 @@ def _evidence(evidence: Evidence) -> Json:
         "operators": [vars(operator) for operator in profile.operators],
         "operators_vector": vectors.name(profile.vector) if profile.operators else "",
         "baseline": _baseline(evidence),
+        "answers": _answers(evidence),
         "faults": [
             {"vector": fault.vector, "kind": fault.report.kind, "stage": fault.report.stage, "text": fault.report.text}
             for fault in evidence.faults
@@ -207,6 +209,11 @@ def _evidence(evidence: Evidence) -> Json:
 def _baseline(evidence: Evidence) -> Json | None:
     found = baseline_document(evidence)
     return None if found is None else {**found, "file": _shown_path(Path(found["file"]))}
+
+
+def _answers(evidence: Evidence) -> Json | None:
+    found = comparison(evidence)
+    return None if found is None else {**asdict(found), "gap": asdict(found.gap) if found.gap else None}
 
 
 def _memory(evidence: Evidence) -> Json:

@@ -341,8 +341,9 @@ def test_a_case_that_sets_no_limit_is_asked_only_what_holds_for_all(
 
 def test_a_case_without_a_decide_stage_has_no_score_probes(evidence: Evidence) -> None:
     case = replace(evidence.case, decide=Decide("none", 1))
-    probes = {"decision.threshold", "decision.ties", "decision.stream", "decision.repeat"}
-    assert {check.id for check in checks_for(case)} == set(BY_ID) - probes - WITH_FILES
+    deciding = {"decision.threshold", "decision.ties", "decision.stream", "decision.repeat"}
+    deciding |= {"sanity.chance_accuracy", "sanity.unanswered_class"}
+    assert {check.id for check in checks_for(case)} == set(BY_ID) - deciding - WITH_FILES
 
 
 def test_a_case_of_one_label_has_no_ties(evidence: Evidence) -> None:
