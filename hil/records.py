@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from hil.case.types import TensorContract
 
-STAGES = ("prepare", "invoke", "decide")
-
 
 class Status(IntEnum):
     """How far a window came (`record.status` in link.cddl). 100 and above are the harness's own: no record came

@@ -10,7 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 INT8_MIN, INT8_MAX = -128, 127
-STAGES = ("prepare", "invoke", "decide", "total")  # what latency is told of
+PARTS = ("prepare", "invoke", "decide")  # of the pipeline; the device tells the time at the end of each
+STAGES = (*PARTS, "total")  # what latency is told of
+# What a case is held to, in the order of blame.
+CONTRACTS = ("input", "execution", "decision", "agreement", "sanity", "latency", "memory", "baseline")
 BASELINES = "baseline"  # folder in a case's: accepted measurements, one file a board
 
 

@@ -16,13 +16,14 @@ from hil.case.types import Case, Limit
 from hil.contract import metrics
 from hil.contract.alone import real_answers, threshold_score
 from hil.contract.blame import blame, blocks, comparable, has_decide
-from hil.contract.input import input_cure
+from hil.contract.input import clipped_shares, input_cure
 from hil.contract.metrics import Floats
 from hil.contract.ready import asked, unready
 from hil.contract.types import Check, CheckResult, Evidence
 from hil.contract.verdict import Sheet, number, plural
 
 Rows = NDArray[np.intp]
+_CLIPPED = 0.01  # share of the elements from which on the clamp is what to look at
 
 
 @dataclass(frozen=True)
@@ -216,22 +217,31 @@ def _own_finding(sheet: Sheet, metric: _Metric, evidence: Evidence, rows: Rows, 
         f"{metric.key} {sheet.limit}",
         f"{say(figure.chain)}{_worst(metric, evidence, rows)}; on the same prepared tensor {say(figure.tensor)}",
         stage="invoke" if oracle.chain != figure.chain else "",
-        hint=_hint(sheet, evidence, figure, oracle),
+        hint=_hint(sheet, evidence, rows, figure, oracle),
     )
 
 
-def _hint(sheet: Sheet, evidence: Evidence, figure: Figure, oracle: Figure) -> str:
+def _hint(sheet: Sheet, evidence: Evidence, rows: Rows, figure: Figure, oracle: Figure) -> str:
     """Whose the loss is: the device's, the input's, or quantisation's."""
     if oracle.chain != figure.chain:
         return f"the int8 oracle gives {number(oracle.chain)}: the difference is inside the LSB budget; lower lsb"
     assert sheet.limit is not None
     if sheet.limit.holds(figure.tensor):
-        return f"the input: on the same prepared tensor the limit holds; {input_cure(evidence.case)}"
+        return f"the input: on the same prepared tensor the limit holds; {_of_the_input(evidence, rows)}"
     rest = ""
     if figure.tensor != figure.chain:
         rest = f", but for the input's share, {number(figure.chain)} in place of {number(figure.tensor)}"
     cure = "check calibration data and per-layer ranges"
     return f"the int8 oracle is as far off: the loss is in quantisation{rest}; {cure}"
+
+
+def _of_the_input(evidence: Evidence, rows: Rows) -> str:
+    """Whether the clamp or the rounding of prepare is what the input loses, and the cure."""
+    share = float(clipped_shares(evidence.case, rows).mean())
+    if share >= _CLIPPED:
+        return f"its clamp cuts {number(round(100 * share, 1))} % of the elements; {input_cure(evidence.case)}"
+    step = f"steps of {evidence.case.model.input.quantisation.scale:.6g}"
+    return f"its clamp cuts next to nothing: it is the rounding to {step}, on windows between two answers"
 
 
 def _worst(metric: _Metric, evidence: Evidence, rows: Rows) -> str:

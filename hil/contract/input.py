@@ -25,6 +25,7 @@ from hil.contract.ready import asked, refused, unready
 from hil.contract.types import Check, CheckResult, Evidence, Section
 from hil.contract.verdict import Sheet, add_differences, number
 from hil.records import GateReason, Status
+from hil.reference.prepare import clipped
 
 
 @dataclass(frozen=True)
@@ -271,6 +272,19 @@ def _saturation_hint(evidence: Evidence) -> str:
     if (done(evidence.records) & ~comparable(evidence)).any():
         return "windows that the gate must reject count here too: see input.gate first"
     return f"the reference saturates as much: {input_cure(evidence.case)}"
+
+
+def clipped_shares(case: Case, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Of each tensor channel the share of elements that the clamp of prepare cuts (hil.reference.prepare.clipped), over
+    these vectors, at least one.
+    """
+    channels = tensor_channels(case)
+    cut = np.zeros(channels, np.int64)
+    for block in blocks(rows, case.model.input.elements):
+        elements = clipped(case.vectors.windows[block], case.prepare, case.model.input)
+        cut += elements.reshape(-1, channels).sum(axis=0)
+    shares: NDArray[np.float64] = cut / (len(rows) * case.model.input.elements // channels)
+    return shares
 
 
 def input_cure(case: Case) -> str:

@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 from hil.case.types import Case
 from hil.contract.alone import Answers, raw_answers, real_answers
 from hil.contract.blame import blocks, has_decide
-from hil.contract.input import input_cure, tensor_channels
+from hil.contract.input import clipped_shares, input_cure
 from hil.contract.latency import distinct_windows
 from hil.contract.ready import unready
 from hil.contract.types import Check, CheckResult, Evidence, Outcome
 from hil.contract.verdict import Numbers, Sheet, number, plural
 from hil.records import GateReason
-from hil.reference.prepare import clipped
 
 MOST_CLIPPED = 0.25  # of the elements of one channel; calibrated on a third of the range, Gaussian data lose 32 %
 MOST_ON_RAILS = 0.5  # the same of a tensor/1, where an element at -128 or 127 may be what it should be
@@ -100,15 +99,9 @@ def _identical_windows(evidence: Evidence, rows: Rows) -> _Look:
 
 
 def _saturated_input(evidence: Evidence, rows: Rows) -> _Look:
-    case = evidence.case
-    channels = tensor_channels(case)
-    cut = np.zeros(channels, np.int64)
-    for block in blocks(rows, case.model.input.elements):
-        elements = clipped(case.vectors.windows[block], case.prepare, case.model.input)
-        cut += elements.reshape(-1, channels).sum(axis=0)
-    of_one = len(rows) * case.model.input.elements // channels
-    worst = int(cut.argmax())
-    share, overall = float(cut[worst]) / of_one, float(cut.sum()) / (of_one * channels)
+    case, shares = evidence.case, clipped_shares(evidence.case, rows)
+    channels, worst = len(shares), int(shares.argmax())
+    share, overall = float(shares[worst]), float(shares.mean())
     odd = ""
     if share > (MOST_ON_RAILS if case.prepare.id == "tensor" else MOST_CLIPPED):
         where = "" if channels == 1 else f"; of channel {worst} {_percent(share)}"

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from itertools import chain
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,7 @@ from hil.case.types import Case
 from hil.contract.types import VectorFault
 from hil.link.client import LinkCounters
 from hil.records import ClockSpec, Hello, RunRecords
-from hil.reference.compute import Outputs
+from hil.reference.models import Outputs
 from hil.session.share import Share
 from hil.session.steps import Sections
 from hil.session.steps import merge as merge_sections
@@ -57,7 +56,7 @@ def merge(case: Case, parts: Sequence[Part]) -> Part:
         clock=lead.clock,
         hello=lead.hello,
         records=merge_records(case, [(part.share, part.records) for part in ordered]),
-        outputs=_merge_outputs([part.outputs for part in ordered], rows),
+        outputs=_merge_outputs(case, [part.outputs for part in ordered], rows),
         link=total([part.link for part in ordered]),
         inferences=sum(part.inferences for part in ordered),
         faults=tuple(chain.from_iterable(part.faults for part in ordered)),
@@ -107,12 +106,8 @@ def _merge_marks(marks: NDArray[np.int64], order: NDArray[np.intp], passes: int)
     marks[there] = np.maximum.accumulate(marks[there]) if passes == 1 else marks.max(initial=0)
 
 
-def _merge_outputs(parts: list[Outputs], rows: list[NDArray[np.intp]]) -> Outputs:
-    merged: dict[str, Any] = {}
-    for item in fields(Outputs):
-        columns = [getattr(outputs, item.name) for outputs in parts]
-        merged[item.name] = None if columns[0] is None else np.zeros_like(columns[0])
-        for column, own in zip(columns, rows, strict=True):
-            if column is not None:
-                merged[item.name][own] = column[own]
-    return Outputs(**merged)
+def _merge_outputs(case: Case, parts: list[Outputs], rows: list[NDArray[np.intp]]) -> Outputs:
+    merged = Outputs.empty(case)
+    for outputs, own in zip(parts, rows, strict=True):
+        merged.put(own, outputs.take(own))
+    return merged

@@ -18,7 +18,7 @@ from hil.board.virtual_nucleo import open_board
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     folder = tmp_path_factory.mktemp("bench")
     with open_board(load_board("bench", [board_file(folder)]), folder / "board.log") as board:
-        yield board._connected()
+        yield board.connection.target()
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
+from hil.case.types import CONTRACTS
 from hil.report.page.words import clip, plural
 from hil.runfile import Case, Check, Document
 from hil.verdict import HELD, MARGINAL
-
-CONTRACTS = (  # in the order of blame
-    *("input", "execution", "decision", "agreement", "sanity", "latency", "memory", "baseline"),
-)
 
 
 def rank(check: Check) -> int:
@@ -86,21 +83,24 @@ def run_sentence(document: Document) -> str:
     if not document.cases:
         return "No case ran."
     bad = [case for case in document.cases if case.verdict not in HELD]
+    near = [case for case in document.cases if case.verdict == MARGINAL]
     worst = next((case for verdict in ("failed", "error") for case in bad if case.verdict == verdict), None)
     if len(document.cases) == 1:
         return case_sentence(document.cases[0])
     if worst is not None:
-        near = sum(case.verdict == MARGINAL for case in document.cases)
-        more = f", {near} more {'asks' if near == 1 else 'ask'} to be looked at" if near else ""
+        more = f", {_asking(len(near))} to be looked at" if near else ""
         count = f"{len(bad)} of {len(document.cases)} cases did not pass{more}"
         return f"{count}. {clip(worst.name)}: {case_sentence(worst)}"
     if bad:
         return f"{len(bad)} of {len(document.cases)} cases could not be judged."
-    near = [case for case in document.cases if case.verdict == MARGINAL]
     if not near:
         return f"All {len(document.cases)} cases passed."
-    asks = f"{len(near)} of {len(document.cases)} cases {'asks' if len(near) == 1 else 'ask'} to be looked at"
-    return f"{asks}. {clip(near[0].name)}: {case_sentence(near[0])}"
+    held = f"All {len(document.cases)} cases hold, {_asking(len(near))} to be looked at"
+    return f"{held}. {clip(near[0].name)}: {case_sentence(near[0])}"
+
+
+def _asking(cases: int) -> str:
+    return f"{cases} {'asks' if cases == 1 else 'ask'}"
 
 
 def _broke(check: Check) -> str:
