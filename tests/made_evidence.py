@@ -229,6 +229,26 @@ def build_evidence() -> Evidence:
     )
 
 
+def evidence_of(case: Case, references: References) -> Evidence:
+    """What a device leaves behind that does what the references say, on a case of files."""
+    rows = RunRecords.empty(len(case.vectors), case.model.output.elements)
+    valid = references.gate == GateReason.VALID
+    rows.status[:] = np.where(valid, Status.DONE, Status.REJECTED)
+    for name in ("gate", "digest", "output", "winner", "score", "answer", "reason"):
+        getattr(rows, name)[:] = getattr(references, name)
+    return Evidence(
+        case=case,
+        board="qemu",
+        clock=INSTRUCTIONS,
+        image=ImageFacts("ef" * 32, 150_000, 80_000, 4096),
+        bundle_bytes=3000,
+        bundle_sha256="CD" * 32,
+        hello=make_hello(case),
+        records=rows,
+        references=references,
+    )
+
+
 def with_section(evidence: Evidence, kind: type[Section], **values: object) -> Evidence:
     """The evidence with some fields of one section changed."""
     return evidence.having(replace(evidence.section(kind), **values))  # type: ignore[type-var]  # sections are dataclasses

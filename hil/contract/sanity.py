@@ -99,14 +99,18 @@ def _identical_windows(evidence: Evidence, rows: Rows) -> _Look:
 
 
 def _saturated_input(evidence: Evidence, rows: Rows) -> _Look:
+    """Cut by the clamp, on the channel where it is most; of a tensor/1, where nobody knows, over all elements."""
     case, shares = evidence.case, clipped_shares(evidence.case, rows)
-    channels, worst = len(shares), int(shares.argmax())
-    share, overall = float(shares[worst]), float(shares.mean())
-    odd = ""
-    if share > (MOST_ON_RAILS if case.prepare.id == "tensor" else MOST_CLIPPED):
-        where = "" if channels == 1 else f"; of channel {worst} {_percent(share)}"
-        odd = f"{_percent(overall)} of the input is saturated: the model cannot see these values{where}"
-    return _Look(share, odd=odd, hint=input_cure(case), numbers={"of_all_elements": overall, "worst_channel": worst})
+    worst, overall = int(shares.argmax()), float(shares.mean())
+    numbers = {"of_all_elements": overall, "worst_channel": worst}
+    told = f"{_percent(overall)} of the input is saturated: the model cannot see these values"
+    if case.prepare.id == "tensor":
+        odd = told if overall > MOST_ON_RAILS else ""
+        return _Look(overall, odd=odd, hint=input_cure(case), numbers=numbers)
+    share = float(shares[worst])
+    where = f"; of channel {worst} {_percent(share)}" if len(shares) > 1 else ""
+    odd = f"{told}{where}" if share > MOST_CLIPPED else ""
+    return _Look(share, odd=odd, hint=input_cure(case), numbers=numbers)
 
 
 # ---- outputs ---------------------------------------------------------------------------------------------------------
@@ -315,7 +319,7 @@ CHECKS = (
     Check(
         "sanity.saturated_input",
         "input that the clamp of prepare cuts, on the channel where it is most",
-        "elements whose real value int8 cannot show / elements of the channel > 1/4",
+        "elements whose real value int8 cannot show / elements of the channel > 1/4 (tensor/1: of all elements > 1/2)",
         _has_truth,
         _judge("saturated_input", _saturated_input),
     ),

@@ -46,10 +46,10 @@ def real_values(windows: NDArray[np.generic], prepare: Prepare, input: TensorCon
     if prepare.id == "quantize":
         return flat.astype(np.float32, copy=False)
     scale, zero_point = input.quantisation.scale, input.quantisation.zero_point
-    if prepare.id == "tensor":
-        return (flat.astype(np.int32) - zero_point).astype(np.float32) * np.float32(scale)
-    lsb = _products(windows, prepare) / float(1 << SHIFT)
-    return (lsb * scale).astype(np.float32).reshape(len(windows), input.elements)
+    with np.errstate(over="ignore"):  # infinite with an absurd scale; the float model says what it makes of that
+        if prepare.id == "tensor":
+            return (flat.astype(np.int32) - zero_point).astype(np.float32) * np.float32(scale)
+        return (_lsb(windows, prepare) * scale).astype(np.float32).reshape(len(windows), input.elements)
 
 
 def clipped(windows: NDArray[np.generic], prepare: Prepare, input: TensorContract) -> NDArray[np.bool_]:
@@ -63,10 +63,10 @@ def clipped(windows: NDArray[np.generic], prepare: Prepare, input: TensorContrac
             tensor != input.quantisation.zero_point
         )
         return rails
-    q = real_values(windows, prepare, input).astype(np.float64) / input.quantisation.scale
+    q = _lsb(windows, prepare) if prepare.id == "scale" else windows.astype(np.float64) / input.quantisation.scale
     q += input.quantisation.zero_point
     cut: NDArray[np.bool_] = (q < INT8_MIN - 0.5) | (q >= INT8_MAX + 0.5)
-    return cut
+    return cut.reshape(len(windows), input.elements)
 
 
 def digest(tensor: NDArray[np.int8]) -> int:
@@ -87,6 +87,11 @@ def _tensor_1(windows: NDArray[np.generic], _: Prepare, zero_point: int) -> NDAr
 def _scale_1(windows: NDArray[np.generic], prepare: Prepare, zero_point: int) -> NDArray[np.int8]:
     _require(windows, np.int16, "scale/1")
     return _to_int8(((_products(windows, prepare) + ROUND) >> SHIFT) + zero_point)
+
+
+def _lsb(windows: NDArray[np.generic], prepare: Prepare) -> NDArray[np.float64]:
+    """Steps of the tensor that every element of scale/1 lies from its zero point, before they are rounded."""
+    return _products(windows, prepare) / float(1 << SHIFT)
 
 
 def _products(windows: NDArray[np.generic], prepare: Prepare) -> NDArray[np.int64]:

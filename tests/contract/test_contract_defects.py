@@ -249,7 +249,7 @@ DEFECTS = (
         vector="#40",
         stage="prepare",
     ),
-    Defect("input.saturation", "clipped data", clipped, ("share <= 0.25", "0.5", "full_scale is too small")),
+    Defect("input.saturation", "clipped data", clipped, ("share <= 0.25", "0.5", "the reference saturates as much")),
     Defect(
         "input.saturation",
         "clipped on the device alone",
@@ -504,7 +504,8 @@ def test_the_run_as_built_breaks_no_check(evidence: Evidence) -> None:
 
 
 def test_every_check_has_a_defect() -> None:
-    assert {defect.check for defect in DEFECTS} == set(BY_ID)
+    """What is odd about a model is never a failure: test_contract_sanity.py has those."""
+    assert {defect.check for defect in DEFECTS} == {name for name, check in BY_ID.items() if check.contract != "sanity"}
 
 
 @pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: f"{defect.check}: {defect.name}")
