@@ -13,17 +13,18 @@ from typing import Any
 import pytest
 
 from hil.board.base import Board
-from hil.board.config import BENCH_OPTIONS, environment_name
+from hil.board.config import BENCH_OPTIONS
 from hil.case.load import load_case
 from hil.case.types import Case
 from hil.contract import checks_for
 from hil.contract.types import Check, CheckResult, Outcome
 from hil.device import Device
+from hil.environment import environment_name
 from hil.errors import BenchError, HilError, UsageError
 from hil.project.quarantine import QUARANTINE_FILE
 from hil.report.markdown import summary
 from hil.report.outdir import SUMMARY_FILE
-from hil.report.page.command import write_page
+from hil.report.page.commands import write_page
 from hil.report.terminal import ProgressLine, case_table
 from hil.run import PROJECT, HilRun, Settings
 from hil.runfile import Run, read_run

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from hil.bench.connection import Connection
 from hil.bench.probe import within
 from hil.bench.target import Beat, FlashError, Target
-from hil.board.flash import Piece, differing, mismatch
 from hil.errors import BoardBroken
+from hil.image.flash import Piece, differing, mismatch
 
 Progress = Callable[[str, int, int], None]  # what, done, total
 

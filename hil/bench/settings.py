@@ -30,6 +30,8 @@ class Settings(BaseModel):
     baud: int = Field(default=115_200, gt=0)
     ram: list[tuple[NonNegativeInt, PositiveInt]] = []
     clock_hz: int = Field(gt=0)
+    clock_tree: Literal["", "stm32f4"] = ""
+    hse_hz: int = Field(default=8_000_000, gt=0)
     bundle_probes: bool = False
     hardware_map: str = ""
     platform: str = ""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
-from hil.bench import cycle_clock
+from hil.bench import clock_tree, cycle_clock
 from hil.bench.connection import Connection
 from hil.bench.hardware_map import read_hardware_map
 from hil.bench.probe import Bench
@@ -20,9 +20,10 @@ from hil.bench.target import CoreState, check_chip, known_memory
 from hil.bench.usb import UsbBench, examine_bench
 from hil.board.config import BoardConfig, check_settings
 from hil.board.firmware import FirmwareBoard
-from hil.board.flash import Layout, Piece, Range, check_apart, check_firmware, check_placement, contents
+from hil.board.outside import FreeRunning, Outside
 from hil.errors import BoardError, DeviceEnded, MissingTool, UsageError
 from hil.image.elf import Image
+from hil.image.flash import Layout, Piece, Range, check_apart, check_firmware, check_placement, contents
 from hil.link.client import LinkClient
 from hil.link.messages import hello_command
 from hil.link.rtt import Memory, Rtt
@@ -165,6 +166,17 @@ class PyocdBoard(FirmwareBoard):
 
     def words(self) -> str:
         return "\n" + hint if (hint := self.connection.log_hint()) else ""
+
+    def outside(self) -> AbstractContextManager[Outside]:
+        """Through the probe: the cycle counter, and the clock tree that the firmware has set up."""
+        settings, memory = self.connection.settings, self.memory
+
+        def read(address: int) -> int:
+            return int.from_bytes(memory.read(address, 4), "little")
+
+        rate = clock_tree.core_hz(settings.clock_tree, read, settings.hse_hz) if settings.clock_tree else None
+        counter = "DWT_CYCCNT, read by the probe"
+        return nullcontext(FreeRunning(memory, counter, lambda: read(_CYCCNT), 1 << 32, rate))
 
     # ---- for FirmwareBoard
 

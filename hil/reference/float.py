@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.case.types import Quantisation
 from hil.errors import UsageError
 from hil.interpreter.process import InterpreterProcess
 from hil.reference.interpreted import InterpretedModel, Interpreter, contract
+from hil.tensor import Quantisation
 
 LITERT = Interpreter(
     title="LiteRT",

@@ -11,11 +11,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.case.types import Quantisation, TensorContract
 from hil.errors import UsageError
 from hil.interpreter.messages import Values
 from hil.interpreter.process import SILENCE_S, InterpreterEnded, InterpreterProcess, InterpreterRefused
 from hil.reference.culprit import find_culprit
+from hil.tensor import Quantisation, TensorContract
 
 BLOCK_BYTES = 1 << 20  # of the tensors in one request: small enough to stop between two of them
 

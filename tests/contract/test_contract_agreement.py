@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from hil.case.types import Channel, Decide, Limit, Prepare, Quantisation
+from hil.case.types import Channel, Decide, Limit, Prepare
 from hil.contract import CHECKS, judge
 from hil.contract.alone import threshold_score
 from hil.contract.input import input_cure
 from hil.contract.types import Evidence, Outcome
+from hil.tensor import Quantisation
 
 BY_ID = {check.id: check for check in CHECKS}
 

@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_evidence import CHANNELS, SAMPLES, STREAM, N
 
-from hil.case.types import Decide, Prepare, TensorContract, Window
+from hil.case.types import Decide, Prepare, Window
 from hil.contract import CHECKS, checks_for, judge
 from hil.contract.sanity import at_chance
 from hil.contract.types import CheckResult, Evidence, Outcome
 from hil.records import GateReason, Status
+from hil.tensor import TensorContract
 
 BY_ID = {check.id: check for check in CHECKS}
 KINDS = ("identical_windows", "saturated_input", "constant_output", "chance_accuracy", "unanswered_class")

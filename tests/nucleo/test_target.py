@@ -10,8 +10,8 @@ from nucleo_session import board_file
 
 from hil.bench.target import FlashError, Target
 from hil.board.config import load_board
-from hil.board.flash import Piece
 from hil.board.virtual_nucleo import open_board
+from hil.image.flash import Piece
 
 
 @pytest.fixture(scope="module")
