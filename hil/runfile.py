@@ -81,11 +81,11 @@ class Quarantine(Part):
 
 class Check(Part):
     """outcome `marginal` is a pass that asks to be looked at: `reason` says why, `hint` what next. A failed check with
-    a `quarantine` does not fail its case.
+    a `quarantine` does not fail its case. `invalid`: what it was measured with is broken.
     """
 
     id: str
-    outcome: Literal["passed", "marginal", "failed", "not judged"]
+    outcome: Literal["passed", "marginal", "failed", "not judged", "invalid"]
     value: float | None
     unit: str
     limit: Limit | None
@@ -268,7 +268,7 @@ class Case(Part):
     name: str
     version: int
     path: str
-    verdict: Literal["passed", "marginal", "failed", "error", "not judged"]
+    verdict: Literal["passed", "marginal", "failed", "invalid", "error", "not judged"]
     error: str
     host_seconds: float
     vectors: int
@@ -319,7 +319,7 @@ class Document(Part):
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True, title=SCHEMA)
 
     format: Literal["hil-run/1"] = Field(alias="schema")
-    verdict: Literal["passed", "marginal", "failed", "error", "interrupted", "nothing judged"]
+    verdict: Literal["passed", "marginal", "failed", "invalid", "error", "interrupted", "nothing judged"]
     started: str
     host_seconds: float
     workers: int
@@ -413,7 +413,7 @@ def read_records(file: Path, sha256: str = "") -> Columns:
 
 
 def _load(file: Path) -> Columns:
-    with np.load(file) as stored:
+    with file.open("rb") as stream, np.load(stream) as stored:
         columns = {column: np.asarray(stored[column]) for column in stored.files}
     missing = _DIMENSIONS.keys() - columns
     if missing:

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
-PASSED, MARGINAL, FAILED, NOT_JUDGED, ERROR = "passed", "marginal", "failed", "not judged", "error"
+PASSED, MARGINAL, FAILED, INVALID = "passed", "marginal", "failed", "invalid"
+NOT_JUDGED, ERROR = "not judged", "error"
 HELD = (PASSED, MARGINAL)  # outcomes of a check that holds
-WORST_FIRST = (FAILED, ERROR, MARGINAL, NOT_JUDGED, PASSED)  # verdicts of cases, as reports list them
+WORST_FIRST = (FAILED, INVALID, ERROR, MARGINAL, NOT_JUDGED, PASSED)  # verdicts of cases, as reports list them
 
 
-def case_verdict(outcomes: Collection[str], error: str = "") -> str:
-    """The verdict of a case. outcomes: of its checks that are not in quarantine; error: how the bench broke, if it did.
+def case_verdict(checks: Iterable[tuple[str, bool]], error: str = "") -> str:
+    """The verdict of a case. checks: outcome of each, and whether it is in quarantine; error: how the bench broke, ""
+    if it did not.
 
-    The worst of them; `not judged` is left for a case in which no check had a verdict.
+    The worst of them; `not judged` is left for a case in which no check had a verdict. A quarantine puts off a broken
+    contract, never a broken instrument.
     """
     if error:
         return ERROR
-    return next((verdict for verdict in (FAILED, MARGINAL, PASSED) if verdict in outcomes), NOT_JUDGED)
+    outcomes = {outcome for outcome, quarantined in checks if not quarantined or outcome == INVALID}
+    return next((verdict for verdict in (FAILED, INVALID, MARGINAL, PASSED) if verdict in outcomes), NOT_JUDGED)
 
 
 def run_verdict(verdicts: Collection[str], interrupted: bool = False) -> str:
     """The verdict of a run, the worst of its cases; a run in which a case was not judged is no pass."""
     if interrupted:
         return "interrupted"
-    if worst := next((verdict for verdict in (ERROR, FAILED) if verdict in verdicts), ""):
+    if worst := next((verdict for verdict in (ERROR, FAILED, INVALID) if verdict in verdicts), ""):
         return worst
     if not verdicts or NOT_JUDGED in verdicts:
         return "nothing judged"

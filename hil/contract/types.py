@@ -126,13 +126,15 @@ class Evidence:
 
 class Outcome(StrEnum):
     """`marginal` is a pass that asks to be looked at: close to its limit, or plainly odd. `not judged`: this board, or
-    what broke before, allows no verdict; that never counts as passed.
+    what broke before, allows no verdict; that never counts as passed. `invalid`: an instrument that this rests on was
+    shown to be broken, so that it says nothing of the product: neither a pass nor a broken contract.
     """
 
     PASSED = "passed"
     MARGINAL = "marginal"
     FAILED = "failed"
     NOT_JUDGED = "not judged"
+    INVALID = "invalid"
 
 
 @dataclass(frozen=True)

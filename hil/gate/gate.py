@@ -41,6 +41,7 @@ def _reasons(runs: Sequence[Run], results: Sequence[Result], question: Question)
     for result in results:
         yield from integrity.result_reasons(result, tree.demand(result.case.name))
         yield from completeness.result_reasons(result)
+        yield from checks.invalid_reasons(result)
         yield from checks.broken_reasons(result, question)
         yield from checks.marginal_reasons(result, policy.marginal)
     yield from manifests.manifest_reasons(results)

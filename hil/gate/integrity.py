@@ -88,13 +88,13 @@ def is_plain(name: str) -> bool:
 
 def verdict_of(case: Case) -> str:
     """The verdict that a case's checks make, as the run itself computes it."""
-    return case_verdict({check.outcome for check in case.checks if check.quarantine is None}, case.error)
+    return case_verdict(((check.outcome, check.quarantine is not None) for check in case.checks), case.error)
 
 
 def _check(check: Check, demand: Demand | None) -> Iterator[str]:
     """What does not fit within one check. Its limit is the case's, its outcome follows from both."""
     limit, failed = check.limit, check.outcome == "failed"
-    if failed != (check.findings_total > 0):
+    if check.outcome != "invalid" and failed != (check.findings_total > 0):
         yield f"is {check.outcome} with {check.findings_total} findings"
     if len(check.findings) != min(check.findings_total, MAX_FINDINGS):
         yield f"keeps {len(check.findings)} of {check.findings_total} findings"

@@ -76,6 +76,7 @@ def _counts(case: Case) -> str:
     held = [check for check in case.checks if check.outcome in HELD]
     listed = (
         (len(cause.broken(case)), "failed"),
+        (len(cause.invalid(case)), "invalid"),
         (len(cause.in_quarantine(case)), "in quarantine"),
         (len(cause.marginal(case)), "marginal"),
         (len(cause.not_judged(case)), "not judged"),
@@ -100,6 +101,7 @@ def _case(case: Case, alone: bool) -> Iterator[str]:
     parts = [
         *_error(case),
         *_broken(case, alone),
+        *_invalid(case),
         *_marginal(case, alone),
         *_quarantined(case),
         *_answers(case),
@@ -136,6 +138,18 @@ def _broken(case: Case, alone: bool) -> Iterator[str]:
         )
         yield _row(check.id, *cells)
     yield from _more(found)
+
+
+def _invalid(case: Case) -> Iterator[str]:
+    checks = cause.invalid(case)
+    if not checks:
+        return
+    yield "\nInvalid, because what it was measured with is broken:\n"
+    yield from _header("check", "expected", "observed")
+    for check in checks[:_MOST_ROWS]:
+        finding = check.findings[0] if check.findings else None
+        yield _row(check.id, *((finding.expected, finding.observed) if finding else ("", check.reason)))
+    yield from _more(checks)
 
 
 def _marginal(case: Case, alone: bool) -> Iterator[str]:

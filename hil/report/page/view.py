@@ -15,12 +15,13 @@ from hil.verdict import PASSED
 
 _TITLES: Mapping[str, str] = {check.id: check.title for check in CHECKS}
 _MOST_FINDINGS = 6  # of one check on the page; run.json has more
-_SYMBOLS = {"passed": "✓", "marginal": "~", "failed": "✗", "not judged": "○", "quarantined": "!"}
-_ATTENTION = ("failed", "quarantined", "marginal")  # outcomes that a reader should look at
+_SYMBOLS = {"passed": "✓", "marginal": "~", "failed": "✗", "not judged": "○", "quarantined": "!", "invalid": "?"}
+_ATTENTION = ("failed", "invalid", "quarantined", "marginal")  # outcomes that a reader should look at
 _CASE_SYMBOLS = {
     "passed": "✓",
     "marginal": "~",
     "failed": "✗",
+    "invalid": "?",
     "error": "!",
     "interrupted": "!",
     "not judged": "○",
@@ -180,7 +181,7 @@ class CaseView:
     def outcomes(self) -> Sequence[tuple[str, int]]:
         """Outcomes that occur, worst first, with their count."""
         found = [check.outcome for contract in self.contracts for check in contract.checks]
-        order = ("failed", "quarantined", "marginal", "not judged", "passed")
+        order = ("failed", "invalid", "quarantined", "marginal", "not judged", "passed")
         return [(outcome, found.count(outcome)) for outcome in order if outcome in found]
 
 
@@ -217,7 +218,7 @@ def case_view(case: Case, at: int) -> CaseView:
 def _contract(name: str, checks: Sequence[Check], at: int) -> ContractView:
     views = [_check(check, at) for check in checks]
     found = [view.outcome for view in views]
-    order = ("failed", "quarantined", "marginal", "passed", "not judged")
+    order = ("failed", "invalid", "quarantined", "marginal", "passed", "not judged")
     worst = next(outcome for outcome in order if outcome in found)
     counts = ", ".join(f"{found.count(outcome)} {outcome}" for outcome in order if outcome in found)
     return ContractView(name, f"case-{at}-{_slug(name)}", worst, _SYMBOLS[worst], counts, views)
