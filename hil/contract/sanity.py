@@ -30,6 +30,7 @@ MOVING_LSB = 16  # a float model whose outputs move by this much is not
 ENOUGH_WINDOWS = 8  # different ones, after which a constant output is odd whatever the float model says
 ENOUGH_OF_A_CLASS = 5  # vectors: never answered, its recall is below 1/2 (1 - 0.05^(1/5) = 0.45)
 CONFIDENCE = 0.95  # one-sided, of the bound that an accuracy is told from chance by
+MEANT = "meant so by the case"  # how the reason of a check begins whose oddity the case expects
 _NAMED = 4  # classes that one sentence names
 Rows = NDArray[np.intp]
 
@@ -58,7 +59,7 @@ def _judge(kind: str, look: Callable[[Evidence, Rows], _Look]) -> Callable[[Evid
         meant = kind in evidence.case.contracts.meant
         result = sheet.result(value=seen.value, unit=seen.unit, reason=seen.little, numbers=seen.numbers)
         if seen.odd and meant:
-            return replace(result, reason=f"meant so by the case: {seen.odd}")
+            return replace(result, reason=f"{MEANT}: {seen.odd}")
         if seen.odd:
             hint = f'{seen.hint}; when it is meant so: [contract.sanity] expect = ["{kind}"]'
             return replace(result, outcome=Outcome.MARGINAL, reason=seen.odd, hint=hint)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hil.report.page.words import clip, percent, plural
 from hil.runfile import Answered, Answers, Case
 
-HEADER = ("", "float", "simulated int8", "device", "input changes", "quantisation changes", "device changes")
+HEADER = ("", "float", "simulated int8", "device", "by input", "by quantisation", "by device")
 _NONE = "none"
 
 

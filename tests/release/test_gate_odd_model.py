@@ -12,6 +12,7 @@ from release_project import CASE, Project
 
 from hil.case.load import write_lock
 from hil.gate.reasons import Kind
+from hil.release.card import model_card
 
 ODD = "sanity.identical_windows"
 TOLD = "all 12 windows are the same, byte for byte"
@@ -67,8 +68,12 @@ def test_a_case_that_means_it_passes_plainly_and_may_be_released(tmp_path: Path)
     finished = ran(tmp_path / "meant", meant=True)
     assert (finished.code, finished.run["verdict"]) == (PASSED, "passed")
     assert f"meant so by the case: {TOLD}" in (finished.out / "run.json").read_text(encoding="utf-8")
-    decision = Project(tmp_path / "project", tmp_path / "meant").decide()
+    project = Project(tmp_path / "project", tmp_path / "meant")
+    decision = project.decide()
     assert decision.ready, decision.reasons
+    card = model_card(decision.results, None, "")
+    assert f"* {ODD}: meant so by the case: {TOLD}" in card
+    assert "| accuracy | 100 % | 100 % | 100 % | 0 | 0 | 0 |" in card
 
 
 def test_what_is_odd_cannot_be_taken_out_of_a_run(

@@ -231,6 +231,14 @@ def test_what_is_marginal_stands_at_the_top_with_its_figure(tmp_path: Path) -> N
     assert text.index("synthetic on qemu ~ marginal") < text.index(first)
 
 
+def test_what_is_marginal_is_told_beside_what_broke(tmp_path: Path) -> None:
+    def edit(document: dict) -> None:
+        look_at(document)
+        fail(document, "memory.flash")
+
+    assert "1 more check is marginal: sanity.constant_output." in words(write_run(tmp_path, edit=edit), tmp_path)
+
+
 def test_float_model_int8_and_device_stand_side_by_side(tmp_path: Path) -> None:
     """Of 60 vectors the input costs one and the device another."""
     text = words(write_run(tmp_path), tmp_path)

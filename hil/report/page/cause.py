@@ -73,14 +73,17 @@ def hint(case: Case) -> str:
 
 
 def aftermath(case: Case) -> str:
-    """What else broke, by contract, else what else is marginal; "" when nothing is."""
+    """What else broke, by contract, and what else is marginal; "" when nothing is."""
     rest = broken(case)[1:]
-    if not rest:
-        near = marginal(case)[0 if broken(case) else 1 :]
-        return f"{plural(len(near), 'more check is', 'more checks are')} marginal: {_ids(near)}." if near else ""
-    groups = [(contract, len(list(group))) for contract, group in groupby(rest, lambda check: check.contract)]
-    listed = ", ".join(f"{contract} {count}" for contract, count in groups)
-    return f"{plural(len(rest), 'more check is', 'more checks are')} broken ({listed}), perhaps as a consequence."
+    sentences = []
+    if rest:
+        groups = [(contract, len(list(group))) for contract, group in groupby(rest, lambda check: check.contract)]
+        listed = ", ".join(f"{contract} {count}" for contract, count in groups)
+        more = plural(len(rest), "more check is", "more checks are")
+        sentences.append(f"{more} broken ({listed}), perhaps as a consequence.")
+    if near := marginal(case)[0 if broken(case) or invalid(case) else 1 :]:
+        sentences.append(f"{plural(len(near), 'more check is', 'more checks are')} marginal: {_ids(near)}.")
+    return " ".join(sentences)
 
 
 def run_sentence(document: Document) -> str:
