@@ -80,8 +80,8 @@ class Quarantine(Part):
 
 
 class Check(Part):
-    """outcome `marginal` is a pass; a failed check with a `quarantine` does not fail its case; `invalid`: what it was
-    measured with is broken.
+    """outcome `marginal` is a pass that asks to be looked at: `reason` says why, `hint` what next. A failed check with
+    a `quarantine` does not fail its case. `invalid`: what it was measured with is broken.
     """
 
     id: str
@@ -94,6 +94,7 @@ class Check(Part):
     findings_total: int
     findings: list[Finding]
     quarantine: Quarantine | None = None
+    hint: str = ""
 
     @property
     def contract(self) -> str:
@@ -214,6 +215,40 @@ class DecisionFacts(Part):
     unknown: str
 
 
+class Answered(Part):
+    """How one side answers labelled vectors. recall: by label, null where no vector has it. accepted: vectors that got
+    a label; wrongly_accepted: not their own; unknown: none.
+    """
+
+    accuracy: float
+    recall: list[float | None]
+    accepted: int
+    wrongly_accepted: int
+    unknown: int
+
+
+class AnswerGap(Part):
+    """What each step changes of the accuracy, from the float model on the raw window to the device; lost: below 0."""
+
+    input: float
+    quantisation: float
+    device: float
+
+
+class Answers(Part):
+    """All sides over the same labelled vectors, each window decided alone: the float model on the raw window and on the
+    prepared tensor (null without one), the simulated int8 model, the device.
+    """
+
+    vectors: int
+    labelled: list[int]
+    float_chain: Answered | None
+    float_tensor: Answered | None
+    int8: Answered
+    device: Answered
+    gap: AnswerGap | None
+
+
 class Fault(Part):
     vector: int
     kind: str
@@ -237,7 +272,7 @@ class Case(Part):
     title: str = ""
     version: int
     path: str
-    verdict: Literal["passed", "failed", "invalid", "error", "not judged"]
+    verdict: Literal["passed", "marginal", "failed", "invalid", "error", "not judged"]
     error: str
     host_seconds: float
     vectors: int
@@ -256,6 +291,7 @@ class Case(Part):
     operators: list[Operator] = []
     operators_vector: str = ""
     baseline: BaselineFacts | None = None
+    answers: Answers | None = None
     faults: list[Fault] = []
     link: Link | None = None
 
@@ -309,7 +345,7 @@ class Document(Part):
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True, title=SCHEMA)
 
     format: Literal["hil-run/1"] = Field(alias="schema")
-    verdict: Literal["passed", "failed", "invalid", "error", "interrupted", "nothing judged"]
+    verdict: Literal["passed", "marginal", "failed", "invalid", "error", "interrupted", "nothing judged"]
     started: str
     host_seconds: float
     workers: int

@@ -120,7 +120,8 @@ def marginal_reasons(result: Result, explained: Sequence[Explained]) -> Iterator
     for check in result.case.checks:
         if check.outcome == "marginal" and not is_explained(explained, result.case.name, check.id, result.board):
             what = f"{result}: {check.id} is marginal: {check.reason}"
-            fix = "win room, or accept it with a [[marginal]] entry and its reason in the release policy"
+            accept = "accept it with a [[marginal]] entry and its reason in the release policy"
+            fix = f"{check.hint or 'win room'}; or {accept}"
             yield Reason(Kind.MARGINAL, what, fix, result.name, result.board, check.id)
 
 

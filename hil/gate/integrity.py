@@ -14,11 +14,10 @@ from hil.gate.demands import Demand
 from hil.gate.figures import disagreements
 from hil.gate.reasons import Kind, Reason
 from hil.gate.results import Result
-from hil.report.run_json import run_verdict
 from hil.runfile import Case, Check, Run
+from hil.verdict import HELD, case_verdict, run_verdict
 
 _AGAIN = "run the case again, and give the gate what that run wrote"
-_HELD = ("passed", "marginal")
 _ROOMY = "execution.arena"  # wider pointers need more than the product's arena: a workstation gives it
 _AHEAD = timedelta(minutes=10)  # clocks of two machines may differ
 
@@ -91,14 +90,7 @@ def is_plain(name: str) -> bool:
 
 def verdict_of(case: Case) -> str:
     """The verdict that a case's checks make, as the run itself computes it."""
-    outcomes = {check.outcome for check in case.checks if check.quarantine is None}
-    if case.error:
-        return "error"
-    if "failed" in outcomes:
-        return "failed"
-    if any(check.outcome == "invalid" for check in case.checks):
-        return "invalid"
-    return "passed" if outcomes & set(_HELD) else "not judged"
+    return case_verdict(((check.outcome, check.quarantine is not None) for check in case.checks), case.error)
 
 
 def _check(check: Check, demand: Demand | None) -> Iterator[str]:
@@ -108,14 +100,14 @@ def _check(check: Check, demand: Demand | None) -> Iterator[str]:
         yield f"is {check.outcome} with {check.findings_total} findings"
     if len(check.findings) != min(check.findings_total, MAX_FINDINGS):
         yield f"keeps {len(check.findings)} of {check.findings_total} findings"
-    if check.outcome in _HELD and check.value is not None and limit is not None:
+    if check.outcome in HELD and check.value is not None and limit is not None:
         bounds = Limit(limit.minimum, limit.maximum, limit.unit)
         if not bounds.holds(check.value):
             yield f"is {check.outcome}, but its value {check.value:,.10g} breaks {bounds}"
         elif demand is not None and check.outcome != (outcome := _outcome(check, bounds, demand.margin)):
             yield f"is {check.outcome}, but with the margin of the case it is {outcome}"
     listed = demand.limits.get(check.id) if demand else None
-    if listed and check.outcome in _HELD and limit not in listed:
+    if listed and check.outcome in HELD and limit not in listed:
         yield "is not held to the limit of the case"
 
 
@@ -133,5 +125,5 @@ def _identity(case: Case) -> Iterator[str]:
     }
     for key, (name, wanted) in provisioned.items():
         check = case.check(name)
-        if check is not None and check.outcome in _HELD and str(said.get(key)).lower() != wanted.lower():
+        if check is not None and check.outcome in HELD and str(said.get(key)).lower() != wanted.lower():
             yield f"{name} passed, but the device's {key} is not what was provisioned"

@@ -80,6 +80,7 @@ class Project:
 
     def __init__(self, folder: Path, template: Path) -> None:
         self.folder = folder
+        folder.mkdir(exist_ok=True)
         shutil.copytree(template / "cases", folder / "cases")
         shutil.copytree(template / "native", folder / "native")
         self.quarantine("")

@@ -146,6 +146,9 @@ def make_marginal(project: Project) -> Project:
     project.policy(locked="false")
     project.edit_case(lambda case: case["manifest"]["files"].update({"case.toml": sha256(toml.read_bytes())}))
     project.edit_check("execution.arena", value=100.0)
+    project.edit(lambda document: document.update(verdict="marginal")).edit_case(
+        lambda case: case.update(verdict="marginal")
+    )
     return project.edit_check("input.saturation", value=0.0099, outcome="marginal", reason="1 % from its limit")
 
 
