@@ -99,8 +99,10 @@ def _boards(_: argparse.Namespace) -> int:
 
 def _case_check(options: argparse.Namespace) -> int:
     from hil.case.load import load_case
+    from hil.reference.compute import check_models
 
     case = load_case(options.path)
+    check_models(case)
     print(f"{case.path}: case {case.name} version {case.version}, {len(case.vectors)} vectors: in order")
     return 0
 

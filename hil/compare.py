@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
-from hil.board.config import explain
 from hil.errors import UsageError
 from hil.runfile import ENUMS, FIX, Columns, Part, read_document, read_records
+from hil.validation import explain
 
 # Stage of the pipeline that fills a column, in the order of the pipeline: the first that differs is the one to look at.
 COLUMNS = {
@@ -149,7 +149,7 @@ def _read(path: Path, side: str) -> _Run:
     try:
         return _Run(file, side, _Document.model_validate(document))
     except ValidationError as error:
-        raise UsageError(f"{file}: {explain(error)}\n{FIX}") from error
+        raise UsageError(f"{file}: {explain(error, _Document)}\n{FIX}") from error
 
 
 def _board(run: _Run) -> str:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from hil.board.base import Board
 from hil.errors import AgentError, LinkError
 from hil.link import messages
 from hil.link.client import LinkClient, LinkCounters
+from hil.link.messages import SelfTest
 from hil.link.rtt import Rtt
-from hil.records import Decision, Hello, Record, Status
+from hil.records import CoreState, Decision, Hello, Record, Status
 
 _CHUNK_BYTES = 2048
 FRAME_OVERHEAD_BYTES = 256  # CBOR around a window, CRC and stuffing of the longest frame
@@ -26,6 +30,26 @@ class Profile:
     operators: tuple[messages.OperatorTime, ...]
 
 
+@dataclass(frozen=True)
+class PlainRun:
+    """One window as the product itself takes it. record: without ticks, and without a prepared tensor; ticks: of the
+    board's clock around all stages together.
+    """
+
+    record: Record
+    ticks: int
+
+
+@dataclass
+class Witness:
+    """What the records of all windows of a session, whoever sent them, tell beside answers and times."""
+
+    received: int = 0  # windows whose CRC the firmware told
+    damaged: int = 0  # of those: it was not that of the window sent
+    read_back: int = 0  # windows after which the core's state was told
+    masked: CoreState | None = None  # the first that had a mask set, or a fault gathered
+
+
 class Device:
     """One session with the agent on a provisioned board. Not safe for use from two threads.
 
@@ -38,6 +62,7 @@ class Device:
         self._sequence = 0
         self.counters = LinkCounters()  # repeats and damaged frames since the session began, restarts included
         self.inferences = 0  # windows that went through the whole pipeline
+        self.witness = Witness()
         self._connect()
 
     def _connect(self) -> None:
@@ -79,8 +104,64 @@ class Device:
             )
         number = self.next_sequence() if sequence is None else sequence
         command = messages.run_command(number, fresh, deadline_ticks, window)
-        record = messages.decode_record(self._link.request(command, self.board.config.timeout.reply_s))
+        return self._noted(messages.decode_record(self._ask(command)), window)
+
+    def plain(self, window: bytes, *, fresh: bool = True, sent: Callable[[], None] = lambda: None) -> PlainRun | None:
+        """One raw window the product's own way: without observer, without deadline. None: this firmware has no such
+        way. sent: called once the request lies in the ring.
+        """
+        try:
+            answer = self._ask(messages.plain_command(self.next_sequence(), fresh, window), sent)
+        except AgentError as error:
+            if error.code in messages.NO_TEST:
+                return None
+            raise
+        record, ticks = messages.decode_plain(answer)
+        return PlainRun(self._noted(record, window), ticks)
+
+    def self_test(
+        self,
+        test: SelfTest,
+        amount: int = 0,
+        *,
+        deadline_ticks: int = 0,
+        padding: bytes = b"",
+        sent: Callable[[], None] = lambda: None,
+    ) -> Record | None:
+        """Show an instrument of the firmware what it must detect (docs/link.md). None: this firmware has no such test.
+
+        A test that must end in a fault raises DeviceFault. padding: makes the request as long as one with a window.
+        """
+        try:
+            answer = self._ask(messages.selftest_command(test, amount, deadline_ticks, padding), sent)
+        except AgentError as error:
+            if error.code in messages.NO_TEST:
+                return None
+            raise
+        return messages.decode_selftest(answer)
+
+    def message(self, command: dict[str, Any]) -> bytes:
+        """A request to send by `converse`, under an id of its own."""
+        return self._link.next_message(command)
+
+    def converse(self, data: bytes, replies: int, timeout_s: float) -> list[bytes]:
+        """Bytes straight into the ring, and the messages that come back: `LinkClient.converse`."""
+        return self._link.converse(data, replies, timeout_s)
+
+    def _ask(self, command: dict[str, Any], sent: Callable[[], None] = lambda: None) -> dict[str, Any]:
+        return self._link.request(command, self.board.config.timeout.reply_s, sent=sent)
+
+    def _noted(self, record: Record, window: bytes) -> Record:
+        """`record`, and what it tells of the way of its window and of the core afterwards."""
         self.inferences += record.status == Status.DONE
+        witness = self.witness
+        if record.received is not None:
+            witness.received += 1
+            witness.damaged += record.received != zlib.crc32(window)
+        if record.core is not None:
+            witness.read_back += 1
+            if witness.masked is None and (record.core.masked or record.core.cfsr):
+                witness.masked = record.core
         return record
 
     def profile(self, window: bytes, *, deadline_ticks: int = 0) -> Profile | None:
@@ -90,12 +171,12 @@ class Device:
         timeout = self.board.config.timeout.reply_s
         command = messages.profile_command(self.next_sequence(), True, deadline_ticks, window)
         try:
-            record, ran, kept = messages.decode_profile(self._link.request(command, timeout))
+            record, ran, kept = messages.decode_profile(self._ask(command))
         except AgentError as error:
             if error.code in messages.NO_PROFILE:
                 return None
             raise
-        self.inferences += record.status == Status.DONE
+        self._noted(record, window)
         operators: list[messages.OperatorTime] = []
         while len(operators) < kept:
             page = messages.decode_operators(self._link.request(messages.operators_command(len(operators)), timeout))

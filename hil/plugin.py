@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 
 from hil.board.base import Board
-from hil.board.config import BENCH_OPTIONS, environment_name
+from hil.board.config import BENCH_OPTIONS
 from hil.case.load import load_case
 from hil.case.types import Case
 from hil.contract import checks_for
 from hil.contract.types import Check, CheckResult, Outcome
 from hil.device import Device
+from hil.environment import environment_name
 from hil.errors import BenchError, HilError, UsageError
 from hil.project.quarantine import QUARANTINE_FILE
 from hil.report.markdown import summary

@@ -8,9 +8,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.case.types import TensorContract
-
-STAGES = ("prepare", "invoke", "decide")
+from hil.tensor import TensorContract
 
 
 class Status(IntEnum):
@@ -64,8 +62,31 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class CoreState:
+    """The core's interrupt masks and its fault status register, read back behind a window."""
+
+    primask: int
+    basepri: int
+    faultmask: int
+    cfsr: int
+
+    @property
+    def masked(self) -> bool:
+        """Whether anything holds interrupts back."""
+        return bool(self.primask or self.basepri or self.faultmask)
+
+    def __str__(self) -> str:
+        masks = f"PRIMASK {self.primask:#x}, BASEPRI {self.basepri:#x}, FAULTMASK {self.faultmask:#x}"
+        return f"{masks}, CFSR {self.cfsr:#010x}"
+
+
+@dataclass(frozen=True)
 class Record:
-    """What the device said of one window. Ticks are cumulative: board clock at the end of prepare, invoke, decide."""
+    """What the device said of one window. Ticks are cumulative: board clock at the end of prepare, invoke, decide.
+
+    received: CRC-32 of the window as the product got it; gate_ticks: board clock at the end of the gate; core: read
+    back after the window. None: this firmware, or this target, does not tell.
+    """
 
     status: Status
     gate: GateReason
@@ -79,6 +100,9 @@ class Record:
     canaries: int
     arena_high_water: int
     stack_high_water: int
+    received: int | None = None
+    gate_ticks: int | None = None
+    core: CoreState | None = None
 
 
 @dataclass(frozen=True)
@@ -168,6 +192,9 @@ class RunRecords:
     canaries: NDArray[np.uint8]  # [n]
     arena_high_water: NDArray[np.int64]  # [n]
     stack_high_water: NDArray[np.int64]  # [n]
+    received: NDArray[np.int64]  # [n] CRC-32 of the window as the product got it, -1: not told
+    gate_ticks: NDArray[np.int64]  # [n] board clock at the end of the gate, of refused windows too, -1: not told
+    core: NDArray[np.int64]  # [n, 4] PRIMASK, BASEPRI, FAULTMASK, CFSR behind the window, -1: not told
     label_texts: list[str] = field(default_factory=list)
 
     @classmethod
@@ -191,6 +218,9 @@ class RunRecords:
             canaries=np.zeros(n, np.uint8),
             arena_high_water=np.zeros(n, np.int64),
             stack_high_water=np.zeros(n, np.int64),
+            received=np.full(n, -1, np.int64),
+            gate_ticks=np.full(n, -1, np.int64),
+            core=np.full((n, 4), -1, np.int64),
         )
 
     def __len__(self) -> int:

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from hil.board.config import explain
 from hil.errors import UsageError
 from hil.records import DecisionReason, GateReason, Status
+from hil.validation import explain
 
 SCHEMA = "hil-run/1"
 RUN_FILE = "run.json"

@@ -22,8 +22,6 @@ from hil.case.types import (
     Limit,
     ModelFile,
     Prepare,
-    Quantisation,
-    TensorContract,
     Vectors,
     Window,
 )
@@ -33,6 +31,7 @@ from hil.contract.repeats import Repeats
 from hil.contract.scores import ScoreProbe, ScoreProbes
 from hil.contract.types import Evidence, ImageFacts, References, Section
 from hil.records import ClockSpec, Decision, DecisionReason, GateReason, Hello, Record, RunRecords, Status
+from hil.tensor import Quantisation, TensorContract
 
 N, SAMPLES, CHANNELS = 320, 8, 3
 LABELS = ("circle", "idle", "shake", "tap")

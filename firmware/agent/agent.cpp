@@ -31,6 +31,7 @@ enum class ErrorCode : uint8_t {
   kTooLong = 4,   // detail: longest that fits
   kScores = 5,    // detail: bytes wanted
   kNoProfile = 6,
+  kNoSuchTest = 7,  // also of a product without a plain way
 };
 
 // Static, because the codec's structures are too big for a stack.
@@ -154,6 +155,15 @@ void ToWire(const hil_record& from, record* filled) {
   to.record_canaries = from.canaries;
   to.record_arena_high_water = from.arena_high_water;
   to.record_stack_high_water = from.stack_high_water;
+  to.record_received_present = (from.tells & HIL_TELLS_RECEIVED) != 0;
+  to.record_received.record_received = from.received;
+  to.record_gate_ticks_present = (from.tells & HIL_TELLS_GATE) != 0;
+  to.record_gate_ticks.record_gate_ticks = from.gate_ticks;
+  to.record_core_present = (from.tells & HIL_TELLS_CORE) != 0;
+  to.record_core.record_core_primask = from.core[0];
+  to.record_core.record_core_basepri = from.core[1];
+  to.record_core.record_core_faultmask = from.core[2];
+  to.record_core.record_core_cfsr = from.core[3];
 }
 
 void AnswerRun(const run_arguments& arguments) {
@@ -192,6 +202,32 @@ void AnswerOperators(uint32_t first) {
     to.operators_result_operators_operator_time_m[count++] = {from.code, from.begin, from.end};
   }
   to.operators_result_operators_operator_time_m_count = count;
+}
+
+void AnswerPlain(const plain_arguments& arguments) {
+  if (product->plain == nullptr) {
+    AnswerError(ErrorCode::kNoSuchTest, 0);
+    return;
+  }
+  const hil_window window = {arguments.plain_arguments_sequence, arguments.plain_arguments_fresh, 0,
+                             AlignedWindow(arguments.plain_arguments_window)};
+  hil_record from{};
+  plain_result& to = the_reply.reply_result_plain_result_m;
+  to.plain_result_plain_ticks = product->plain(product->context, &window, &from);
+  the_reply.reply_result_choice = reply::reply_result_plain_result_m_c;
+  ToWire(from, &to.plain_result_plain_record_m);
+}
+
+void AnswerSelfTest(const selftest_arguments& arguments) {
+  hil_record from{};
+  if (product->test == nullptr ||
+      !product->test(product->context, static_cast<uint8_t>(arguments.selftest_arguments_test),
+                     arguments.selftest_arguments_amount, arguments.selftest_arguments_deadline, &from)) {
+    AnswerError(ErrorCode::kNoSuchTest, 0);
+    return;
+  }
+  the_reply.reply_result_choice = reply::reply_result_selftest_result_m_c;
+  ToWire(from, &the_reply.reply_result_selftest_result_m.selftest_result_selftest);
 }
 
 void AnswerScores(const scores_arguments& arguments) {
@@ -237,6 +273,10 @@ void Answer() {
       return AnswerProfile(the_request.request_command_profile_command_m.profile_command_profile);
     case request::request_command_operators_command_m_c:
       return AnswerOperators(the_request.request_command_operators_command_m.operators_command_operators);
+    case request::request_command_plain_command_m_c:
+      return AnswerPlain(the_request.request_command_plain_command_m.plain_command_plain);
+    case request::request_command_selftest_command_m_c:
+      return AnswerSelfTest(the_request.request_command_selftest_command_m.selftest_command_selftest);
   }
 }
 

@@ -94,7 +94,13 @@ typedef struct {
   uint8_t canaries;
   uint32_t arena_high_water;
   uint32_t stack_high_water;
+  uint8_t tells;       /* HIL_TELLS_*: which of the fields below are filled in */
+  uint32_t received;   /* CRC-32 of the window as the product gets it */
+  uint32_t gate_ticks; /* at the end of the gate */
+  uint32_t core[4];    /* PRIMASK, BASEPRI, FAULTMASK, CFSR after the window */
 } hil_record;
+
+enum { HIL_TELLS_RECEIVED = 1, HIL_TELLS_GATE = 2, HIL_TELLS_CORE = 4 };
 
 /* One operator of the model: builtin operator code, and the clock (ticks since the start of invoke) around it. */
 typedef struct {
@@ -104,6 +110,17 @@ typedef struct {
 } hil_operator_time;
 
 enum { HIL_PREPARED_TENSOR = 0, HIL_RAW_OUTPUT = 1 };
+
+/* Self-tests, as in selftest-arguments of link.cddl. */
+enum {
+  HIL_TEST_SPIN = 0,
+  HIL_TEST_SLEEP = 1,
+  HIL_TEST_MASKS = 2,
+  HIL_TEST_STACK_GUARD = 3,
+  HIL_TEST_NULL_READ = 4,
+  HIL_TEST_NULL_WRITE = 5,
+  HIL_TEST_NULL_EXECUTE = 6
+};
 
 /* What the agent tests. Every function gets `context`. Structures to fill in come zeroed. */
 typedef struct {
@@ -128,6 +145,16 @@ typedef struct {
 
   /* Operator `index` of the last profile; false when it was not kept. Null when `profile` is. */
   bool (*operator_time)(void* context, uint32_t index, hil_operator_time* time);
+
+  /* One window as the product itself takes it: without observer, deadline or mask. Returns the ticks around the whole.
+   * Null when the product has no such way.
+   */
+  uint32_t (*plain)(void* context, const hil_window* window, hil_record* record);
+
+  /* Shows an instrument what it must detect: `amount` of it, on the way and under the deadline of a window. False for a
+   * test that is not known. Null when there are none.
+   */
+  bool (*test)(void* context, uint8_t test, uint32_t amount, uint32_t deadline, hil_record* record);
 } hil_product;
 
 /* Opens the link. `product` must stay valid. */

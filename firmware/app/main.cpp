@@ -5,12 +5,14 @@
 #include "build_info.h"
 #include "fault/fault_record.h"
 #include "port/port.h"
+#include "testmode/test_mode.h"
 
 namespace hil {
 namespace {
 
-// Constant-initialised and never destroyed: the product lives as long as the power is on.
+// Constant-initialised and never destroyed: both live as long as the power is on.
 Product product;
+TestMode test_mode;
 
 }  // namespace
 
@@ -18,11 +20,10 @@ void AppMain() {
   Log("hil firmware " HIL_VERSION " on " HIL_TARGET "\n");
   progress.activity = Activity::kStart;
   port::WatchdogArm(0);  // a model that never finishes its setup is a fault, not silence
-  product.Start(port::BundleRegion());
+  product.Start(port::BundleRegion(), TestMode::Limits());
   port::WatchdogDisarm();
 
-  static const hil_product kTestMode = product.TestMode();
-  hil_agent_start(&kTestMode);
+  hil_agent_start(test_mode.Observe(&product));
 
   // A shipped product would fetch a window from its sensor here and call
   // product.pipeline().Process(capture, window, nullptr); in test mode the windows come from the host.

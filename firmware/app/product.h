@@ -1,37 +1,46 @@
-// The product as this firmware ships it: bundle, model in its arena, pipeline; and the test mode's view of it.
+// The product as this firmware ships it: bundle, model in its arena, pipeline. Nothing here knows that it is tested.
 #pragma once
 
 #include <cstdint>
 
-#include "agent/hil_agent.h"
+#include "base/span.h"
 #include "bundle/bundle.h"
 #include "memory/arena.h"
 #include "pipeline/pipeline.h"
 
 namespace hil {
 
+// A case budgets its arena for the product's 32-bit pointers. Where pointers are wider the interpreter's structures are
+// larger, so the share grows with them, and a need is told as the budget that would cover it.
+constexpr uint32_t kPointerRatio = sizeof(void*) / sizeof(uint32_t);
+
+// What whoever delivers the windows can handle; a bundle that needs more is refused.
+struct WindowLimits {
+  uint32_t window_bytes;    // longest window
+  uint32_t prepared_bytes;  // longest input tensor
+};
+
 class Product {
  public:
   // Reads the bundle and sets the model up. What went wrong, if anything, is in status().
-  void Start(Bytes bundle_region);
+  void Start(Bytes bundle_region, const WindowLimits& limits);
 
   Pipeline& pipeline() { return pipeline_; }
+  Arena& arena() { return arena_; }
   BundleResult status() const { return status_; }
+  const Bundle& bundle() const { return bundle_; }
 
-  // What the agent calls; `context` of the functions is this product.
-  hil_product TestMode();
+  // What the interpreter says it uses of its arena; 0 until the model was set up.
+  uint32_t arena_used() const { return arena_used_; }
+
+  // The tensors as the model has them; empty until it was set up.
+  const TensorContract& input() const { return input_; }
+  const TensorContract& output() const { return output_; }
 
  private:
-  BundleResult Load(Bytes bundle_region);
+  BundleResult Load(Bytes bundle_region, const WindowLimits& limits);
   BundleResult SetUpModel();
   BundleResult CheckTensors(Span<int8_t>* input, Span<const int8_t>* output);
-
-  void Describe(hil_facts* facts);
-  void Run(const hil_window& window, hil_record* record);
-  bool Decide(bool fresh, Bytes scores, hil_decision* decision, uint32_t* wanted);
-  bool Fetch(uint32_t item, hil_bytes* tensor) const;
-  void Profile(const hil_window& window, hil_record* record);
-  hil_decision ToAgent(const Decision& decision) const;
 
   BundleResult status_{BundleStatus::kAbsent, 0};
   Bundle bundle_;
@@ -40,9 +49,6 @@ class Product {
   TensorContract input_;
   TensorContract output_;
   uint32_t arena_used_ = 0;
-  uint32_t arena_high_water_ = 0;
-  uint32_t prepared_size_ = 0;
-  bool have_output_ = false;
 };
 
 }  // namespace hil

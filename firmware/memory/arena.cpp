@@ -7,12 +7,22 @@
 namespace hil {
 namespace {
 
+// Part of the protocol (docs/link.md, "What the harness reads itself"): the host looks for them in memory.
 constexpr uint32_t kPattern = 0xA5C35A3Cu;
 constexpr uint32_t kCanary = 0xD7B4E269u;
 constexpr size_t kCanaryBytes = 1024;  // wide, so that a write some way off is still seen
 
-alignas(kArenaAlignment) uint8_t storage[kCanaryBytes + kArenaBytes + kCanaryBytes];
-uint8_t* const kBase = storage + kCanaryBytes;
+}  // namespace
+}  // namespace hil
+
+extern "C" {
+alignas(hil::kArenaAlignment) uint8_t hil_arena[hil::kCanaryBytes + hil::kArenaBytes + hil::kCanaryBytes];
+}
+
+namespace hil {
+namespace {
+
+uint8_t* const kBase = hil_arena + kCanaryBytes;
 
 Span<uint32_t> Words(uint8_t* at, size_t bytes) {
   return Span<uint32_t>(reinterpret_cast<uint32_t*>(at), bytes / sizeof(uint32_t));

@@ -6,6 +6,7 @@
 namespace hil {
 namespace {
 
+// Part of the protocol (docs/link.md, "What the harness reads itself").
 constexpr uint32_t kPaint = 0x5AC3B19Du;
 
 }  // namespace

@@ -38,6 +38,17 @@ void UnmaskInterrupts();
 void WatchdogArm(uint32_t ticks);
 void WatchdogDisarm();
 
+// Interrupt masks, and the faults that the core has gathered, as they are now.
+struct CoreState {
+  uint32_t primask, basepri, faultmask, fault_status;
+};
+
+// False where there are no such registers.
+bool ReadCoreState(CoreState* state);
+
+// Goes `rounds` times round a loop that stores how many are left. On a core it takes three instructions a round.
+void Spin(uint32_t rounds, volatile uint32_t* left);
+
 // Called in a loop while there is nothing to do; `polls` counts the calls since there last was. The port spins at
 // first, so that a host in conversation gets its answer at once, and sleeps between polls later.
 void Idle(uint32_t polls);

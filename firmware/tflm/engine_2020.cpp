@@ -18,7 +18,13 @@
 #include "tensorflow/lite/schema/schema_generated.h"
 #include "tflm/engine.h"
 
-extern "C" void DebugLog(const char* text) { hil::Log(text); }
+extern "C" {
+void DebugLog(const char* text) { hil::Log(text); }
+
+// Where the model that runs lies, and the arena that the interpreter was given: address and bytes of each. The host
+// reads it (docs/link.md), and nothing here does.
+volatile uint32_t hil_engine[4];
+}
 
 namespace hil {
 namespace {
@@ -329,6 +335,10 @@ EngineResult EngineInit(Bytes model, Span<uint8_t> arena) {
   }
   TheReporter().Reset();
   engine_arena = arena;
+  hil_engine[0] = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(model.data()));
+  hil_engine[1] = static_cast<uint32_t>(model.size());
+  hil_engine[2] = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(arena.data()));
+  hil_engine[3] = static_cast<uint32_t>(arena.size());
   auto& interpreter = interpreter_slot.Emplace(tflite::GetModel(model.data()), OperatorResolver(), arena.data(),
                                                arena.size(), &TheReporter());
   const bool ready = interpreter.initialization_status() == kTfLiteOk && !TheReporter().out_of_memory() &&

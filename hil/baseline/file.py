@@ -10,10 +10,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from hil.baseline.types import SCHEMA, Baseline, BaselineFile
-from hil.board.config import explain
 from hil.case.types import BASELINES, Case
 from hil.errors import UsageError
 from hil.runfile import seal
+from hil.validation import explain
 
 _FIX = "\n  fix: restore it from version control, or delete it and run `hil baseline accept RUN --reason ...`"
 

@@ -6,6 +6,9 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
+
+from hil.errors import BoardError
 
 TOLERANCE = 0.01
 _SHORTEST_S, _LONGEST_S = 0.2, 2.0
@@ -75,6 +78,25 @@ def measure(
         if last.after >= end:
             break
     return best
+
+
+def require(found: Frequency, expected_hz: int, board: str, file: Path) -> None:
+    """Raise BoardError, for the board of that file, unless the counter surely runs at `expected_hz`."""
+    if not found.decides(expected_hz):
+        raise BoardError(
+            f"clock: could not be measured to {TOLERANCE * 100:g} % "
+            f"(reads took {found.read_s * 1e3:.0f} ms): "
+            f"the cycle counter of board {board} runs at {found} of host time\n"
+            f"  next: run again on a host that is less busy; plug the probe in without a hub between, "
+            f"or raise swd_hz of {file}"
+        )
+    if not found.fits(expected_hz):
+        raise BoardError(
+            f"clock: the cycle counter of board {board} runs at {found} of host time, the board file "
+            f"says {expected_hz / 1e6:.2f} MHz; nothing here would be right in milliseconds\n"
+            f"  next: mend the clock set-up of the firmware, the crystal or ST-LINK clock (MCO) of the board, "
+            f"or clock_hz of {file}"
+        )
 
 
 def _sharpest(found: Iterable[Frequency]) -> Frequency:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from hil.board.flash import Layout, Piece, Range, joined
 from hil.errors import BoardError, UsageError
+from hil.image.flash import Layout, Piece, Range, joined
 
 Beat = Callable[[], None]  # called while a long step goes on
 

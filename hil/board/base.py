@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
 from hil.board.config import BoardConfig
+from hil.board.outside import Outside
 from hil.image.elf import Image
 from hil.link.rtt import Memory
 from hil.records import ClockSpec, FaultReport
@@ -38,6 +40,9 @@ class Board(Protocol):
 
     def check_image(self, image: Image) -> None:
         """Raise UsageError unless this board can run the image at all. Needs nothing but the file."""
+
+    def outside(self) -> AbstractContextManager[Outside]:
+        """A look past the firmware of a board that runs: all of its RAM, and a count of time that is not its own."""
 
     def begin_log(self, log: Path) -> None:
         """Stop the firmware, and let what it writes from now on go to `log`, which is emptied."""

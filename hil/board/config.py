@@ -7,11 +7,13 @@ import importlib
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from hil.environment import environment_name
 from hil.errors import UsageError
+from hil.validation import explain
 
 Settings = TypeVar("Settings", bound=BaseModel)
 
@@ -69,11 +71,6 @@ def options_of_environment() -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
-def environment_name(option: str) -> str:
-    """The variable that stands in for a command-line option."""
-    return "HIL_" + option.removeprefix("hil-").upper().replace("-", "_")
-
-
 def board_files(folders: list[Path]) -> dict[str, Path]:
     """Board name (the file's stem) to file; a folder named earlier wins."""
     found: dict[str, Path] = {}
@@ -107,7 +104,7 @@ def read_board(file: Path) -> BoardConfig:
     try:
         config = BoardConfig(name=file.stem, file=file, settings=settings, options=options_of_environment(), **data)
     except (ValidationError, TypeError) as error:
-        raise UsageError(f"{file}: {explain(error)}") from error
+        raise UsageError(f"{file}: {explain(error, BoardConfig)}") from error
     return config
 
 
@@ -139,30 +136,3 @@ def check_settings(config: BoardConfig, model: type[Settings]) -> Settings:
         return model.model_validate(config.settings)
     except ValidationError as error:
         raise UsageError(f"{config.file}: [{config.kind}]: {explain(error, model)}") from error
-
-
-def explain(error: Exception, model: type[BaseModel] = BoardConfig) -> str:
-    """A validation error as `key: what is wrong`, one line each, with the closest known key for an unknown one."""
-    if not isinstance(error, ValidationError):
-        return str(error)
-    lines = []
-    for item in sorted(error.errors(), key=lambda item: item["type"] != "extra_forbidden"):
-        key = ".".join(str(part) for part in item["loc"])
-        text = f"{key}: {item['msg']}"
-        if item["type"] == "extra_forbidden":
-            close = difflib.get_close_matches(str(item["loc"][-1]), fields_at(model, item["loc"][:-1]), n=1)
-            text = f"{key}: unknown key\n  fix: " + (f"write {close[0]!r}" if close else "remove it")
-        lines.append(text)
-    return "\n".join(lines)
-
-
-def fields_at(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
-    """The keys of the table at `path` below `model`; none when that is no table."""
-    for part in path:
-        field = model.model_fields.get(str(part))
-        kinds = [] if field is None else [field.annotation, *get_args(field.annotation)]
-        tables = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
-        if not tables:
-            return []
-        model = tables[0]
-    return list(model.model_fields)

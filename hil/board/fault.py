@@ -19,7 +19,7 @@ KINDS = {
     8: "abort or failed assertion",
     9: "sanitizer report",
 }
-STAGES = {0: "idle", 1: "gate", 2: "prepare", 3: "invoke", 4: "decide", 5: "agent", 6: "start"}
+_STAGE_OF = {0: "idle", 1: "gate", 2: "prepare", 3: "invoke", 4: "decide", 5: "agent", 6: "start"}
 _REGISTERS = ("r0", "r1", "r2", "r3", "r12", "lr", "pc", "xpsr", "cfsr", "hfsr", "mmfar", "bfar", "sp", "exc_return")
 
 # Bits of CFSR, Armv7-M Architecture Reference Manual, B3.2.15.
@@ -79,7 +79,7 @@ def decode(record: bytes) -> Fault | None:
         return None
     return Fault(
         kind=KINDS.get(words[1], f"unknown fault kind {words[1]}"),
-        stage=STAGES.get(words[3], f"unknown stage {words[3]}"),
+        stage=_STAGE_OF.get(words[3], f"unknown stage {words[3]}"),
         request=words[2],
         registers=dict(zip(_REGISTERS, words[4:], strict=True)),
     )

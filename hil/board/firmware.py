@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,6 +13,7 @@ from typing import Self
 from hil.board.base import Progress
 from hil.board.config import BoardConfig
 from hil.board.fault import RECORD_BYTES, Fault, causes, decode
+from hil.board.outside import OnlyMemory, Outside
 from hil.errors import BoardError, DeviceEnded, DeviceFault
 from hil.image.elf import Image
 from hil.link.rtt import Memory, Rtt
@@ -65,6 +67,10 @@ class FirmwareBoard(ABC):
     def core_registers(self) -> Mapping[str, int]:
         """Registers of the running core by name (pc, lr, sp, xpsr, cfsr, hfsr, mmfar, bfar), as many as can be told."""
         return {}
+
+    def outside(self) -> AbstractContextManager[Outside]:
+        """As `Board.outside`; a kind that has a counter, or more memory than the link needs, gives those."""
+        return nullcontext(OnlyMemory(self.memory))
 
     def words(self) -> str:
         """What was logged and is not in the log file yet."""

@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from hil.board.child import Child
 from hil.board.config import BoardConfig
 from hil.board.firmware import FirmwareBoard
 from hil.board.memory import SharedMemory
+from hil.child import Child
 from hil.errors import BoardError, DeviceEnded
 from hil.image.elf import Image
 from hil.records import ClockSpec

@@ -1,9 +1,11 @@
-"""Target RAM that is a file shared with an emulator or a native process."""
+"""Target RAM in reach of this process: a file shared with an emulator, or all memory of a native process."""
 
 from __future__ import annotations
 
 import mmap
 import os
+from types import TracebackType
+from typing import Self
 
 from hil.errors import BoardError
 
@@ -65,3 +67,43 @@ class SharedMemory:
                 f"{size} bytes at {address:#010x} are outside the RAM shared with the board ({self.base:#x}-{end:#x})"
             )
         return at
+
+
+class ProcessMemory:
+    """All memory of a process, through /proc. A context manager. Raises BoardError when the process cannot be read."""
+
+    def __init__(self, pid: int) -> None:
+        self._name = f"/proc/{pid}/mem"
+        try:
+            self._fd = os.open(self._name, os.O_RDWR | os.O_CLOEXEC)
+        except OSError as error:
+            raise self._refused(error) from error
+
+    def read(self, address: int, size: int) -> bytes:
+        try:
+            data = os.pread(self._fd, size, address)
+        except OSError as error:
+            raise self._refused(error) from error
+        if len(data) != size:
+            raise BoardError(f"{self._name}: only {len(data)} of {size} bytes at {address:#x} can be read")
+        return data
+
+    def write(self, address: int, data: bytes) -> None:
+        try:
+            os.pwrite(self._fd, data, address)
+        except OSError as error:
+            raise self._refused(error) from error
+
+    def _refused(self, error: OSError) -> BoardError:
+        return BoardError(
+            f"{self._name}: {error.strerror}\n"
+            "  next: allow this process to look into its own children (CAP_SYS_PTRACE, or kernel.yama.ptrace_scope = 1)"
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._fd)

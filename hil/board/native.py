@@ -6,14 +6,18 @@ import os
 import platform
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from hil.board.child import Child
 from hil.board.config import BoardConfig, check_settings
 from hil.board.hosted import HostedBoard
+from hil.board.memory import ProcessMemory
+from hil.board.outside import FreeRunning, Outside
+from hil.child import Child
+from hil.errors import BoardError
 from hil.image.elf import Image
 from hil.records import ClockSpec
 
@@ -44,6 +48,17 @@ class NativeBoard(HostedBoard):
 
     def command(self, image: Image) -> tuple[Sequence[str], Sequence[int]]:
         return (str(image.path), "--ram", self._memory.path), (self._memory.fd,)
+
+    def outside(self) -> AbstractContextManager[Outside]:
+        """Host time, which is what the firmware's own clock must be; the RAM is that of the process."""
+        return self._look()
+
+    @contextmanager
+    def _look(self) -> Iterator[Outside]:
+        if self.pid is None:
+            raise BoardError(f"board {self.config.name} is not running")
+        with ProcessMemory(self.pid) as memory:
+            yield FreeRunning(memory, "host time", time.monotonic_ns)
 
     def ended_by_firmware(self, child: Child) -> bool:
         """The process is the firmware: only these signals come from elsewhere."""

@@ -6,24 +6,30 @@ import json
 import re
 import shutil
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from hil.board.child import Child
 from hil.board.config import BoardConfig, check_settings
-from hil.board.flash import Layout, Range, check_firmware, check_placement
+from hil.board.gdb import GdbStub
 from hil.board.hosted import HostedBoard
-from hil.errors import MissingTool
+from hil.board.outside import Answer, Outside, Request, Spent
+from hil.child import Child
+from hil.errors import BoardError, MissingTool
 from hil.image.elf import Image
+from hil.image.flash import Layout, Range, check_firmware, check_placement
 from hil.image.toolchain import Tool, install_command
+from hil.link.rtt import Memory
 from hil.need import Row, tool_row
 from hil.records import ClockSpec
 
 _NS = 1_000_000_000
 _QMP_TIMEOUT_S = 2.0
+_POLL = "hil_agent_poll"
 _GIVES_UP = "qemu: fatal:"
 _REGISTERS = {"pc": "R15", "lr": "R14", "sp": "R13", "xpsr": "XPSR"}  # names of the monitor
 
@@ -32,7 +38,9 @@ QEMU = Tool("qemu-system-arm", "qemu-system-arm", "to run the qemu board", "qemu
 
 
 class Settings(BaseModel):
-    """The `[qemu]` table of a board file."""
+    """The `[qemu]` table of a board file. counter: address of a free-running 32-bit counter, at timer_hz,
+    that no firmware uses.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     program: str = "qemu-system-arm"
@@ -45,6 +53,7 @@ class Settings(BaseModel):
     ram_bytes: int = Field(gt=0)
     shared_base: int
     shared_bytes: int = Field(gt=0)
+    counter: int | None = None
 
     @property
     def layout(self) -> Layout:
@@ -84,6 +93,8 @@ class QemuBoard(HostedBoard):
         super().__init__(config, instruction_clock(settings), log, settings.shared_base, settings.shared_bytes)
         self._program, self._settings = program, settings
         self._monitor: socket.socket | None = None
+        self._debug: tuple[socket.socket, socket.socket] | None = None
+        self._stub: GdbStub | None = None
 
     def check_image(self, image: Image) -> None:
         check_firmware(image)
@@ -93,6 +104,7 @@ class QemuBoard(HostedBoard):
         self._close_monitor()
         self._monitor, theirs = socket.socketpair()
         self._theirs = theirs
+        self._debug = socket.socketpair()
         settings = self._settings
         command = [
             *(self._program, "-M", settings.machine, "-nodefaults", "-display", "none"),
@@ -105,8 +117,34 @@ class QemuBoard(HostedBoard):
             *("-machine", "memory-backend=ram"),
             *("-chardev", "file,id=log,append=on,path=" + str(self.log).replace(",", ",,"), "-serial", "chardev:log"),
             *("-chardev", f"socket,id=qmp,fd={theirs.fileno()}", "-mon", "chardev=qmp,mode=control"),
+            *("-chardev", f"socket,id=debug,fd={self._debug[1].fileno()}"),  # nobody listens until `outside`
         ]
-        return command, (self._memory.fd, theirs.fileno())
+        return command, (self._memory.fd, theirs.fileno(), self._debug[1].fileno())
+
+    def outside(self) -> AbstractContextManager[Outside]:
+        """Through QEMU's debug stub, which stops the core at the firmware's poll: what it executes is exact."""
+        return self._look()
+
+    @contextmanager
+    def _look(self) -> Iterator[Outside]:
+        stub = self._attached()
+        try:
+            yield _Look(stub, self.image, self.clock, self._settings.counter, self.config.timeout.reply_s)
+        finally:
+            with suppress(BoardError, OSError):  # what went wrong before is what there is to tell
+                stub.resume()
+
+    def _attached(self) -> GdbStub:
+        """The debug stub of the QEMU that runs; it serves one client, once."""
+        if self._debug is None or self._child is None:
+            raise BoardError(f"board {self.config.name} is not running")
+        if self._stub is None:
+            try:
+                _ask_monitor(self._monitor, "gdbserver chardev:debug")
+                self._stub = GdbStub(self._debug[0])
+            except (OSError, ValueError) as error:
+                raise BoardError(f"board {self.config.name}: no debug stub: {error}\n  next: run it again") from error
+        return self._stub
 
     def ended_by_firmware(self, child: Child) -> bool:
         """QEMU gives up when the core locks up: a fault inside the handler of a hard fault."""
@@ -139,6 +177,59 @@ class QemuBoard(HostedBoard):
             self._monitor.close()
             self._theirs.close()
             self._monitor = None
+        if self._debug is not None:
+            for end in self._debug:
+                end.close()
+            self._debug = self._stub = None
+
+
+class _Look:
+    """QEMU's target past its firmware. A counted request begins and ends with the core stopped at the agent's poll."""
+
+    core_hz: int | None = None
+
+    def __init__(self, stub: GdbStub, image: Image, clock: ClockSpec, counter: int | None, timeout_s: float) -> None:
+        self.memory: Memory = stub
+        self._stub, self._clock, self._timeout_s = stub, clock, timeout_s
+        self._counter = counter
+        self._poll = image.symbol(_POLL) & ~1 if image.has_symbol(_POLL) else None
+        self.counter = "QEMU's count of instructions" if counter is not None and self._poll is not None else ""
+        stub.resume()
+
+    def spent(self, request: Request[Answer]) -> tuple[Spent, Answer]:
+        """From one call of the agent's poll to the next, which is the request and nothing else."""
+        stub, poll = self._stub, self._poll
+        assert poll is not None, "there is no counter"
+        stub.stop()
+        stub.set_breakpoint(poll)
+        stub.resume()
+        stub.await_stop(self._timeout_s)
+        before = 0
+
+        def run() -> None:
+            nonlocal before
+            before = self._count()
+            stub.clear_breakpoint(poll)
+            stub.step()
+            stub.set_breakpoint(poll)
+            stub.resume()
+
+        try:
+            answer = request(run)
+            stub.await_stop(self._timeout_s)
+        except BaseException:
+            stub.stop()
+            stub.clear_breakpoint(poll)
+            stub.resume()
+            raise
+        ticks = (self._count() - before) & 0xFFFFFFFF
+        stub.clear_breakpoint(poll)
+        stub.resume()
+        return Spent(int(self._clock.units(np.array(ticks, np.int64))), exact=True), answer
+
+    def _count(self) -> int:
+        assert self._counter is not None, "there is no counter"
+        return int.from_bytes(self.memory.read(self._counter, 4), "little")
 
 
 def _ask_monitor(monitor: socket.socket | None, command: str) -> str:

@@ -14,10 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hil.board.config import BoardConfig, check_settings
 from hil.board.firmware import FirmwareBoard
-from hil.board.flash import Layout, Piece, Range, check_firmware, check_placement, contents, mismatch
 from hil.board.memory import SharedMemory
 from hil.errors import BoardError, DeviceEnded, UsageError
 from hil.image.elf import Image
+from hil.image.flash import Layout, Piece, Range, check_firmware, check_placement, contents, mismatch
 from hil.need import Row, State
 from hil.records import ClockSpec
 from hil.renode.process import GET, SUPPORTED, RenodeProcess, check_version, find_renode, version_of

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from hil.bench.settings import Settings as BenchSettings
 from hil.bench.usb import package_rows
 from hil.board.config import BoardConfig, check_settings
 from hil.board.pyocd import PyocdBoard, check_connection, require_packages
-from hil.board.pyocd import Settings as PyocdSettings
 from hil.errors import UsageError
 from hil.need import Row
 from hil.records import ClockSpec
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hil.virtual.board import VirtualNucleo
 
 
-class Settings(PyocdSettings):
+class Settings(BenchSettings):
     """The `[virtual_nucleo]` table: that of `pyocd`, and what is only possible in a simulation.
 
     misbehave: texts that hil/virtual/misbehaviour.py lists. flash_image: file that keeps the flash between two runs,

@@ -12,8 +12,9 @@ import cbor2
 
 from hil.bundle.status import describe
 from hil.case.graph import TENSOR_TYPE_NAMES, TENSOR_TYPES
-from hil.case.types import Case, Channel, Decide, Gate, Prepare, Quantisation, TensorContract, Window
+from hil.case.types import Case, Channel, Decide, Gate, Prepare, Window
 from hil.errors import BenchError
+from hil.tensor import Quantisation, TensorContract
 
 MAGIC = b"HILB"
 FORMAT = 1

@@ -6,7 +6,8 @@ import struct
 from collections.abc import Mapping
 
 from hil.case.graph import OPERATOR_NAMES, TENSOR_TYPE_NAMES
-from hil.case.types import Case, TensorContract
+from hil.case.types import Case
+from hil.tensor import TensorContract
 
 _PROVISION = "provision again; if it stays, the memory is damaged or the board file names another address"
 _HARNESS = "the harness and the firmware are of different versions: build the firmware of this checkout"

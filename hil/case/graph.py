@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
+from numpy.typing import NDArray
 
 from hil.errors import CaseError
 
@@ -46,7 +47,14 @@ class Tensor:
     signature: tuple[int, ...]
     scales: tuple[float, ...]  # float32 values; empty: not quantised
     zero_points: tuple[int, ...]
-    constant: bool
+    data_bytes: int  # of its values in the file; 0: it has none
+    zeros: bool  # it has values, and every one is zero
+    variable: bool  # keeps its values from one inference to the next
+    sparse: bool  # its zeros are left out of the file
+
+    @property
+    def constant(self) -> bool:
+        return self.data_bytes > 0
 
     @property
     def elements(self) -> int:
@@ -98,13 +106,13 @@ def read_graph(data: bytes, file: Path) -> Graph:
 
 def _read(data: bytes) -> Graph:
     model = schema.Model.GetRootAs(data, 0)
-    sizes = [_buffer_bytes(model.Buffers(i), len(data)) for i in _range(model.BuffersLength(), data)]
+    buffers = [_buffer(model.Buffers(i)) for i in _range(model.BuffersLength(), data)]
     codes = [_operator_code(model.OperatorCodes(i)) for i in _range(model.OperatorCodesLength(), data)]
     subgraphs = model.SubgraphsLength()
     if subgraphs < 1:
         raise ValueError("it has no subgraph")
     graph = model.Subgraphs(0)
-    tensors = tuple(_tensor(graph.Tensors(i), sizes) for i in _range(graph.TensorsLength(), data))
+    tensors = tuple(_tensor(graph.Tensors(i), buffers) for i in _range(graph.TensorsLength(), data))
     operators = tuple(_operator(i, graph.Operators(i), codes) for i in _range(graph.OperatorsLength(), data))
     inputs, outputs = _ints(graph.InputsAsNumpy), _ints(graph.OutputsAsNumpy)
     used = [*inputs, *outputs, *(t for op in operators for t in (*op.inputs, *op.outputs))]
@@ -120,12 +128,12 @@ def _range(length: int, data: bytes) -> range:
     return range(length)
 
 
-def _buffer_bytes(buffer: Any, size: int) -> int:
+def _buffer(buffer: Any) -> NDArray[np.uint8]:
     """The bytes that a buffer holds; numpy refuses (ValueError) one that reaches past the end of the file."""
     if buffer.Offset() > 1:  # data behind the flatbuffer, as in models above 2 GB
         raise ValueError("weights lie outside the flatbuffer")
     values = buffer.DataAsNumpy()
-    return len(values) if isinstance(values, np.ndarray) else 0
+    return values if isinstance(values, np.ndarray) else np.empty(0, np.uint8)
 
 
 def _operator_code(code: Any) -> tuple[str, str]:
@@ -139,21 +147,20 @@ def _operator(index: int, operator: Any, codes: list[tuple[str, str]]) -> Operat
     return Operator(index, name, custom, _ints(operator.InputsAsNumpy), _ints(operator.OutputsAsNumpy))
 
 
-def _tensor(raw: Any, sizes: list[int]) -> Tensor:
-    quantisation, size = raw.Quantization(), sizes[raw.Buffer()]
-    tensor = Tensor(
+def _tensor(raw: Any, buffers: list[NDArray[np.uint8]]) -> Tensor:
+    quantisation, values = raw.Quantization(), buffers[raw.Buffer()]
+    return Tensor(
         name=_text(raw.Name()),
         dtype=TENSOR_TYPE_NAMES.get(raw.Type(), f"TYPE_{raw.Type()}"),
         shape=_ints(raw.ShapeAsNumpy),
         signature=_ints(raw.ShapeSignatureAsNumpy),
         scales=tuple(float(v) for v in _vector(quantisation.ScaleAsNumpy)) if quantisation else (),
         zero_points=_ints(quantisation.ZeroPointAsNumpy) if quantisation else (),
-        constant=size > 0,
+        data_bytes=len(values),
+        zeros=len(values) > 0 and not values.any(),
+        variable=bool(raw.IsVariable()),
+        sparse=raw.Sparsity() is not None,
     )
-    wanted = tensor.elements * TYPE_BYTES.get(tensor.dtype, 0)
-    if size and wanted and size != wanted and raw.Sparsity() is None:
-        raise ValueError(f"tensor {tensor.name!r} has {size} bytes of data, its shape needs {wanted}")
-    return tensor
 
 
 def _vector(read: Callable[[], Any]) -> list[Any]:

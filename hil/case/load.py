@@ -16,11 +16,12 @@ from hil.case.schema import CaseFile
 from hil.case.staged import check_finished
 from hil.case.tflite import parse_model
 from hil.case.toml_file import read_toml
-from hil.case.types import BASELINES, Case, Contracts, Decide, Gate, ModelFile, Prepare, TensorContract, Vectors, Window
+from hil.case.types import BASELINES, Case, Contracts, Decide, Gate, ModelFile, Prepare, Vectors, Window
 from hil.case.vectors import Wanted, read_vectors
 from hil.errors import CaseError
 from hil.records import GateReason
 from hil.reference.gate import judge
+from hil.tensor import TensorContract
 
 FILE_NAME = "case.toml"
 MOST_ROWS = 5  # of one kind of fault that a message lists

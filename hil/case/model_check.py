@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from hil.case.degenerate import impossible, place, weights_of
 from hil.case.graph import Graph, Operator, Tensor, read_graph
 from hil.case.problems import Problem, raise_any
 from hil.case.tflite import ONE_TENSOR_FIX
@@ -101,7 +102,6 @@ TFLM_2_3 = KernelLibrary(
     ),
 )
 
-WEIGHTED = frozenset({"FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D", "SVDF"})  # input 1 is the weights
 ARITHMETIC_PAIRS = frozenset({"ADD", "SUB", "MUL", "MAXIMUM", "MINIMUM", "PRELU"})  # inputs 0 and 1 are of one type
 
 INT8_FIX = (
@@ -163,6 +163,7 @@ def check_model(
     """
     graph = read_graph(data, file)
     problems = [*_layout(graph), *_input_output(graph), *_operators(graph, operators, kernels)]
+    problems += impossible(graph, kernels.operators)
     for operator in graph.operators:
         if operator.name in kernels.types and operator.name in (operators or kernels.operators):
             problems += _variant(graph, operator, kernels)
@@ -172,7 +173,7 @@ def check_model(
 def check_float_model(data: bytes, file: Path, int8: ModelFile) -> None:
     """Refuses (CaseError) `data` as float reference of `int8`: hybrid, quantised, or other input or output shapes."""
     graph = read_graph(data, file)
-    raise_any(file, [*_layout(graph), *_one_each(graph)])
+    raise_any(file, [*_layout(graph), *_one_each(graph), *impossible(graph, TFLM_2_3.operators)])
     inner, outer = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]
     problems = [*_float_tensor("input", inner, int8.input.shape), *_float_tensor("output", outer, int8.output.shape)]
     problems += [each for operator in graph.operators for each in _integer_weights(graph, operator)][:1]
@@ -236,7 +237,7 @@ def _operators(graph: Graph, operators: frozenset[str] | None, kernels: KernelLi
         if name == "CUSTOM":
             problem = f"custom operator {operator.custom!r}, which the firmware does not have"
             yield Problem(
-                _place(operator),
+                place(operator),
                 problem,
                 "convert with allow_custom_ops = False and rebuild the layer from builtin operators",
             )
@@ -245,9 +246,9 @@ def _operators(graph: Graph, operators: frozenset[str] | None, kernels: KernelLi
                 fix = "add it to the resolver of the firmware (firmware/tflm) and build the image again"
             else:
                 fix = _operator_fix(graph, name)
-            yield Problem(_place(operator), f"the firmware's resolver does not hold {name}", fix)
+            yield Problem(place(operator), f"the firmware's resolver does not hold {name}", fix)
         elif operators is None and name not in kernels.operators:
-            yield Problem(_place(operator), f"{kernels.name} has no {name}", _operator_fix(graph, name))
+            yield Problem(place(operator), f"{kernels.name} has no {name}", _operator_fix(graph, name))
 
 
 def _operator_fix(graph: Graph, name: str) -> str:
@@ -260,10 +261,6 @@ def _operator_fix(graph: Graph, name: str) -> str:
 def _open_batch(graph: Graph) -> bool:
     """Whether an input leaves its batch open. The converter writes a signature only for what has an open dimension."""
     return any(-1 in graph.tensors[index].signature[:1] for index in graph.inputs)
-
-
-def _place(operator: Operator) -> str:
-    return f"operator {operator.index} {operator.name}"
 
 
 def _variant(graph: Graph, operator: Operator, kernels: KernelLibrary) -> Iterator[Problem]:
@@ -280,7 +277,7 @@ def _variant(graph: Graph, operator: Operator, kernels: KernelLibrary) -> Iterat
     yield from _types_of(graph, operator, data, output, kernels)
     yield from _second_input(operator, data, inputs[1:2])
     yield from _quantised(operator, (*inputs, output))
-    yield from _weight_scales(operator, inputs, kernels)
+    yield from _weight_scales(graph, operator, kernels)
     yield from _rescaled(graph, operator, kernels)
     wanted = kernels.output_quantisation.get(operator.name)
     if wanted and output.dtype == "INT8" and output.scales and (output.scales[0], *output.zero_points[:1]) != wanted:
@@ -288,7 +285,7 @@ def _variant(graph: Graph, operator: Operator, kernels: KernelLibrary) -> Iterat
         problem = (
             f"its kernel only computes scale {wanted[0]:g}, zero point {wanted[1]}; tensor {output.name!r} has {found}"
         )
-        yield Problem(_place(operator), problem, "convert with a current TFLiteConverter, which uses these values")
+        yield Problem(place(operator), problem, "convert with a current TFLiteConverter, which uses these values")
 
 
 def _types_of(
@@ -303,13 +300,13 @@ def _types_of(
         fix = _operator_fix(graph, name) if layer else None
         missing = f"{kernels.name} has no {name} of {kind} to {output.dtype}"
         problem = f"{missing} (tensor {data.name!r}); it takes {_either(taken)}"
-        yield Problem(_place(operator), problem, fix or _type_fix(kind, name))
+        yield Problem(place(operator), problem, fix or _type_fix(kind, name))
         return
     gives = kernels.output_types.get((name, kind), frozenset({kind}))
     if output.dtype not in gives:
         missing = f"{kernels.name} has no {name} of {kind} to {output.dtype}"
         problem = f"{missing} (tensor {output.name!r}); it gives {_either(gives)}"
-        yield Problem(_place(operator), problem, _type_fix(output.dtype, name))
+        yield Problem(place(operator), problem, _type_fix(output.dtype, name))
 
 
 def _either(types: frozenset[str]) -> str:
@@ -329,7 +326,7 @@ def _second_input(operator: Operator, data: Tensor, second: list[Tensor | None])
     other = second[0] if second else None
     if operator.name in ARITHMETIC_PAIRS and other is not None and other.dtype != data.dtype:
         yield Problem(
-            _place(operator), f"its inputs are {data.dtype} and {other.dtype} (tensor {other.name!r})", INT8_FIX
+            place(operator), f"its inputs are {data.dtype} and {other.dtype} (tensor {other.name!r})", INT8_FIX
         )
 
 
@@ -342,14 +339,14 @@ def _integer_weights(graph: Graph, operator: Operator) -> Iterator[Problem]:
         if floats and tensor.constant and tensor.scales and tensor.dtype in ("INT8", "UINT8", "INT4"):
             problem = f"hybrid: its weights {tensor.name!r} are {tensor.dtype}, its activations FLOAT32"
             fix = "for the int8 model, " + INT8_FIX + "; for a float reference, convert without converter.optimizations"
-            yield Problem(_place(operator), problem, fix)
+            yield Problem(place(operator), problem, fix)
 
 
 def _quantised(operator: Operator, tensors: tuple[Tensor | None, ...]) -> Iterator[Problem]:
     for tensor in tensors:
         if tensor is not None and tensor.dtype == "INT8" and not tensor.scales:
             yield Problem(
-                _place(operator), f"INT8 tensor {tensor.name!r} has no quantisation (scale and zero point)", INT8_FIX
+                place(operator), f"INT8 tensor {tensor.name!r} has no quantisation (scale and zero point)", INT8_FIX
             )
 
 
@@ -367,12 +364,12 @@ def _rescaled(graph: Graph, operator: Operator, kernels: KernelLibrary) -> Itera
         if not near or other.zero_points[:1] != first.zero_points[:1]:
             differ = f"tensors {first.name!r} and {other.name!r} differ in scale or zero point"
             problem = f"its kernel copies values without rescaling, but {differ}: the results would be wrong"
-            yield Problem(_place(operator), problem, OPERATOR_FIXES.get(operator.name, RESCALE_FIX))
+            yield Problem(place(operator), problem, OPERATOR_FIXES.get(operator.name, RESCALE_FIX))
             return
 
 
-def _weight_scales(operator: Operator, inputs: list[Tensor | None], kernels: KernelLibrary) -> Iterator[Problem]:
-    weights = inputs[1] if operator.name in WEIGHTED and len(inputs) > 1 else None
+def _weight_scales(graph: Graph, operator: Operator, kernels: KernelLibrary) -> Iterator[Problem]:
+    weights = weights_of(graph, operator)
     if weights is None or weights.dtype != "INT8" or not weights.scales:
         return
     scales = len(weights.scales)
@@ -381,14 +378,14 @@ def _weight_scales(operator: Operator, inputs: list[Tensor | None], kernels: Ker
             problem = (
                 f"weights {weights.name!r} are quantised per channel ({scales} scales), its kernel takes one scale"
             )
-            yield Problem(_place(operator), problem, DENSE_FIX)
+            yield Problem(place(operator), problem, DENSE_FIX)
         return
     channels = weights.shape[3 if operator.name == "DEPTHWISE_CONV_2D" else 0] if len(weights.shape) == 4 else 0
     if scales not in (1, channels):
         problem = (
             f"weights {weights.name!r} have {scales} scales, 1 or {channels} (one for each output channel) are wanted"
         )
-        yield Problem(_place(operator), problem, "convert the model again with a current TFLiteConverter")
+        yield Problem(place(operator), problem, "convert the model again with a current TFLiteConverter")
 
 
 def _float_tensor(side: str, tensor: Tensor, shape: tuple[int, ...]) -> Iterator[Problem]:

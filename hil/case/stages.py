@@ -10,19 +10,9 @@ import numpy as np
 
 from hil.case.limits import Say
 from hil.case.schema import MAX_CHANNELS, CaseFile, DecisionTable, InputTable
-from hil.case.types import (
-    INT8_MAX,
-    INT8_MIN,
-    MAX_PAYLOAD,
-    Channel,
-    Decide,
-    Gate,
-    Prepare,
-    Quantisation,
-    TensorContract,
-    Window,
-)
+from hil.case.types import MAX_PAYLOAD, Channel, Decide, Gate, Prepare, Window
 from hil.reference.decide import raw_threshold
+from hil.tensor import INT8_MAX, INT8_MIN, Quantisation, TensorContract
 
 INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
 FLOAT32_MAX = float(np.finfo(np.float32).max)

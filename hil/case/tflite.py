@@ -7,8 +7,9 @@ from pathlib import Path
 
 from hil.case.graph import TYPE_BYTES, Graph, Tensor, read_graph
 from hil.case.problems import reason_of
-from hil.case.types import ModelFile, Quantisation, TensorContract
+from hil.case.types import ModelFile
 from hil.errors import CaseError
+from hil.tensor import Quantisation, TensorContract
 
 
 def read_model(path: Path) -> ModelFile:

@@ -9,31 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-INT8_MIN, INT8_MAX = -128, 127
-STAGES = ("prepare", "invoke", "decide", "total")  # what latency is told of
+from hil.tensor import TensorContract
+
+PARTS = ("prepare", "invoke", "decide")  # of the pipeline; the device tells the time at the end of each
+STAGES = (*PARTS, "total")  # what latency is told of
+# What a case is held to, in the order of blame.
+CONTRACTS = ("instruments", "input", "execution", "decision", "agreement", "latency", "memory", "baseline")
 BASELINES = "baseline"  # folder in a case's: accepted measurements, one file a board
-
-
-@dataclass(frozen=True)
-class Quantisation:
-    """Affine int8 quantisation: real = (q - zero_point) * scale. `scale` is the float32 value the model stores."""
-
-    scale: float
-    zero_point: int
-
-
-@dataclass(frozen=True)
-class TensorContract:
-    """Type name as in the TFLite schema (`"INT8"`), shape with the batch of 1, quantisation, size in bytes."""
-
-    dtype: str
-    shape: tuple[int, ...]
-    quantisation: Quantisation
-    bytes: int
-
-    @property
-    def elements(self) -> int:
-        return int(np.prod(self.shape)) if self.shape else 1
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hil.baseline.columns import Columns
 from hil.baseline.types import Figures
-from hil.case.types import STAGES
+from hil.case.types import PARTS, STAGES
 from hil.contract import measured
 from hil.contract.accepted import accepted, other_compiler, put_in, same_work, standing
 from hil.contract.ready import unready
@@ -89,7 +89,7 @@ def judge_stage(stage: str) -> Callable[[Evidence], CheckResult]:
             return sheet.not_judged(reason)
         before, now = both.figures(stage)
         numbers = {key: value for name in STATISTICS for key, value in _pair_of(name, before, now)}
-        blamed = [part for part in STAGES[:3] if stage == "total" and regressed(evidence, both, part)]
+        blamed = [part for part in PARTS if stage == "total" and regressed(evidence, both, part)]
         if blamed:
             see = ", ".join(f"baseline.latency.{part}" for part in blamed)
             return sheet.not_judged(f"a stage explains it: see {see}", numbers)
@@ -208,7 +208,7 @@ def _operators(evidence: Evidence, stage: str) -> str:
 
 def _same_factor(both: Pair) -> str:
     """All longer stages by one factor: not the work grew, but what runs it."""
-    pairs = [(both.figures_before[stage].mean, both.figures_after[stage].mean) for stage in STAGES[:3]]
+    pairs = [(both.figures_before[stage].mean, both.figures_after[stage].mean) for stage in PARTS]
     factors = [now / before for before, now in pairs if before >= _LONG]
     least = min(factors, default=1.0) - 1
     if len(factors) < 2 or least <= 0.001 or max(factors) - 1 > 1.1 * least:

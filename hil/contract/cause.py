@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.case.types import INT8_MAX, INT8_MIN
+from hil.tensor import INT8_MAX, INT8_MIN
 
 Tensor = NDArray[np.int32]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.case.types import INT8_MAX, INT8_MIN, Case, TensorContract
+from hil.case.types import Case
 from hil.contract.blame import (
     blame,
     blocks,
@@ -25,6 +25,7 @@ from hil.contract.ready import asked, refused, unready
 from hil.contract.types import Check, CheckResult, Evidence, Section
 from hil.contract.verdict import Sheet, add_differences, number
 from hil.records import GateReason, Status
+from hil.tensor import INT8_MAX, INT8_MIN, TensorContract
 
 
 @dataclass(frozen=True)

@@ -8,20 +8,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hil.gate.policy import POLICY_FILE
+
 if TYPE_CHECKING:
     from hil.gate.policy import PolicyFile
     from hil.gate.question import Question
     from hil.runfile import Run
 
 EXIT_NO = 1
-POLICY_FILE = Path("release.toml")
 
 
 def add_gate_command(commands: Any) -> None:
     """Add `gate` to the subparsers of `hil`."""
     gate = commands.add_parser("gate", help="whether these runs allow a release, and if not, every reason")
     gate.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run.json, or its folder")
-    gate.add_argument("--policy", type=Path, default=POLICY_FILE, help="the release policy (default: release.toml)")
+    gate.add_argument(
+        "--policy", type=Path, default=Path(POLICY_FILE), help=f"the release policy (default: {POLICY_FILE})"
+    )
     gate.add_argument("--json", action="store_true", help="as JSON")
     gate.set_defaults(run=_gate)
 

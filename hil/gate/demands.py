@@ -8,14 +8,12 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from hil.case.load import FILE_NAME, load_case
-from hil.case.types import Case
+from hil.case.types import BASELINES, Case
 from hil.case.types import Limit as CaseLimit
 from hil.contract import checks_for
 from hil.contract.latency import limits_of
 from hil.errors import CaseError, UsageError
 from hil.runfile import Limit
-
-BASELINE_FOLDER = "baseline"
 
 
 class _Fact(BaseModel):
@@ -108,7 +106,7 @@ def demand_of(case: Case, path: str) -> Demand:
         clocks=clocks,
         margin=case.contracts.margin,
         confidence=case.contracts.confidence,
-        baselines=_baselines(case.path.parent / BASELINE_FOLDER),
+        baselines=_baselines(case.path.parent / BASELINES),
     )
 
 

@@ -22,11 +22,13 @@ AGENT_ERRORS = {
     4: "the reply does not fit into the ring",
     5: "scores of the wrong length",
     6: "this firmware has no profile",
+    7: "this firmware has no such self-test, or no plain way",
 }
 _SPIN_S = 500e-6  # a reply to a short request comes within this, and a nap would cost more than that
 _NAP_S = 50e-6
 _LONGEST_NAP_S = 2e-3  # of waits that are long anyway: each look costs the core that another emulator may want
 _ALIVE_EVERY_S = 10e-3
+_WRONG_ID_S = 2.0  # how long a right reply may still come behind one under a wrong id
 
 
 @dataclass
@@ -50,6 +52,8 @@ class LinkClient:
         self._reader = frame.FrameReader()
         self._id = secrets.randbits(32)  # so that a reply to another client's request is never taken for ours
         self._boot: int | None = None
+        self._late: dict[int, int] = {}  # replies that may still come to repeats of a request, by its id
+        self._wrong: tuple[int, float] | None = None  # id that a reply to this request had, and since when
         self.counters = counters or LinkCounters()
         self._damaged_before = self.counters.damaged
 
@@ -58,31 +62,40 @@ class LinkClient:
         """The firmware's start counter, once the first reply has come."""
         return self._boot
 
-    def request(self, command: dict[str, Any], timeout_s: float, repeat_s: float = 0.5) -> dict[str, Any]:
-        """Send one command, return the result map of its reply.
+    def request(
+        self,
+        command: dict[str, Any],
+        timeout_s: float,
+        repeat_s: float = 0.5,
+        sent: Callable[[], None] = lambda: None,
+    ) -> dict[str, Any]:
+        """Send one command, return the result map of its reply. sent: called once all of it lies in the ring.
 
         The same frame goes out again when `repeat_s` passed without an answer and the firmware has read all of the
         last one; the agent answers a repeated request from its cache, so nothing runs twice.
         Raises DeviceSilent after `timeout_s`, DeviceReset when the start counter changed, AgentError when the agent
-        refuses, LinkError when a reply is no message of the schema, and what `alive` raises.
+        refuses, LinkError when a reply is no message of the schema or comes under a wrong id, and what `alive` raises.
         """
-        self._id = (self._id + 1) & 0xFFFFFFFF
-        data = frame.encode(cbor2.dumps([self._id, command]))
+        data = frame.encode(self.next_message(command))
+        self._wrong = None
         start = time.monotonic()
         deadline = start + timeout_s
         self._send(frame.END + data, deadline)
+        sent()
         repeat_at = start + repeat_s
         for now in self._ticks(deadline):
             for message in self._reader.feed(self._rtt.read()):
                 reply = self._match(message)
                 if reply is not None:
                     return reply
+            self._refuse_wrong_id(now)
             if now < repeat_at:
                 continue
             if self._rtt.made_anew():
                 self._ask_again_who_is_there(deadline)
             elif self._rtt.drained():
                 self.counters.repeats += 1
+                self._late[self._id] = self._late.get(self._id, 0) + 1
                 self._send(frame.END + data, deadline)
             else:
                 continue
@@ -93,6 +106,35 @@ class LinkClient:
             f"no answer to {next(iter(command))!r} within {timeout_s:g} s "
             f"({self.counters.repeats} repeats, {self._reader.damaged} damaged frames received, "
             f"request {'read' if self._rtt.drained() else 'not read'} by the firmware)"
+        )
+
+    def next_message(self, command: dict[str, Any]) -> bytes:
+        """A request under an id that this client has not used."""
+        self._id = (self._id + 1) & 0xFFFFFFFF
+        return cbor2.dumps([self._id, command])
+
+    def converse(self, data: bytes, replies: int, timeout_s: float) -> list[bytes]:
+        """Write bytes as they are, and return the messages that come back, as they are: as soon as there are `replies`,
+        or after `timeout_s`. Raises DeviceSilent when the ring does not take the bytes, and what `alive` raises.
+        """
+        deadline = time.monotonic() + timeout_s
+        self._send(data, deadline)
+        reader = frame.FrameReader()
+        found: list[bytes] = []
+        for _ in self._ticks(deadline):
+            found += reader.feed(self._rtt.read())
+            if len(found) >= replies:
+                break
+        return found
+
+    def _refuse_wrong_id(self, now: float) -> None:
+        if self._wrong is None or now - self._wrong[1] < _WRONG_ID_S:
+            return
+        raise LinkError(
+            f"asked under id {self._id:#010x}, the firmware answered under id {self._wrong[0]:#010x}, and "
+            f"not under the right one within {_WRONG_ID_S:g} s\n"
+            "  next: look at how the agent copies the id of a request into its reply, and whether something else "
+            "writes into the ring"
         )
 
     def _ask_again_who_is_there(self, deadline: float) -> None:
@@ -136,8 +178,10 @@ class LinkClient:
             raise LinkError(
                 f"a reply with a good CRC is no reply of the schema ({error}): {message[:32].hex(' ')}"
             ) from error
+        if not isinstance(number, int):
+            raise LinkError(f"a reply with a good CRC has no id: {message[:32].hex(' ')}")
         if number != self._id:
-            self.counters.ignored += 1
+            self._ignore(number)
             return None
         if self._boot is not None and boot != self._boot:
             raise DeviceReset(self._boot, boot)
@@ -148,3 +192,11 @@ class LinkClient:
             code, detail = result["error"]
             raise AgentError(code, detail, AGENT_ERRORS.get(code, "unknown agent status"))
         return result
+
+    def _ignore(self, number: int) -> None:
+        """A reply under another id. One to each repeat of a former request is due; any more are suspicious."""
+        self.counters.ignored += 1
+        if self._late.get(number, 0) > 0:
+            self._late[number] -= 1
+        elif self._wrong is None:
+            self._wrong = number, time.monotonic()

@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from hil.case.types import Quantisation, TensorContract
 from hil.errors import LinkError
-from hil.records import Decision, DecisionReason, GateReason, Hello, Record, Status
+from hil.records import CoreState, Decision, DecisionReason, GateReason, Hello, Record, Status
+from hil.tensor import Quantisation, TensorContract
 
 PROTOCOL = 1
 PREPARED, OUTPUT = 0, 1  # items of `fetch`
-NO_PROFILE = (1, 6)  # agent status of a firmware older than `profile`, and of one that cannot tell
+# Agent status of a firmware older than the request, and of one that cannot do it.
+NO_PROFILE = (1, 6)
+NO_TEST = (1, 7)
+
+
+class SelfTest(IntEnum):
+    """`test` of `selftest-arguments`."""
+
+    SPIN = 0
+    SLEEP = 1
+    MASKS = 2
+    STACK_GUARD = 3
+    NULL_READ = 4
+    NULL_WRITE = 5
+    NULL_EXECUTE = 6
 
 
 def _names(enumeration: type) -> dict[int, str]:
@@ -47,6 +62,14 @@ def profile_command(sequence: int, fresh: bool, deadline_ticks: int, window: byt
 
 def operators_command(first: int) -> dict[str, Any]:
     return {"operators": first}
+
+
+def plain_command(sequence: int, fresh: bool, window: bytes) -> dict[str, Any]:
+    return {"plain": [sequence & 0xFFFFFFFF, fresh, window]}
+
+
+def selftest_command(test: SelfTest, amount: int, deadline_ticks: int, padding: bytes) -> dict[str, Any]:
+    return {"selftest": [int(test), amount, deadline_ticks, padding]}
 
 
 @dataclass(frozen=True)
@@ -102,16 +125,35 @@ def decode_operators(result: dict[str, Any]) -> list[OperatorTime]:
         raise LinkError(f"a list of operators does not fit the schema: {error!r}") from error
 
 
+def decode_plain(result: dict[str, Any]) -> tuple[Record, int]:
+    """The answer to `plain`: the record, and the ticks around the whole. Raises LinkError when it does not fit."""
+    answer = _field(result, "plain")
+    try:
+        record, ticks = answer
+    except (TypeError, ValueError) as error:
+        raise LinkError(f"the answer to a plain run does not fit the schema: {error!r}") from error
+    return _record(record), ticks
+
+
+def decode_selftest(result: dict[str, Any]) -> Record:
+    """The answer to `selftest`. Raises LinkError when it does not fit the schema."""
+    return _record(_field(result, "selftest"))
+
+
 def _record(record: dict[str, Any]) -> Record:
     try:
+        core = record.get("core")
         return Record(
             status=Status(record["status"]),
             gate=GateReason(record["gate"]),
             ticks=tuple(record["ticks"]),
             decision=_decision(record["decision"]),
+            received=record.get("received"),
+            gate_ticks=record.get("gate_ticks"),
+            core=None if core is None else CoreState(*core),
             **{key: record[key] for key in _PLAIN_RECORD},
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise LinkError(f"a record does not fit the schema: {error!r}") from error
 
 

@@ -12,9 +12,9 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from hil.board.config import fields_at
 from hil.case.problems import KeyPath, Problem, raise_any, reason_of
 from hil.errors import CaseError
+from hil.validation import fields_at
 
 Settings = TypeVar("Settings", bound=BaseModel)
 Text = Annotated[str, Field(min_length=1, pattern=r"\S")]

@@ -10,12 +10,10 @@ from numpy.typing import NDArray
 
 from hil.case.types import Case
 from hil.contract.types import References
-from hil.errors import CaseError
 from hil.records import GateReason
 from hil.reference.decide import decide_all
-from hil.reference.float import FloatReference
 from hil.reference.gate import judge
-from hil.reference.int8 import Int8Oracle
+from hil.reference.models import CaseModels, Outputs
 from hil.reference.prepare import digests, prepare
 
 CHUNK = 64  # vectors between two calls of `progress`
@@ -56,21 +54,13 @@ def prepare_all(case: Case, chunk: int = CHUNK) -> Stimuli:
 
 
 def check_models(case: Case) -> None:
-    """Open both references and close them again. Raises UsageError when a model is refused, CaseError when it does not
-    fit the case; nothing is run.
+    """Open both references, run each once, and close them again. Raises UsageError when a model is refused or its
+    interpreter does not survive it, CaseError when it does not fit the case.
     """
-    Int8Oracle(case.model.data, str(case.model.path))
-    _FloatColumn(case)
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """What both models answer: int8 [n, output elements], and float32 [n, output elements] or None without a float
-    model. Rows that were not asked for, or that the gate rejects, hold zeros.
-    """
-
-    int8: NDArray[np.int8]
-    real: NDArray[np.float32] | None
+    with CaseModels(case) as models:
+        models.open()
+        tensor = np.full((1, case.model.input.elements), case.model.input.quantisation.zero_point, np.int8)
+        models.answer(tensor)
 
 
 def model_outputs(
@@ -79,24 +69,30 @@ def model_outputs(
     rows: NDArray[np.intp] | None = None,
     progress: Progress | None = None,
     chunk: int = CHUNK,
+    models: CaseModels | None = None,
 ) -> Outputs:
     """Both models over the prepared tensors of `rows`, of all vectors by default.
 
     progress: called with (vectors done, vectors in all) after every `chunk` vectors; what it raises stops the
-    computation. Safe to run in a thread of its own: it changes nothing shared. Raises UsageError when a model is
-    refused, CaseError when it does not fit the case.
+    computation. models: those of the case, which stay open; by default they are opened and closed here. Safe to run in
+    a thread of its own: it changes nothing shared. Errors as in `CaseModels`.
     """
-    oracle = Int8Oracle(case.model.data, str(case.model.path))
-    output = np.zeros((len(stimuli.gate), oracle.output.elements), np.int8)
-    floating = _FloatColumn(case)
+    if models is None:
+        with CaseModels(case) as models:
+            return model_outputs(case, stimuli, rows, progress, chunk, models)
+    models.open()
+    output = np.zeros((len(stimuli.gate), case.model.output.elements), np.int8)
+    real = np.zeros(output.shape, np.float32) if case.float_model else None
     asked = stimuli.valid if rows is None else np.intersect1d(stimuli.valid, rows)
     for start in range(0, len(asked), chunk):
         some = asked[start : start + chunk]
-        output[some] = oracle.run(stimuli.prepared[some])
-        floating.fill(some, stimuli.prepared[some])
+        answer = models.answer(stimuli.prepared[some])
+        output[some] = answer.int8
+        if real is not None and answer.real is not None:
+            real[some] = answer.real
         if progress is not None:
             progress(min(start + chunk, len(asked)), len(asked))
-    return Outputs(output, floating.output)
+    return Outputs(output, real)
 
 
 def references(case: Case, stimuli: Stimuli, outputs: Outputs) -> References:
@@ -126,28 +122,3 @@ def compute(
     """
     stimuli = prepare_all(case) if stimuli is None else stimuli
     return references(case, stimuli, model_outputs(case, stimuli, None, progress, chunk))
-
-
-class _FloatColumn:
-    """The float model's outputs, or nothing when the case has no float model."""
-
-    def __init__(self, case: Case) -> None:
-        self.output: NDArray[np.float32] | None = None
-        if case.float_model is None:
-            return
-        self._quantisation = case.model.input.quantisation
-        self._reference = FloatReference(case.float_model.data, str(case.float_model.path))
-        sizes = (self._reference.input_elements, self._reference.output_elements)
-        wanted = (case.model.input.elements, case.model.output.elements)
-        if sizes != wanted:
-            raise CaseError(
-                case.path,
-                "model.float",
-                f"takes {sizes[0]} and gives {sizes[1]} values, the int8 model {wanted[0]} and {wanted[1]}",
-                "name the float model that the int8 model was converted from",
-            )
-        self.output = np.zeros((len(case.vectors), sizes[1]), np.float32)
-
-    def fill(self, rows: NDArray[np.intp], tensors: NDArray[np.int8]) -> None:
-        if self.output is not None:
-            self.output[rows] = self._reference.run(tensors, self._quantisation)

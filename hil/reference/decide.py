@@ -10,9 +10,10 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.case.types import INT8_MAX, INT8_MIN, Decide, Quantisation
+from hil.case.types import Decide
 from hil.errors import UsageError
 from hil.records import Decision, DecisionReason
+from hil.tensor import INT8_MAX, INT8_MIN, Quantisation
 
 ARGMAX, NONE = "argmax/1", "none/1"
 NO_LABEL = -1

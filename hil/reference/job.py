@@ -1,5 +1,5 @@
-"""The references of a case, computed beside the board: what the stream needs at once, the models' answers in a
-thread.
+"""The references of a case, computed beside the board: what the stream needs at once, the models' answers in processes
+that a thread waits for.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.case.types import Case
-from hil.reference.compute import Outputs, model_outputs, prepare_all
+from hil.reference.compute import model_outputs, prepare_all
+from hil.reference.models import CaseModels, Outputs
 
 
 class _Cancelled(Exception):
@@ -20,11 +21,13 @@ class _Cancelled(Exception):
 class ReferenceJob:
     """Starts at once; `result` waits for the end. `close` stops it; call it on every exit path.
 
-    `stimuli`, what the device should see, is there from the start.
+    `stimuli`, what the device should see, is there from the start. `models` may be asked by others too, in their turn.
     """
 
     def __init__(self, case: Case, rows: NDArray[np.intp]) -> None:
         """rows: the vectors whose answers are wanted."""
+        self.models = CaseModels(case)
+        self.models.start()
         self.stimuli = prepare_all(case)
         self._rows = rows
         self._cancelled = threading.Event()
@@ -42,12 +45,14 @@ class ReferenceJob:
         return self._outputs
 
     def close(self) -> None:
+        """End the interpreters, and what is being computed."""
         self._cancelled.set()
+        self.models.close()
         self._thread.join()
 
     def _compute(self, case: Case) -> None:
         try:
-            self._outputs = model_outputs(case, self.stimuli, self._rows, self._stop_when_cancelled)
+            self._outputs = model_outputs(case, self.stimuli, self._rows, self._stop_when_cancelled, models=self.models)
         except BaseException as error:
             self._error = error
 

@@ -7,8 +7,9 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.case.types import INT8_MAX, INT8_MIN, Prepare, TensorContract
+from hil.case.types import Prepare
 from hil.errors import UsageError
+from hil.tensor import INT8_MAX, INT8_MIN, TensorContract
 
 BLOCK_ELEMENTS = 1 << 18  # elements worked on at a time: 2 MB of int64 a temporary, however many windows there are
 ROUND, SHIFT = 1 << 30, 31

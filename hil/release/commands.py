@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from hil.errors import UsageError
-from hil.gate.commands import EXIT_NO, POLICY_FILE, read_question
+from hil.gate.commands import EXIT_NO, read_question
+from hil.gate.policy import POLICY_FILE
 
 _USAGE = """hil release RUN... --out FOLDER [--key KEY.pem] [--note TEXT] [--policy FILE] [--allow-failed]
        hil release verify FOLDER [--public-key KEY.pub.pem]
@@ -68,7 +69,7 @@ def _pack(options: argparse.Namespace, board_folders: list[Path]) -> int:
         raise UsageError("--out is missing\n  fix: name a new folder for the record: --out releases/1.0.0")
     refuse_existing(options.out)
     key = read_private_key(options.key) if options.key is not None else None
-    runs, policy, question = read_question([Path(word) for word in options.words], options.policy or POLICY_FILE)
+    runs, policy, question = read_question([Path(word) for word in options.words], options.policy or Path(POLICY_FILE))
     decision = decide(runs, question)
     print("\n".join(lines(decision, question)))
     if not decision.ready and not options.allow_failed:

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 import hil
 from hil.budget.find import budget_sheets
 from hil.budget.text import document, lines
+from hil.case.types import BASELINES
 from hil.errors import UsageError
-from hil.gate.demands import BASELINE_FOLDER
 from hil.gate.gate import Decision, decide
 from hil.gate.integrity import is_plain
 from hil.gate.policy import PolicyFile
@@ -191,10 +191,10 @@ def _copy_baselines(folder: Path, results: Sequence[Result], request: Request) -
         used, source = result.case.baseline, _case_folder(request, result)
         if used is None or source is None or not is_plain(result.board):
             continue
-        file = source / BASELINE_FOLDER / f"{result.board}.json"
+        file = source / BASELINES / f"{result.board}.json"
         data = file.read_bytes() if file.is_file() else b""
         if hashlib.sha256(data).hexdigest() == used.sha256:
-            _write(folder / safe_name(result.case.name) / BASELINE_FOLDER / file.name, data)
+            _write(folder / safe_name(result.case.name) / BASELINES / file.name, data)
 
 
 def safe_name(name: str) -> str:

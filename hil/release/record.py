@@ -9,13 +9,15 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from hil.gate.demands import Tree
+from hil.gate.policy import POLICY_FILE
 from hil.gate.results import Result
 from hil.project.git import Source
+from hil.project.quarantine import QUARANTINE_FILE
 from hil.runfile import BaselineFacts, Bundle, Case, Check, Clock, Image, Latency, Memory, seal
 
 SCHEMA = "hil-release/1"
 RECORD_FILE = "record.json"
-POLICY_COPY, QUARANTINE_COPY = "release.toml", "quarantine.toml"
+POLICY_COPY, QUARANTINE_COPY = POLICY_FILE, QUARANTINE_FILE
 
 
 class _Fact(BaseModel):

@@ -13,7 +13,6 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import ValidationError
 
-from hil.board.config import explain
 from hil.errors import UsageError
 from hil.gate.gate import decide
 from hil.gate.policy import read_policy
@@ -24,6 +23,7 @@ from hil.release.pack import SIGNER_FILE, facts_of, packed_with
 from hil.release.record import RECORD_FILE, SCHEMA, Record, record_bytes, result_fact
 from hil.release.sums import SIGNATURE_FILE, SUMS_FILE, hash_files, parse_sums
 from hil.runfile import read_run
+from hil.validation import explain
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from hil.board.child import Child
-from hil.board.config import environment_name
+from hil.child import Child
+from hil.environment import environment_name
 from hil.errors import BoardError, UsageError
 from hil.renode.private_folder import PrivateFolder
 from hil.renode.robot import Robot

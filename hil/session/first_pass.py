@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import astuple
 from itertools import chain
 
 import numpy as np
@@ -45,6 +46,10 @@ def _store(run: SessionState, index: int, record: Record) -> None:
     rows.canaries[index] = record.canaries
     rows.arena_high_water[index] = record.arena_high_water
     rows.stack_high_water[index] = record.stack_high_water
+    rows.received[index] = -1 if record.received is None else record.received
+    rows.gate_ticks[index] = -1 if record.gate_ticks is None else record.gate_ticks
+    if record.core is not None:
+        rows.core[index] = astuple(record.core)
     rows.winner[index], rows.score[index] = decision.winner, decision.score
     rows.answer[index], rows.reason[index] = decision.answer, decision.reason
     if decision.label:

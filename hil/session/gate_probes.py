@@ -6,11 +6,9 @@ from functools import partial
 
 import numpy as np
 
-from hil.case.types import Case
 from hil.contract.rejects import GateProbe, GateProbes, ProbeOutput
 from hil.device import FRAME_OVERHEAD_BYTES
 from hil.records import Record, Status
-from hil.reference.int8 import Int8Oracle
 from hil.reference.prepare import prepare
 from hil.session.state import NO_VECTOR, SessionState
 from hil.session.step import Scope, Step
@@ -35,18 +33,19 @@ def _collect(run: SessionState) -> GateProbes:
             outputs.append((stimulus.name, stimulus.window, record.output))
         probes.append(GateProbe(stimulus.name, stimulus.reason, record, stimulus.digest))
         run.progress("gate probes", len(probes), 0)
-    return GateProbes(tuple(probes), tuple(_with_oracle(run.case, outputs)))
+    return GateProbes(tuple(probes), tuple(_with_oracle(run, outputs)))
 
 
-def _with_oracle(case: Case, outputs: list[tuple[str, bytes, bytes]]) -> list[ProbeOutput]:
+def _with_oracle(run: SessionState, outputs: list[tuple[str, bytes, bytes]]) -> list[ProbeOutput]:
     """Name, window and device output of valid probes, with what the int8 oracle gives for the same prepared tensor."""
     if not outputs:
         return []
+    case = run.case
     shape = case.vectors.windows.shape[1:]
     dtype = np.dtype(case.window.dtype).newbyteorder("<")
     windows = np.stack([np.frombuffer(window, dtype).reshape(shape) for _, window, _ in outputs])
     tensors = prepare(windows.astype(case.window.dtype), case.prepare, case.model.input)
-    wanted = Int8Oracle(case.model.data, str(case.model.path)).run(tensors)
+    wanted = run.models.int8.run(tensors)
     return [
         ProbeOutput(name, row.tobytes(), observed) for (name, _, observed), row in zip(outputs, wanted, strict=True)
     ]

@@ -15,7 +15,7 @@ from hil.case.types import Case
 from hil.contract.types import VectorFault
 from hil.link.client import LinkCounters
 from hil.records import ClockSpec, Hello, RunRecords
-from hil.reference.compute import Outputs
+from hil.reference.models import Outputs
 from hil.session.share import Share
 from hil.session.steps import Sections
 from hil.session.steps import merge as merge_sections

@@ -21,6 +21,7 @@ from hil.link.client import LinkCounters
 from hil.records import RunRecords
 from hil.reference.compute import prepare_all, references
 from hil.reference.job import ReferenceJob
+from hil.reference.models import CaseModels
 from hil.session.part import Part, merge, total
 from hil.session.share import Share, whole
 from hil.session.state import SessionState
@@ -79,7 +80,17 @@ def run_share(
         keep(records)
         deadline = _deadline(case, board)
         run = SessionState(
-            case, share.groups(case), share.lead, device, image, provisioned, job.stimuli, records, deadline, progress
+            case,
+            share.groups(case),
+            share.lead,
+            device,
+            image,
+            provisioned,
+            job.stimuli,
+            job.models,
+            records,
+            deadline,
+            progress,
         )
         scopes = (Scope.SHARE, Scope.LEAD) if share.lead else (Scope.SHARE,)
         sections = take(wanted(case, *scopes), run) if device.hello.bundle_status == 0 else {}
@@ -117,8 +128,11 @@ def conclude(
     if steps and part.hello.bundle_status == 0 and not part.stopped:
         device = _connect(board, image, provisioned)
         deadline = _deadline(case, board)
-        run = SessionState(case, [], True, device, image, provisioned, stimuli, part.records, deadline, lambda *_: None)
-        part = _joined(part, run, take(steps, run))
+        with CaseModels(case) as models:
+            run = SessionState(
+                case, [], True, device, image, provisioned, stimuli, models, part.records, deadline, _silent
+            )
+            part = _joined(part, run, take(steps, run))
     evidence = Evidence(
         case=case,
         board=board.config.name,
@@ -135,6 +149,10 @@ def conclude(
         sections=part.sections,
     )
     return RunResult(evidence, part.link, part.inferences)
+
+
+def _silent(*_: object) -> None:
+    """Progress of what is quickly done."""
 
 
 def _joined(part: Part, run: SessionState, sections: Sections) -> Part:

@@ -15,6 +15,7 @@ from hil.errors import DeviceEnded, DeviceFault, DeviceReset, DeviceSilent
 from hil.image.elf import Image
 from hil.records import FaultReport, Record, RunRecords, Status
 from hil.reference.compute import Stimuli
+from hil.reference.models import CaseModels
 
 MAX_FAULTS = 3  # after so many vectors without a record the rest is not run
 NO_VECTOR = -1  # a fault while the harness's own probes ran
@@ -32,6 +33,7 @@ class SessionState:
     image: Image
     bundle: bytes  # as provisioned
     stimuli: Stimuli  # what the device should see, of every vector of the case
+    models: CaseModels  # what says what the device should answer, to any tensor
     records: RunRecords
     deadline_ticks: int
     progress: Progress

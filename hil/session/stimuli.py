@@ -17,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.bundle import BUNDLE_STATUS
-from hil.case.types import INT8_MAX, INT8_MIN, Case, Decide, Vectors
+from hil.case.types import Case, Decide, Vectors
 from hil.records import Decision, GateReason
 from hil.reference.decide import Decider
 from hil.reference.gate import judge
 from hil.reference.prepare import digest, prepare
+from hil.tensor import INT8_MAX, INT8_MIN
 
 _THRESHOLD_STEPS = 2048  # of all threshold probes, beyond which each is a single step
 _SCRIPT_STEPS = 400  # of the scripted streams together, however long debounce and cooldown are

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from hil import runfile
-from hil.case.types import STAGES
+from hil.case.types import CONTRACTS, STAGES
 from hil.errors import UsageError
 from hil.runfile import RUN_FILE, Run, read_run
 
@@ -26,7 +26,6 @@ SIZES = {
 }
 _MARKS = ("arena", "stack")  # 0 means that nothing was measured
 _SHORT = {"accuracy": "decision.accuracy"}
-_CONTRACTS = ("input", "execution", "decision", "agreement", "latency", "memory", "baseline")
 
 
 @dataclass(frozen=True)
@@ -113,10 +112,7 @@ def metric_of(name: str) -> Metric:
     """Raises UsageError for a name that no run can have."""
     head, _, tail = name.partition(".")
     known = (
-        name in SIZES
-        or name in _SHORT
-        or (head in STAGES and tail in STATISTICS)
-        or (head in _CONTRACTS and bool(tail))
+        name in SIZES or name in _SHORT or (head in STAGES and tail in STATISTICS) or (head in CONTRACTS and bool(tail))
     )
     if not known:
         names = [*SIZES, *_SHORT, *(f"{stage}.{statistic}" for stage in STAGES for statistic in STATISTICS)]

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from hil.board.child import Child
+from hil.child import Child
 from hil.errors import BoardError
 from hil.virtual.misbehaviour import Misbehaviour
 from hil.virtual.stlink import SERIAL_NUMBERS

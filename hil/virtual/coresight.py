@@ -18,6 +18,7 @@ _SCS, _DWT, _FPB, _ITM, _TPIU = 0xE000E000, 0xE0001000, 0xE0002000, 0xE0000000, 
 _DFSR, _DHCSR, _DCRSR, _DCRDR, _DEMCR = 0xE000ED30, 0xE000EDF0, 0xE000EDF4, 0xE000EDF8, 0xE000EDFC
 _DWT_CTRL, _DWT_COMPARATORS, _FP_CTRL, _FP_COMPARATORS = 0xE0001000, 0xE0001020, 0xE0002000, 0xE0002008
 DBGMCU, _DBGMCU_END = 0xE0042000, 0xE0042400
+_DBG_SLEEP = 1 << 0  # of DBGMCU_CR
 DEVICE_ID, REVISION_ID = 0x419, 0x2003
 
 _DEBUG_KEY = 0xA05F
@@ -65,6 +66,7 @@ class CoreDebug:
                 reset=self._on_reset,
                 debugging=lambda: bool(self._control & _C_DEBUGEN),
                 interrupts_masked=lambda: self._control & (_C_DEBUGEN | _C_MASKINTS) == _C_DEBUGEN | _C_MASKINTS,
+                clocked_in_sleep=lambda: bool(self._dbgmcu.get(DBGMCU + 4, 0) & _DBG_SLEEP),
                 catches=self._catches,
                 read=self.read,
                 write=self.write,

@@ -26,6 +26,7 @@ class DebugEvents:
     reset: Callable[[], bool] = lambda: False  # a system reset; whether the core is to stop at its first instruction
     debugging: Callable[[], bool] = lambda: False  # whether BKPT stops the core
     interrupts_masked: Callable[[], bool] = lambda: False
+    clocked_in_sleep: Callable[[], bool] = lambda: False  # whether what counts cycles goes on while the core sleeps
     catches: Callable[[int], bool] = lambda number: False  # whether to stop at the handler of that exception
     read: Callable[[int], int | None] = lambda address: None  # a debug register; None: it is none
     write: Callable[[int, int], bool] = lambda address, value: False
@@ -143,7 +144,7 @@ class Devices:
 
     @property
     def cycle_count(self) -> int:
-        """DWT_CYCCNT: the instructions executed while it was on."""
+        """DWT_CYCCNT: the instructions executed while it was on, and what a sleep added."""
         return (self._instructions() - self._count_base if self._counting else self._count_base) & 0xFFFFFFFF
 
     def switch_cycle_count(self, on: bool) -> None:
@@ -151,6 +152,13 @@ class Devices:
             value = self.cycle_count
             self._counting = on
             self._count_base = self._instructions() - value if on else value
+
+    def slept(self, cycles: int) -> None:
+        """The core skipped these HCLK cycles: CYCCNT counts them where DBG_SLEEP keeps its clock on (RM0090, "Debug
+        support for low-power modes").
+        """
+        if self._counting and self.debug.clocked_in_sleep():
+            self._count_base -= cycles
 
     def update(self) -> None:
         """Let the timers count up to now and raise their interrupts."""

@@ -411,7 +411,9 @@ class Machine:
             return
         self._held.wait(max((event - self.now) / self.rcc.hclk_hz, _SLEEP_S))
         if not self._waiting and not self.halted:
-            self._slept += max(0, event - self.now)
+            cycles = max(0, event - self.now)
+            self._slept += cycles
+            self.devices.slept(cycles)
 
     def _execute(self, limit: int) -> None:
         """Run up to `limit` instructions and act on what ended the run."""

@@ -15,19 +15,8 @@ from hypothesis import strategies as st
 from zcbor import CddlValidationError, DataTranslator
 
 from hil.bundle import BUNDLE_STATUS, BundleError, build_bundle, describe, parse_bundle, sha256
-from hil.case.types import (
-    Case,
-    Channel,
-    Contracts,
-    Decide,
-    Gate,
-    ModelFile,
-    Prepare,
-    Quantisation,
-    TensorContract,
-    Vectors,
-    Window,
-)
+from hil.case.types import Case, Channel, Contracts, Decide, Gate, ModelFile, Prepare, Vectors, Window
+from hil.tensor import Quantisation, TensorContract
 
 ROOT = Path(__file__).parents[2]
 U32 = st.integers(0, 2**32 - 1)

@@ -16,8 +16,8 @@ from tflite_builder import ModelBuilder, dense_model, float_model
 from hil.case.graph import read_graph
 from hil.case.model_check import TFLM_2_3, check_float_model, check_model
 from hil.case.tflite import parse_model, read_model
-from hil.case.types import Quantisation
 from hil.errors import CaseError
+from hil.tensor import Quantisation
 
 FILE = Path("folder/model.tflite")
 REAL = Path(__file__).parents[3] / "shared/data/mlperf_tiny/models"

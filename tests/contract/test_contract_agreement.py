@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from hil.case.types import Decide, Limit, Quantisation
+from hil.case.types import Decide, Limit
 from hil.contract import CHECKS, judge
 from hil.contract.agreement import threshold_score
 from hil.contract.types import Evidence, Outcome
+from hil.tensor import Quantisation
 
 BY_ID = {check.id: check for check in CHECKS}
 

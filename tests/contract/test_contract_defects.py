@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from made_evidence import with_section
 
-from hil.case.types import LatencyLimit, Limit, Quantisation
+from hil.case.types import LatencyLimit, Limit
 from hil.contract import CHECKS, checks_for, judge
 from hil.contract.damaged import BundleProbe, BundleProbes
 from hil.contract.input import PreparedDifference, PreparedTensors
@@ -20,6 +20,7 @@ from hil.contract.repeats import Repeats
 from hil.contract.scores import ScoreProbes
 from hil.contract.types import BundleDifference, Evidence, Outcome, ReplayDifference, Section, VectorFault
 from hil.records import DecisionReason, FaultReport, GateReason, Record, Status
+from hil.tensor import Quantisation
 
 # Those of a case without an accepted baseline or expectations: tests/baseline and tests/regen have the others.
 BY_ID = {check.id: check for check in CHECKS if check.contract != "baseline" and check.id != "execution.expected"}

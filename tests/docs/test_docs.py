@@ -10,9 +10,10 @@ import pytest
 from pages import PAGES, PROJECT, blocks
 
 from hil.bench.hardware_map import read_hardware_map
-from hil.board.config import check_settings, environment_name, kind_module, read_board
+from hil.board.config import check_settings, kind_module, read_board
 from hil.case.load import load_case
 from hil.contract import checks_for
+from hil.environment import environment_name
 from hil.plugin import _OPTIONS, _ini_name
 
 

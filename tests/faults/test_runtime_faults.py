@@ -35,14 +35,14 @@ EDITS = {
         f"  for (volatile uint32_t turns = 0; first == {HANG}; turns = turns + 1) {{}}\n"
         f"  if (first == {TRAP}) __builtin_trap();\n",
     ),
-    "app/product.cpp": (
-        "  record->status = static_cast<uint8_t>(result.status);\n",
+    "testmode/test_mode.cpp": (
+        "  PipelineResult result;\n",
         "  const int first = window.bytes.data[0] | window.bytes.data[1] << 8;\n"
         f"  for (volatile uint32_t turns = 0; first == {HANG_OUTSIDE}; turns = turns + 1) {{}}\n"
         f"  if (first == {RESET}) hil_test_start_again();\n"
-        "  record->status = static_cast<uint8_t>(result.status);\n",
+        "  PipelineResult result;\n",
     ),
-    "app/product.h": ("namespace hil {\n", "void hil_test_start_again();\nnamespace hil {\n"),
+    "testmode/test_mode.h": ("namespace hil {\n", "void hil_test_start_again();\nnamespace hil {\n"),
     "port/native/port.cpp": (
         "int main(int argc, char** argv) {\n",
         "namespace { char** arguments; }\n"
@@ -112,8 +112,8 @@ def test_a_hang_outside_the_stages_is_found_by_time_with_its_place(
     (report,) = finished.run["cases"]
     (fault,) = report["faults"]
     assert fault["vector"] == 5
-    assert "hil::Product::Run" in fault["text"]
-    assert "app/product.cpp:" in fault["text"]
+    assert "hil::TestMode::Run" in fault["text"]
+    assert "testmode/test_mode.cpp:" in fault["text"]
     assert "no answer to 'run' within 1 s" in fault["text"]
     status = np.load(finished.out / report["records"])["status"]
     assert (status == [0] * 5 + [103] + [0] * 6).all()

@@ -23,6 +23,7 @@ from hil.board.native import NativeBoard
 from hil.bundle import build_bundle
 from hil.case.types import Case
 from hil.errors import AgentError, BenchError, BoardError, DeviceReset, DeviceSilent, LinkError
+from hil.link import client as client_module
 from hil.link import frame, messages
 from hil.link.client import LinkClient
 from hil.link.rtt import BLOCK_BYTES, Memory, Rtt
@@ -122,7 +123,7 @@ def answers(client: LinkClient, case: Case, timeout_s: float = 5.0) -> list[obje
 
 
 def _timeless(record: Record) -> Record:
-    return replace(record, ticks=(0, 0, 0), stack_high_water=0)
+    return replace(record, ticks=(0, 0, 0), gate_ticks=None, stack_high_water=0)
 
 
 @pytest.fixture(scope="module")
@@ -428,3 +429,61 @@ def test_rings_full_of_noise_are_emptied(board: NativeBoard) -> None:
     stale.write(b"\x07half a request" + frame.encode(cbor2.dumps([5, messages.hello_command()])) + b"\x09and more")
     result = LinkClient(Rtt(board.memory, address), board.check).request(messages.hello_command(), 5.0)
     assert messages.decode_hello(result, 0).bundle_status == 0
+
+
+# ---- replies under a wrong id
+
+
+def renumbered(change: Callable[[int], int]) -> Fate:
+    """Replies whose id is another one, with a good CRC."""
+
+    def fate(data: bytes) -> list[bytes]:
+        (message,) = frame.FrameReader().feed(data)
+        number, *rest = cbor2.loads(message)
+        return [frame.encode(cbor2.dumps([change(number), *rest]))]
+
+    return fate
+
+
+def test_a_reply_under_a_wrong_id_is_an_error_of_the_link(board: NativeBoard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not a silence: that would be taken for a firmware that hangs, after a minute each."""
+    monkeypatch.setattr(client_module, "_WRONG_ID_S", 0.05)
+    board.reset()
+    client = client_over(board, up=Line(renumbered(lambda number: number ^ 1)))
+    with pytest.raises(LinkError, match=r"asked under id 0x.*answered under id 0x"):
+        client.request(messages.hello_command(), 20.0)
+
+
+def test_replies_that_keep_the_id_of_the_first_are_an_error_of_the_link(
+    board: NativeBoard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "_WRONG_ID_S", 0.05)
+    board.reset()
+    first: list[int] = []
+
+    def keep(number: int) -> int:
+        first.append(number)
+        return first[0]
+
+    client = client_over(board, up=Line(renumbered(keep)))
+    client.request(messages.hello_command(), 20.0)
+    with pytest.raises(LinkError, match=r"answered under id"):
+        client.request(messages.hello_command(), 20.0)
+
+
+def test_late_answers_to_repeats_are_no_error(board: NativeBoard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A firmware that was busy answers the repeats of a request while the next one waits for its own answer."""
+    monkeypatch.setattr(client_module, "_WRONG_ID_S", 0.0)
+    board.reset()
+    held: list[bytes] = []
+
+    def first_is_late(data: bytes) -> list[bytes]:
+        """The first answer comes when the repeat is answered, and the answer to that before the next request's."""
+        held.append(data)
+        late = {1: [], 2: held[:1], 3: [*held[1:2], data]}
+        return late.get(len(held), [data])
+
+    client = client_over(board, up=Line(first_is_late))
+    for _ in range(3):
+        assert client.request(messages.hello_command(), 20.0, REPEAT_S)
+    assert (client.counters.repeats, client.counters.ignored) == (1, 1)

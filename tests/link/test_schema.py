@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import time
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,11 +24,14 @@ from hil.records import Status
 SCHEMA = PROJECT / "firmware" / "link" / "link.cddl"
 U8, U32 = st.integers(0, 0xFF), st.integers(0, 0xFFFFFFFF)
 DEADLINES = U32.filter(lambda ticks: ticks == 0 or ticks > 10**9)
+HARMLESS = st.sampled_from((messages.SelfTest.SPIN, messages.SelfTest.SLEEP, messages.SelfTest.MASKS))
 COMMANDS = st.one_of(
     st.builds(messages.hello_command),
     st.builds(messages.run_command, U32, st.booleans(), DEADLINES, st.binary(max_size=600)),
     st.builds(messages.profile_command, U32, st.booleans(), DEADLINES, st.binary(max_size=600)),
     st.builds(messages.operators_command, U32),
+    st.builds(messages.plain_command, U32, st.booleans(), st.binary(max_size=600)),
+    st.builds(messages.selftest_command, HARMLESS, st.integers(0, 20), DEADLINES, st.binary(max_size=600)),
     st.builds(messages.scores_command, st.booleans(), st.binary(max_size=20)),
     st.builds(messages.fetch_command, U8, U32, U32),
 )
@@ -130,6 +134,10 @@ ASKED = {
     "operators, far beyond": messages.operators_command(0xFFFFFFFF),
     "scores, accepted": messages.scores_command(True, b"\x80\x80\x7f\x80"),
     "scores, unknown": messages.scores_command(True, bytes(4)),
+    "plain": messages.plain_command(5, True, imu_motion().vectors.payload(1)),
+    "plain, rejected": messages.plain_command(6, False, b""),
+    "selftest, spin": messages.selftest_command(messages.SelfTest.SPIN, 16, 0, b"12"),
+    "selftest, masks": messages.selftest_command(messages.SelfTest.MASKS, 0, 0, b""),
     "fetch, tensor": messages.fetch_command(messages.PREPARED, 0, 240),
     "fetch, output": messages.fetch_command(messages.OUTPUT, 1, 3),
     "fetch, nothing": messages.fetch_command(messages.PREPARED, 240, 0),
@@ -138,6 +146,7 @@ ASKED = {
     "error, scores": messages.scores_command(True, bytes(5)),
     "error, protocol": {"hello": 2},
     "error, schema": {"goodbye": 1},
+    "error, self-test": {"selftest": [200, 0, 0, b""]},
 }
 
 
@@ -157,6 +166,40 @@ def test_a_record_of_the_schema_is_one_of_the_harness(wire: Wire) -> None:
     record = messages.decode_record(cbor2.loads(wire.ask(cbor2.dumps([3, window(5)])))[2])
     assert record.status == Status.DONE
     assert record.decision.label in imu_motion().decide.labels
+
+
+def test_a_record_tells_what_was_received_and_when_the_gate_was_done(wire: Wire) -> None:
+    window = imu_motion().vectors.payload(11)
+    done = messages.decode_record(cbor2.loads(wire.ask(cbor2.dumps([3, messages.run_command(1, True, 0, window)])))[2])
+    assert done.received == zlib.crc32(window)
+    assert done.gate_ticks is not None
+    assert 0 < done.gate_ticks <= done.ticks[0]
+    assert done.core is None  # a process has no such registers
+    refused = messages.decode_record(
+        cbor2.loads(wire.ask(cbor2.dumps([4, messages.run_command(2, False, 0, b"ab")])))[2]
+    )
+    assert (refused.status, refused.received) == (Status.REJECTED, zlib.crc32(b"ab"))
+    assert refused.gate_ticks
+
+
+def test_a_plain_run_gives_what_a_run_gives(wire: Wire) -> None:
+    window = imu_motion().vectors.payload(12)
+    run = messages.decode_record(cbor2.loads(wire.ask(cbor2.dumps([5, messages.run_command(21, True, 0, window)])))[2])
+    plain, ticks = messages.decode_plain(
+        cbor2.loads(wire.ask(cbor2.dumps([6, messages.plain_command(22, True, window)])))[2]
+    )
+    assert (plain.status, plain.output, plain.decision) == (run.status, run.output, run.decision)
+    assert plain.received == zlib.crc32(window)
+    assert (plain.ticks, plain.gate_ticks, plain.digest) == ((0, 0, 0), None, 0)
+    assert ticks > 0
+
+
+def test_a_spin_goes_through_the_meter_of_the_stages(wire: Wire) -> None:
+    spin = messages.selftest_command(messages.SelfTest.SPIN, 800_000, 0, b"")
+    record = messages.decode_selftest(cbor2.loads(wire.ask(cbor2.dumps([7, spin])))[2])
+    assert record.gate_ticks is not None
+    assert 0 < record.gate_ticks < record.ticks[0] < record.ticks[1] < record.ticks[2]
+    assert record.ticks[1] - record.ticks[0] > record.ticks[0]
 
 
 def test_a_profile_is_the_record_of_the_same_window_and_its_operators_come_from_any_on(wire: Wire) -> None:

@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hil.bench.target import check_chip, known_memory
-from hil.board.flash import (
+from hil.errors import UsageError
+from hil.image.elf import Image
+from hil.image.flash import (
     Layout,
     Piece,
     Range,
@@ -23,8 +25,6 @@ from hil.board.flash import (
     joined,
     mismatch,
 )
-from hil.errors import UsageError
-from hil.image.elf import Image
 
 # RM0090 (STM32F42x): 2 MB in two banks of 4x16, 1x64, 7x128 kB; the table that pyOCD must agree with.
 SECTORS = [

@@ -38,7 +38,7 @@ def nucleo(folder: Path, **change: str) -> BoardConfig:
 
 def choices(config: BoardConfig, folder: Path) -> list[tuple[str, str, int]]:
     with pyocd.open_board(config, folder / "log") as board:
-        return [(choice.probe, choice.serial, choice.baud) for choice in board._choices]
+        return [(choice.probe, choice.serial, choice.baud) for choice in board.connection.choices]
 
 
 def test_the_committed_board_measures_cycles_and_spares_its_flash(tmp_path: Path) -> None:
@@ -150,4 +150,4 @@ def test_the_environment_of_the_bench_does_not_reach_the_simulation(
     monkeypatch.setenv("HIL_PROBE", "066CFF505750827567154312")
     config = load_board("bench", [board_file(tmp_path)])
     with virtual_nucleo.open_board(config, tmp_path / "log") as board:
-        assert board._choices[0].probe == ""
+        assert board.connection.choices[0].probe == ""

@@ -141,7 +141,7 @@ def test_a_clock_that_cannot_be_measured_is_told_as_that(tmp_path: Path, monkeyp
 def test_a_simulation_that_dies_is_a_broken_board(tmp_path: Path) -> None:
     with open_board(load_board("bench", [board_file(tmp_path)]), tmp_path / "log") as board:
         board.provision(nucleo_image(), build_bundle(imu_motion()))
-        os.kill(next(iter(board._bench.friends())), signal.SIGKILL)
+        os.kill(next(iter(board.connection.bench.friends())), signal.SIGKILL)
         with pytest.raises(BoardBroken, match=r"(?s)run: board bench was lost: .*gone: .* was killed by SIGKILL"):
             board.memory.read(FREE_RAM, 4)
         with pytest.raises(BoardBroken, match="run: board bench was lost"):  # told at once, every time

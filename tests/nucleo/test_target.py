@@ -10,15 +10,15 @@ from nucleo_session import board_file
 
 from hil.bench.target import FlashError, Target
 from hil.board.config import load_board
-from hil.board.flash import Piece
 from hil.board.virtual_nucleo import open_board
+from hil.image.flash import Piece
 
 
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     folder = tmp_path_factory.mktemp("bench")
     with open_board(load_board("bench", [board_file(folder)]), folder / "board.log") as board:
-        yield board._connected()
+        yield board.connection.target()
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from hil.case.types import Case, Contracts, Decide, Gate, ModelFile, Prepare, TensorContract, Vectors, Window
+from hil.case.types import Case, Contracts, Decide, Gate, ModelFile, Prepare, Vectors, Window
 from hil.reference.int8 import Int8Oracle
+from hil.tensor import TensorContract
 
 PROJECT = Path(__file__).resolve().parents[2]
 OPEN_GATE = Gate(-128.0, 127.0, 0.0)  # for int8 windows

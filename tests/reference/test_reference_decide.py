@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from hil.case.types import Decide, Quantisation
+from hil.case.types import Decide
 from hil.errors import UsageError
 from hil.records import Decision, DecisionReason
 from hil.reference.decide import Decider, Decisions, decide_all, raw_threshold
+from hil.tensor import Quantisation
 
 ACCEPTED, BELOW = DecisionReason.ACCEPTED, DecisionReason.BELOW_THRESHOLD
 DEBOUNCE, COOLDOWN, NO_STAGE = DecisionReason.DEBOUNCE, DecisionReason.COOLDOWN, DecisionReason.NO_STAGE

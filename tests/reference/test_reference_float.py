@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hil.case.types import Quantisation
 from hil.errors import UsageError
 from hil.reference.float import FloatReference, dequantise
 from hil.reference.int8 import Int8Oracle
+from hil.tensor import Quantisation
 
 VECTORS = 40
 

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from hil.case.types import Channel, Prepare, Quantisation, TensorContract
+from hil.case.types import Channel, Prepare
 from hil.errors import UsageError
 from hil.reference.prepare import BLOCK_ELEMENTS, digest, digests, prepare
+from hil.tensor import Quantisation, TensorContract
 
 INT32 = st.integers(-(2**31), 2**31 - 1)
 ZERO_POINTS = st.integers(-128, 127)

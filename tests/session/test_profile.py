@@ -182,7 +182,12 @@ PROFILED = "  Run(window, record);\n  EngineProfileStop();\n"
 FIRMWARE: dict[str, Edits] = {
     # A schema without the request: what a firmware of before it answers.
     "older": {"link/link.cddl": ('{ "profile": run-arguments }', '{ "profile": run-arguments, "other": u32 }')},
-    "without": {"app/product.cpp": ("  return tested;\n", "  tested.profile = nullptr;\n  return tested;\n")},
+    "without": {
+        "testmode/test_mode.cpp": (
+            "  return &interface_;\n",
+            "  interface_.profile = nullptr;\n  return &interface_;\n",
+        )
+    },
     "few": {
         "tflm/operator_log.h": ("kCapacity = 128;", "kCapacity = 5;"),
         "link/link.cddl": ("[0*32 operator-time]", "[0*2 operator-time]"),
@@ -195,9 +200,9 @@ FIRMWARE: dict[str, Edits] = {
         "tflm/engine_2020.cpp": ("  time.end = port::ClockNow();\n", "  time.end = 2000000000;\n"),
     },
     "other output": {
-        "app/product.cpp": (PROFILED, PROFILED + "  const_cast<uint8_t*>(record->output.data)[0] ^= 1;\n")
+        "testmode/test_mode.cpp": (PROFILED, PROFILED + "  const_cast<uint8_t*>(record->output.data)[0] ^= 1;\n")
     },
-    "canaries": {"app/product.cpp": (PROFILED, PROFILED + "  record->canaries = 2;\n")},
+    "canaries": {"testmode/test_mode.cpp": (PROFILED, PROFILED + "  record->canaries = 2;\n")},
 }
 
 

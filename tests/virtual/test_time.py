@@ -197,6 +197,28 @@ sys_tick:
     assert run.machine.now - run.machine.instructions > 170_000
 
 
+def test_the_counter_goes_on_in_sleep_where_the_debug_unit_keeps_its_clock_on(start: Start) -> None:
+    source = (
+        COUNTER_ON
+        + SYSTICK_EVERY.format(reload=179_999)
+        + """
+    store 0xE0042004, 1
+    ldr r0, [r5]
+    wfi
+    ldr r1, [r5]
+    subs r1, r0
+    put r1
+    finish
+.thumb_func
+sys_tick:
+    bx lr
+"""
+    )
+    run = start(source).finish()
+    (counted,) = run.results(1)
+    assert 170_000 < counted <= 180_000
+
+
 def test_two_runs_count_the_same(start: Start) -> None:
     source = (
         COUNTER_ON

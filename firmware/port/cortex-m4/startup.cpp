@@ -94,6 +94,28 @@ __attribute__((section(".vectors.core"), used)) const Handler kVectors[16] = {
 
 namespace hil::port {
 
+bool ReadCoreState(CoreState* state) {
+  asm volatile("mrs %0, primask" : "=r"(state->primask));
+  asm volatile("mrs %0, basepri" : "=r"(state->basepri));
+  asm volatile("mrs %0, faultmask" : "=r"(state->faultmask));
+  state->fault_status = cortex_m4::scb.cfsr;
+  return true;
+}
+
+void Spin(uint32_t rounds, volatile uint32_t* left) {
+  if (rounds == 0) {
+    return;
+  }
+  asm volatile(
+      "1:\n"
+      "str %0, [%1]\n"
+      "subs %0, #1\n"
+      "bne 1b\n"
+      : "+l"(rounds)
+      : "l"(left)
+      : "cc", "memory");
+}
+
 void MemoryBarrier() { asm volatile("dmb" ::: "memory"); }
 
 Span<uint32_t> Stack() {

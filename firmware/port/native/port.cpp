@@ -176,6 +176,14 @@ void WatchdogDisarm() {
   timer_settime(watchdog, 0, &never, nullptr);
 }
 
+bool ReadCoreState(CoreState*) { return false; }
+
+void Spin(uint32_t rounds, volatile uint32_t* left) {
+  for (; rounds > 0; --rounds) {
+    *left = rounds;
+  }
+}
+
 void Idle(uint32_t polls) {
   constexpr uint32_t kSpins = 20000;
   constexpr uint32_t kLongestNap = 200000;

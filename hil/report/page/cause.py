@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
+from hil.case.types import CONTRACTS
 from hil.report.page.words import clip, plural
 from hil.runfile import Case, Check, Document
 
-CONTRACTS = ("input", "execution", "decision", "agreement", "latency", "memory", "baseline")  # the order of blame
 HELD = ("passed", "marginal")
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from hil.case.types import STAGES
+from hil.case.types import PARTS, STAGES
 from hil.report.page.columns import Table
 from hil.report.page.plot import ACCENT, BAD, GOOD, INK, LINE, MUTED, WARN, Plot, draw
 from hil.report.page.words import clip, clock_text, number, percent, plural
@@ -206,7 +206,7 @@ def share_plot(case: Case, board: Board) -> Plot:
     title = "Where a median window goes"
     if case.latency is None or not case.latency.stages:
         return Plot(title, reason="no vector went through the whole pipeline")
-    stages = [(name, case.latency.stages[name].p50) for name in STAGES[:3] if name in case.latency.stages]
+    stages = [(name, case.latency.stages[name].p50) for name in PARTS if name in case.latency.stages]
     total, unit = sum(value for _, value in stages) or 1, case.latency.unit
     text = ", ".join(f"{name} {value:,} {unit} ({percent(value / total)})" for name, value in stages)
 

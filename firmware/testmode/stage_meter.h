@@ -1,0 +1,32 @@
+// Measures the stages of one window, and what prepare has made.
+#pragma once
+
+#include <cstdint>
+
+#include "agent/hil_agent.h"
+#include "base/span.h"
+#include "pipeline/pipeline.h"
+
+namespace hil {
+
+// The clock is started anew for each stage, so what happens between them is not counted and each stage sees the clock
+// in the same phase. Fills in the record's ticks and what it says of the prepared tensor.
+class StageMeter final : public StageObserver {
+ public:
+  // `input`: the model's input memory; `copy`: as long, where its contents go, because the model overwrites them.
+  StageMeter(Span<const int8_t> input, Span<uint8_t> copy, hil_record* record)
+      : input_(input), copy_(copy), record_(record) {}
+
+  void Begin(Stage stage) override;
+  void End(Stage stage) override;
+
+ private:
+  void SummarisePrepared();
+
+  const Span<const int8_t> input_;
+  const Span<uint8_t> copy_;
+  hil_record* const record_;
+  uint32_t total_ = 0;
+};
+
+}  // namespace hil

@@ -1,0 +1,69 @@
+"""The target as it is seen past its firmware: all of its RAM, and what counts the time that it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from hil.link.rtt import Memory
+
+Answer = TypeVar("Answer")
+Request = Callable[[Callable[[], None]], Answer]  # is given what to call once the request lies in the ring
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Units of the board's clock that went by between a request and its answer, counted by the board, not the firmware.
+
+    exact: it is what the firmware took for the request, to some hundred units. Otherwise idle time before and after
+    it is in it, and it is an upper bound.
+    """
+
+    units: int
+    exact: bool
+
+
+class Outside(Protocol):
+    """A look past the firmware, for as long as a `with` lasts. Raises BoardError when the target is out of reach."""
+
+    memory: Memory  # all RAM of the target; an access may stop it for a moment
+    counter: str  # what `spent` counts with, in words; "" when this board has nothing to count with
+
+    @property
+    def core_hz(self) -> int | None:
+        """Rate of the core by its clock tree, as the chip's registers have it now; None where that is not known."""
+
+    def spent(self, request: Request[Answer]) -> tuple[Spent, Answer]:
+        """What one request took, and its answer. What the request raises goes through."""
+
+
+class OnlyMemory:
+    """A look at a board that gives its memory and nothing to count with."""
+
+    counter = ""
+    core_hz: int | None = None
+
+    def __init__(self, memory: Memory) -> None:
+        self.memory = memory
+
+    def spent(self, request: Request[Answer]) -> tuple[Spent, Answer]:
+        """Never: there is no counter."""
+        raise NotImplementedError("this board has no counter")
+
+
+class FreeRunning:
+    """A look at a board whose counter can be read at any time, with `read`. wraps: how far it counts, 0 for ever."""
+
+    def __init__(
+        self, memory: Memory, counter: str, read: Callable[[], int], wraps: int = 0, core_hz: int | None = None
+    ) -> None:
+        self.memory, self.counter, self.core_hz = memory, counter, core_hz
+        self._read, self._wraps = read, wraps
+
+    def spent(self, request: Request[Answer]) -> tuple[Spent, Answer]:
+        """An upper bound: from before the request was sent until its answer was seen."""
+        before = self._read()
+        answer = request(lambda: None)
+        units = self._read() - before
+        return Spent(units % self._wraps if self._wraps else units, exact=False), answer

@@ -1,0 +1,160 @@
+"""The process that an interpreter runs in: answers requests until the harness hangs up, or until the interpreter ends
+it.
+
+A new request is one function in REQUESTS. It is given the values of `InterpreterProcess.ask` by their names, and
+returns those of the answer. What it raises is answered as a refusal, in its words.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import resource
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil.interpreter.messages import Values, receive, send
+
+LITERT_THREADS = 1  # one order of summation on every machine
+MOST_DATA = 4 << 30  # bytes of memory; a model that wants more is told so before it takes the machine's
+ALIVE_S = 0.2  # between two signs of life
+
+
+class Room:
+    """What a process holds between two requests: the one model that it has opened."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.interpreter: Any = None
+        self._connection, self._last = connection, 0.0
+
+    def alive(self) -> None:
+        """Call it between two steps of a long request: the harness waits as long as they come."""
+        now = time.monotonic()
+        if now - self._last > ALIVE_S:
+            self._last = now
+            send(self._connection, {"alive": True})
+
+
+def ready(room: Room) -> Values:
+    """Nothing but that the process has started."""
+    return {}
+
+
+def open_tflm(room: Room, model: bytes, arena_bytes: int) -> Values:
+    """Open a model with the tflite-micro wheel. Answers `input` and `output`: dtype, shape, scales, zero_points."""
+    from tflite_micro import runtime
+
+    room.interpreter = runtime.Interpreter.from_bytes(model, arena_size=arena_bytes)
+    details = {
+        "input": room.interpreter.get_input_details(0),
+        "output": room.interpreter.get_output_details(0),
+    }
+    return {side: _described(each, each["quantization_parameters"]) for side, each in details.items()}
+
+
+def run_tflm(room: Room, tensors: NDArray[Any]) -> Values:
+    """`outputs` [n, output elements] of input tensors [n, input elements], in the types of the model's ends.
+
+    Variable tensors are set back before every row, so that its result does not depend on the rows before it.
+    """
+    interpreter = room.interpreter
+    shape = tuple(interpreter.get_input_details(0)["shape"])
+    outputs = []
+    for tensor in tensors:
+        room.alive()
+        interpreter.reset()
+        interpreter.set_input(tensor.reshape(shape), 0)
+        interpreter.invoke()
+        outputs.append(interpreter.get_output(0).reshape(-1))
+    return {"outputs": np.array(outputs)}
+
+
+def open_litert(room: Room, model: bytes) -> Values:
+    """Open a model with LiteRT. Answers as `open_tflm`, and `tensors`: [name, dtype] of each tensor."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    room.interpreter = Interpreter(model_content=model, num_threads=LITERT_THREADS)
+    room.interpreter.allocate_tensors()
+    ends = {"input": room.interpreter.get_input_details()[0], "output": room.interpreter.get_output_details()[0]}
+    return {
+        **{side: _described(each, each["quantization_parameters"]) for side, each in ends.items()},
+        "tensors": [(each["name"], np.dtype(each["dtype"]).name) for each in room.interpreter.get_tensor_details()],
+    }
+
+
+def run_litert(room: Room, tensors: NDArray[Any]) -> Values:
+    """As `run_tflm`."""
+    interpreter = room.interpreter
+    inner, outer = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    outputs = []
+    for tensor in tensors:
+        room.alive()
+        interpreter.reset_all_variables()
+        interpreter.set_tensor(inner["index"], tensor.reshape(inner["shape"]))
+        interpreter.invoke()
+        outputs.append(interpreter.get_tensor(outer["index"]).reshape(-1))
+    return {"outputs": np.array(outputs)}
+
+
+REQUESTS: dict[str, Callable[..., Values]] = {
+    "ready": ready,
+    "open_tflm": open_tflm,
+    "run_tflm": run_tflm,
+    "open_litert": open_litert,
+    "run_litert": run_litert,
+}
+
+
+def _described(details: Values, quantisation: Values) -> Values:
+    return {
+        "dtype": np.dtype(details["dtype"]).name,
+        "shape": [int(size) for size in details["shape"]],
+        "scales": [float(scale) for scale in quantisation["scales"]],
+        "zero_points": [int(zero_point) for zero_point in quantisation["zero_points"]],
+    }
+
+
+def main(connection: socket.socket, life_line: int) -> None:
+    """Serve one harness; never returns. life_line: a pipe that ends when the harness does."""
+    _die_with(life_line)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_DATA, (MOST_DATA, MOST_DATA))
+    _first_to_go()
+    room = Room(connection)
+    while True:
+        try:
+            values = receive(connection)
+        except (EOFError, OSError):
+            os._exit(0)  # not by way of destructors, which are foreign code too
+        try:
+            answer = REQUESTS[values.pop("request")](room, **values)
+        except Exception as error:  # a damaged model makes a wheel raise whatever it stumbles over
+            answer = {"refused": f"{type(error).__name__}: {error}"}
+        send(connection, answer)
+
+
+def _die_with(life_line: int) -> None:
+    """Let the kernel kill this process when the harness ends, however it ends and whatever runs here."""
+    fcntl.fcntl(life_line, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(life_line, fcntl.F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(life_line, fcntl.F_SETFL, os.O_ASYNC)
+    poll = select.poll()
+    poll.register(life_line, select.POLLHUP)
+    if poll.poll(0):  # it had ended before
+        os._exit(0)
+
+
+def _first_to_go() -> None:
+    """When the machine runs out of memory, this process is the one to end, not the harness."""
+    try:
+        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+            file.write("1000")
+    except OSError:
+        return

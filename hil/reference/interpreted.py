@@ -1,0 +1,119 @@
+"""A model in an interpreter's process: a refusal, a crash and a hang all become one error that names the model, the
+operator and what to do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil.errors import UsageError
+from hil.interpreter.messages import Values
+from hil.interpreter.process import SILENCE_S, InterpreterEnded, InterpreterProcess, InterpreterRefused
+from hil.reference.culprit import find_culprit
+from hil.tensor import Quantisation, TensorContract
+
+BLOCK_BYTES = 1 << 20  # of the tensors in one request: small enough to stop between two of them
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """Who runs a model: what messages call it, its two requests (hil.interpreter.worker), what cures a refusal."""
+
+    title: str
+    open: str
+    run: str
+    refusal_fix: str
+
+
+class InterpretedModel:
+    """One model, open in a process of its own. `close` it, or leave that to the end of the object."""
+
+    def __init__(
+        self, interpreter: Interpreter, model: bytes, name: str, process: InterpreterProcess | None, **options: object
+    ) -> None:
+        """process: one that has been started and holds no model yet; by default a new one. options: further values of
+        the `open` request. Raises UsageError when the interpreter refuses the model, or does not survive it.
+        """
+        self.name = name
+        self._interpreter, self._model, self._options = interpreter, model, options
+        self._process = process or InterpreterProcess()
+        try:
+            self.opened = self._process.ask(interpreter.open, {"model": model, **options}, SILENCE_S)
+        except InterpreterRefused as refused:
+            self.close()
+            raise UsageError(
+                f"{name}: {interpreter.title} refuses this model:\n{_words_of(refused)}\n"
+                f"  fix: {interpreter.refusal_fix}"
+            ) from None
+        except InterpreterEnded as ended:
+            self.close()
+            raise self._fatal(ended, "while the model was set up", None) from None
+
+    def answers(self, tensors: NDArray[Any], elements: int, dtype: type[np.generic]) -> NDArray[Any]:
+        """Outputs [n, elements] of type `dtype` for n input tensors, in blocks. Raises UsageError as the opening."""
+        outputs = np.empty((len(tensors), elements), dtype)
+        rows = max(1, BLOCK_BYTES // max(1, tensors[:1].nbytes))
+        for start in range(0, len(tensors), rows):
+            block = np.ascontiguousarray(tensors[start : start + rows])
+            answer = self.ask(self._interpreter.run, {"tensors": block})
+            outputs[start : start + rows] = answer["outputs"]
+        return outputs
+
+    def ask(self, request: str, values: Values) -> Values:
+        """The answer to a request of hil.interpreter.worker about this model.
+
+        Raises UsageError when the interpreter refuses it or does not survive it, and InterpreterEnded when the process
+        was closed.
+        """
+        try:
+            return self._process.ask(request, values, SILENCE_S)
+        except InterpreterRefused as refused:
+            raise UsageError(
+                f"{self.name}: {self._interpreter.title} cannot run this model:\n{_words_of(refused)}\n"
+                f"  fix: {self._interpreter.refusal_fix}"
+            ) from None
+        except InterpreterEnded as ended:
+            raise self._fatal(ended, "while the model ran", values.get("tensors")) from None
+
+    def close(self) -> None:
+        """End the process. Safe to call twice, from any thread, and while a request is being worked on."""
+        self._process.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _fatal(self, ended: InterpreterEnded, when: str, tensors: NDArray[Any] | None) -> UsageError | InterpreterEnded:
+        """The error of a model that its interpreter does not survive."""
+        if ended.closed:
+            return ended
+        found = find_culprit(self._model, self._interpreter.open, self._interpreter.run, tensors, self._options)
+        words = f"; its last words:\n{_indented(ended.words)}" if ended.words else ""
+        return UsageError(
+            f"{self.name}: {found.where}: {self._interpreter.title} {ended.how} {when}{words}\n{found.advice}"
+        )
+
+
+def contract(described: Values) -> TensorContract:
+    """What an interpreter says of an input or output tensor."""
+    dtype, shape = np.dtype(described["dtype"]), tuple(described["shape"])
+    scales, zero_points = described["scales"], described["zero_points"]
+    affine = Quantisation(scales[0], zero_points[0]) if scales else Quantisation(0.0, 0)
+    return TensorContract(dtype.name.upper(), shape, affine, int(np.prod(shape)) * dtype.itemsize)
+
+
+def _words_of(refused: InterpreterRefused) -> str:
+    return _indented(refused.words or refused.said)
+
+
+def _indented(words: str) -> str:
+    return "\n".join(f"    {line}" for line in words.splitlines() if line.strip())

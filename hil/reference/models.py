@@ -1,0 +1,107 @@
+"""Both models of a case, each open in its interpreter: the int8 oracle and, when there is one, the float reference."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil.case.types import Case
+from hil.errors import CaseError
+from hil.interpreter.process import InterpreterProcess
+from hil.reference.float import FloatReference
+from hil.reference.int8 import Int8Oracle
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What both models answer: int8 [n, output elements], and float32 [n, output elements] or None without a float
+    model. Rows that were not asked for, or that the gate rejects, hold zeros.
+    """
+
+    int8: NDArray[np.int8]
+    real: NDArray[np.float32] | None
+
+
+class CaseModels:
+    """Opened when they are first asked for, by whichever thread; `start` lets their processes get ready beforehand.
+
+    `close` it on every exit path; that may be done from any thread, and ends what is being computed.
+    """
+
+    def __init__(self, case: Case) -> None:
+        self._case, self._lock = case, threading.Lock()
+        self._processes: list[InterpreterProcess] = []
+        self._int8: Int8Oracle | None = None
+        self._floating: FloatReference | None = None
+
+    def start(self) -> None:
+        """Start the interpreters' processes in the background, once. Raises BenchError when there can be none."""
+        if not self._processes:
+            models = [model for model in (self._case.model, self._case.float_model) if model is not None]
+            self._processes = [InterpreterProcess() for _ in models]
+
+    def open(self) -> None:
+        """Open both, once. Raises UsageError when a model is refused or its interpreter does not survive it, CaseError
+        when it does not fit the case.
+        """
+        with self._lock:
+            if self._int8 is not None:
+                return
+            self.start()
+            case = self._case
+            oracle = Int8Oracle(case.model.data, str(case.model.path), process=self._processes[0])
+            if case.float_model is not None:
+                floating = FloatReference(case.float_model.data, str(case.float_model.path), self._processes[1])
+                _require_fit(case, floating)
+                self._floating = floating
+            self._int8 = oracle
+
+    @property
+    def int8(self) -> Int8Oracle:
+        """The oracle; opened when it is not yet, with the errors of `open`."""
+        self.open()
+        assert self._int8 is not None
+        return self._int8
+
+    @property
+    def floating(self) -> FloatReference | None:
+        """The float model, None when the case has none; opened when it is not yet, with the errors of `open`."""
+        self.open()
+        return self._floating
+
+    def answer(self, prepared: NDArray[np.int8]) -> Outputs:
+        """What both say to prepared tensors int8 [n, input elements]. Raises UsageError when a model cannot be run."""
+        output = self.int8.run(prepared)
+        if self.floating is None:
+            return Outputs(output, None)
+        return Outputs(output, self.floating.run(prepared, self._case.model.input.quantisation))
+
+    def close(self) -> None:
+        """End both processes. Safe to call twice."""
+        for process in self._processes:
+            process.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _require_fit(case: Case, floating: FloatReference) -> None:
+    sizes = (floating.input_elements, floating.output_elements)
+    wanted = (case.model.input.elements, case.model.output.elements)
+    if sizes != wanted:
+        raise CaseError(
+            case.path,
+            "model.float",
+            f"takes {sizes[0]} and gives {sizes[1]} values, the int8 model {wanted[0]} and {wanted[1]}",
+            "name the float model that the int8 model was converted from",
+        )
