@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from hil.gate import checks, completeness, integrity, manifests
+from hil.gate import checks, completeness, integrity, manifests, spending
 from hil.gate.policy import Explained
 from hil.gate.question import Question
 from hil.gate.reasons import Kind, Reason, worst_first
@@ -39,9 +39,12 @@ def _reasons(runs: Sequence[Run], results: Sequence[Result], question: Question)
         yield from integrity.run_reasons(run, question.now)
         yield from completeness.run_reasons(run, question)
     for result in results:
-        yield from integrity.result_reasons(result, tree.demand(result.case.name))
+        demand = tree.demand(result.case.name)
+        yield from integrity.result_reasons(result, demand)
         yield from completeness.result_reasons(result)
         yield from checks.broken_reasons(result, question)
+        if demand is not None:
+            yield from spending.budget_reasons(result, demand, question)
         yield from checks.marginal_reasons(result, policy.marginal)
     yield from manifests.manifest_reasons(results)
     yield from manifests.tree_reasons(tree, policy)

@@ -14,6 +14,7 @@ class Kind(StrEnum):
     NOT_RUN = "did not run"
     BENCH = "bench broke"
     BROKEN = "contract broken"
+    BUDGET = "over budget"
     CASE = "case"
     MANIFEST = "does not fit together"
     BASELINE = "baseline"

@@ -206,9 +206,12 @@ def on_target(project: Project, name: str, target: str, clock: str) -> Project:
 
 
 def kinds_without_limits(project: Project, *runs: str) -> list[tuple[Kind, str]]:
-    """Reasons but those that a check without value gives."""
+    """Reasons but those that a check without value gives, and the figures of a workstation, held to the product's
+    budgets.
+    """
     reasons = project.decide(*runs).reasons
-    return [(reason.kind, reason.check) for reason in reasons if reason.kind is not Kind.UNTRUSTED]
+    left_out = (Kind.UNTRUSTED, Kind.BUDGET)
+    return [(reason.kind, reason.check) for reason in reasons if reason.kind not in left_out]
 
 
 def test_sizes_and_times_of_a_workstation_are_left_to_another_board(project: Project) -> None:
