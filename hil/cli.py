@@ -10,11 +10,11 @@ from pathlib import Path
 import hil
 from hil.acceptance.commands import add_baseline_commands
 from hil.budget.commands import add_budget_command
-from hil.case.regen_command import add_regen_command
+from hil.case.commands import add_regen_command
 from hil.errors import BenchError, HilError, UsageError
 from hil.gate.commands import add_gate_command
 from hil.release.commands import add_release_command
-from hil.report.page.command import add_report_command
+from hil.report.page.commands import add_report_command
 from hil.trend.commands import add_trend_command
 
 PROJECT = Path(hil.__file__).resolve().parents[1]

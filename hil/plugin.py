@@ -24,7 +24,7 @@ from hil.errors import BenchError, HilError, UsageError
 from hil.project.quarantine import QUARANTINE_FILE
 from hil.report.markdown import summary
 from hil.report.outdir import SUMMARY_FILE
-from hil.report.page.command import write_page
+from hil.report.page.commands import write_page
 from hil.report.terminal import ProgressLine, case_table
 from hil.run import PROJECT, HilRun, Settings
 from hil.runfile import Run, read_run

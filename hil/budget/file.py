@@ -10,9 +10,9 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from hil.case.problems import KeyPath, Places, Problem, raise_any, reason_of
 from hil.case.types import STAGES
 from hil.errors import CaseError
+from hil.problems import KeyPath, Places, Problem, raise_any, reason_of
 from hil.validation import fields_at
 
 BUDGET_FILE = "budget.toml"

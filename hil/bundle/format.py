@@ -11,9 +11,9 @@ from typing import Any
 import cbor2
 
 from hil.bundle.status import describe
-from hil.case.graph import TENSOR_TYPE_NAMES, TENSOR_TYPES
 from hil.case.types import Case, Channel, Decide, Gate, Prepare, Window
 from hil.errors import BenchError
+from hil.model.graph import TENSOR_TYPE_NAMES, TENSOR_TYPES
 from hil.tensor import Quantisation, TensorContract
 
 MAGIC = b"HILB"

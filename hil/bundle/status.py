@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 
-from hil.case.graph import OPERATOR_NAMES, TENSOR_TYPE_NAMES
 from hil.case.types import Case
+from hil.model.graph import OPERATOR_NAMES, TENSOR_TYPE_NAMES
 from hil.tensor import TensorContract
 
 _PROVISION = "provision again; if it stays, the memory is damaged or the board file names another address"

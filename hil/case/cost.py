@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hil.case.graph import Graph, Operator, read_graph
 from hil.case.types import Case
+from hil.model.graph import Graph, Operator, read_graph
 
 _WINDOW_COST = 2_000  # request, reply, gate and decide of one window, in multiplications
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 
-from hil.case.problems import KeyPath
 from hil.case.schema import Bounds, CaseFile, Flips, StageTicks, TopK
 from hil.case.types import STAGES, Contracts, LatencyLimit, Limit, Tolerance
+from hil.problems import KeyPath
 
 Say = Callable[[KeyPath, str, str], None]  # (key path, problem, fix)
 

@@ -10,15 +10,15 @@ from pathlib import Path
 from hil.case import limits, stages
 from hil.case.expected import EXPECTED, from_bytes
 from hil.case.lock import BUILD, LOCK, Lock, check_lock, new_lock, read_lock
-from hil.case.model_check import TFLM_2_3, KernelLibrary, check_float_model, check_model
-from hil.case.problems import KeyPath, Places, Problem, raise_any, reason_of
 from hil.case.schema import CaseFile
 from hil.case.staged import check_finished
-from hil.case.tflite import parse_model
 from hil.case.toml_file import read_toml
 from hil.case.types import BASELINES, Case, Contracts, Decide, Gate, ModelFile, Prepare, Vectors, Window
 from hil.case.vectors import Wanted, read_vectors
 from hil.errors import CaseError
+from hil.model.check import TFLM_2_3, KernelLibrary, check_float_model, check_model
+from hil.model.tflite import parse_model
+from hil.problems import KeyPath, Places, Problem, raise_any, reason_of
 from hil.records import GateReason
 from hil.reference.gate import judge
 from hil.tensor import TensorContract

@@ -16,10 +16,10 @@ from tomlkit.exceptions import TOMLKitError
 from hil.case.expected import EXPECTED, Change, Differences, differences, expected_of, to_bytes
 from hil.case.load import FILE_NAME, read_case
 from hil.case.lock import LOCK, Lock, check_lock, read_lock
-from hil.case.problems import reason_of
 from hil.case.staged import finish, replace_files
 from hil.case.types import Case, Expected
 from hil.errors import CaseError, UsageError
+from hil.problems import reason_of
 from hil.reference.compute import compute
 
 CHANGES = "CHANGES.md"

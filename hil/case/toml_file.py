@@ -11,9 +11,9 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from hil.case.problems import CaseProblemsError, KeyPath, Places, Problem, reason_of
 from hil.case.schema import TABLES, CaseFile
 from hil.errors import CaseError
+from hil.problems import CaseProblemsError, KeyPath, Places, Problem, reason_of
 
 EXAMPLES: Mapping[str, str] = {
     "case": 'a [case] table with name = "imu_motion", version = 1 and source = "where the data comes from"',

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.case.problems import Problem, raise_any
 from hil.case.types import MAX_PAYLOAD, Vectors, Window
 from hil.errors import CaseError
+from hil.problems import Problem, raise_any
 from hil.records import GateReason
 
 KEYS = ("windows", "label", "reject", "samples", "sequence", "name", "expected_output")

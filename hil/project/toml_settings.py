@@ -12,8 +12,8 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from hil.case.problems import KeyPath, Problem, raise_any, reason_of
 from hil.errors import CaseError
+from hil.problems import KeyPath, Problem, raise_any, reason_of
 from hil.validation import fields_at
 
 Settings = TypeVar("Settings", bound=BaseModel)

@@ -13,10 +13,10 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from hil.case.degenerate import dead_layers, oddities
-from hil.case.graph import Graph, Operator, read_graph
 from hil.errors import HilError
 from hil.interpreter.process import InterpreterEnded, InterpreterProcess, InterpreterRefused
+from hil.model.degenerate import dead_layers, oddities
+from hil.model.graph import Graph, Operator, read_graph
 
 TRIAL_S = 10.0  # without an answer, in one trial
 SHOWN_LAYERS = 3

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tflite_builder import ModelBuilder, dense_model, float_model
 
-from hil.case.graph import read_graph
-from hil.case.model_check import TFLM_2_3, check_float_model, check_model
-from hil.case.tflite import parse_model, read_model
 from hil.errors import CaseError
+from hil.model.check import TFLM_2_3, check_float_model, check_model
+from hil.model.graph import read_graph
+from hil.model.tflite import parse_model, read_model
 from hil.tensor import Quantisation
 
 FILE = Path("folder/model.tflite")

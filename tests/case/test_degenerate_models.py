@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from tflite_builder import dense_model
 
-from hil.case.model_check import check_float_model, check_model
-from hil.case.tflite import parse_model
 from hil.errors import CaseError
+from hil.model.check import check_float_model, check_model
+from hil.model.tflite import parse_model
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 

@@ -125,7 +125,7 @@ def test_the_float_reference_is_told_in_the_same_way(imu_folder: Path) -> None:
 
 def test_cutting_a_model_off_changes_no_answer_of_what_is_left(imu_folder: Path) -> None:
     """The whole model cut off behind its last operator is the model; behind the one before, it gives the logits."""
-    from hil.case.graph import read_graph
+    from hil.model.graph import read_graph
 
     data = (imu_folder / "model_int8.tflite").read_bytes()
     graph = read_graph(data, Path("m.tflite"))

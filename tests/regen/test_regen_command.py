@@ -13,9 +13,9 @@ import pytest
 from mixed_case import NAMES, SCORES, N, mixed_case
 from native_session import IMU_MOTION, CaseFolder
 
+from hil.case.commands import add_regen_command
 from hil.case.load import load_case, write_lock
 from hil.case.regen import accept, lines, propose
-from hil.case.regen_command import add_regen_command
 from hil.errors import CaseError, UsageError
 
 

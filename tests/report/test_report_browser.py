@@ -10,7 +10,7 @@ import pytest
 from browser import Chromium, chromium
 from synthetic_run import everything, write_run
 
-from hil.report.page.command import write_page
+from hil.report.page.commands import write_page
 
 CONTRAST = """() => {
   const rgb = (text) => (text.match(/[\\d.]+/g) || []).map(Number);

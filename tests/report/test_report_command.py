@@ -11,7 +11,7 @@ import pytest
 from synthetic_run import write_run
 
 from hil.errors import UsageError
-from hil.report.page.command import add_report_command
+from hil.report.page.commands import add_report_command
 
 
 def report(*arguments: str | Path) -> int:
@@ -52,7 +52,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 def test_plots_and_templates_are_not_loaded_before_a_page_is_made() -> None:
     code = (
-        "import sys, hil.report.page.command, hil.report.markdown;"
+        "import sys, hil.report.page.commands, hil.report.markdown;"
         "print([name for name in ('matplotlib', 'jinja2', 'scipy') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -14,7 +14,6 @@ from native_session import PROJECT, imu_motion, native_board, native_device, nat
 
 from hil.board.config import kind_module, load_board
 from hil.bundle import build_bundle
-from hil.case.graph import read_graph
 from hil.case.types import Case
 from hil.contract import checks_for, judge
 from hil.contract.latency import stage_units
@@ -27,6 +26,7 @@ from hil.device import Device
 from hil.errors import DeviceFault, LinkError
 from hil.image.build import build
 from hil.image.elf import Image
+from hil.model.graph import read_graph
 from hil.records import Status
 from hil.session import run_case
 

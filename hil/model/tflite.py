@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from hil.case.graph import TYPE_BYTES, Graph, Tensor, read_graph
-from hil.case.problems import reason_of
 from hil.case.types import ModelFile
 from hil.errors import CaseError
+from hil.model.graph import TYPE_BYTES, Graph, Tensor, read_graph
+from hil.problems import reason_of
 from hil.tensor import Quantisation, TensorContract
 
 

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hil.case.degenerate import impossible, place, weights_of
-from hil.case.graph import Graph, Operator, Tensor, read_graph
-from hil.case.problems import Problem, raise_any
-from hil.case.tflite import ONE_TENSOR_FIX
 from hil.case.types import ModelFile
+from hil.model.degenerate import impossible, place, weights_of
+from hil.model.graph import Graph, Operator, Tensor, read_graph
+from hil.model.tflite import ONE_TENSOR_FIX
+from hil.problems import Problem, raise_any
 
 SCHEMA_VERSION = 3
 

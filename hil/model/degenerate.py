@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator, Mapping
 
-from hil.case.graph import TYPE_BYTES, Graph, Operator, Tensor
-from hil.case.problems import Problem
+from hil.model.graph import TYPE_BYTES, Graph, Operator, Tensor
+from hil.problems import Problem
 
 WEIGHTED = frozenset({"FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D", "SVDF"})  # input 1 is the weights
 SMALLEST_SCALE = 1e-7  # converters give a tensor that never held anything but zero a scale around 1e-8

@@ -1,4 +1,4 @@
-"""How the faults of a case folder are collected, placed on a line of the TOML file and reported together."""
+"""How the faults of a file are collected, placed on a line of the TOML, and reported together."""
 
 from __future__ import annotations
 
