@@ -25,7 +25,7 @@ from hil.project.quarantine import QUARANTINE_FILE
 from hil.report.markdown import summary
 from hil.report.outdir import SUMMARY_FILE
 from hil.report.page.commands import write_page
-from hil.report.terminal import ProgressLine, case_table
+from hil.report.terminal import ProgressLine, case_table, run_notes
 from hil.run import PROJECT, HilRun, Settings
 from hil.runfile import Run, read_run
 from hil.workers import LeadPlugin, crew_of, is_lead, run_of, tell_misuse
@@ -193,7 +193,7 @@ class CheckItem(pytest.Item):
         if error := run.not_run(self.case):
             _skip_on(run, error)
         if error := run.broken(self.case):
-            pytest.skip(f"the run of case {self.case.name} broke, see its first test: {type(error).__name__}")
+            pytest.skip(f"the run of case {run.title(self.case)} broke, see its first test: {type(error).__name__}")
         run.result(self.case, self.check)
 
     def runtest(self) -> None:
@@ -208,7 +208,7 @@ class CheckItem(pytest.Item):
             raise ContractBroken(result)
 
     def reportinfo(self) -> tuple[Path, int, str]:
-        return self.path, 0, f"{self.case.name}: {self.check.id}"
+        return self.path, 0, f"{self.config.stash[_RUN].title(self.case)}: {self.check.id}"
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         error = excinfo.value
@@ -220,7 +220,7 @@ class CheckItem(pytest.Item):
         run = self.config.stash[_RUN]
         case, clock = run.facts(self.case), run.clock(self.case)
         facts: dict[str, object] = {
-            "case": self.case.name,
+            "case": run.title(self.case),
             "case_version": self.case.version,
             "board": run.config.name,
             "clock": clock["kind"] if clock else "",
@@ -400,6 +400,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     for case in done.document.cases:
         for line in case_table(case, done.document.board):
             terminalreporter.line(line)
+    for line in run_notes(done.document):
+        terminalreporter.line(line, red=True)
     if config.stash.get(_NOTHING_JUDGED, False):
         terminalreporter.line("no check was judged: a gate in which nothing ran fails", red=True)
     if message := config.stash.get(_NOT_REPORTED, ""):

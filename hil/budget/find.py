@@ -82,7 +82,7 @@ def _sheet(folder: Path, asked: _Asked) -> Sheet:
     case = load_case(folder) if (folder / FILE_NAME).is_file() else None
     plan = plan_of(folder, case.name if case is not None else "")
     name = case.name if case is not None else plan.case if plan is not None else ""
-    mine, notes = _run_case(asked, name)
+    mine, notes = _run_case(asked, name, folder)
     if mine is not None and case is not None:
         notes += _other_files(mine, case.version, case.files)
     board = asked.board or (_board_of(mine.board, asked.board_folders) if mine is not None else None)
@@ -104,12 +104,14 @@ def plan_of(folder: Path, case: str) -> BudgetFile | None:
     return plan
 
 
-def _run_case(asked: _Asked, name: str) -> tuple[RunCase | None, tuple[str, ...]]:
+def _run_case(asked: _Asked, name: str, folder: Path) -> tuple[RunCase | None, tuple[str, ...]]:
     """The case's part of the run, and what is to be said when it has none."""
     run = asked.run
     if run is None:
         return None, ()
     found = [case for case in run.document.cases if case.name == name]
+    if len(found) > 1:
+        found = [case for case in found if Path(case.path).resolve().parent == folder.resolve()] or found
     if len(found) != 1:
         return None, (
             f"{run.file} has {'no' if not found else 'more than one'} case {name}",

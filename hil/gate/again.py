@@ -29,7 +29,7 @@ def _again(result: Result) -> Diff | None:
     if held is None:
         return None
     try:
-        found = diff(result.run, result.case.name)
+        found = diff(result.run, result.name)
     except UsageError:
         return None
     return found if found.file is not None and found.file.sha256 == held.sha256 else None

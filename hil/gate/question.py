@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from hil.board.config import Power, board_files, read_board
 from hil.gate.demands import Demand, Tree, read_tree
@@ -25,9 +25,19 @@ class Question:
     source: Source
     now: datetime
 
+    def demand(self, result: Result) -> Demand | None:
+        """What the tree asks of the case; None when it is not below it. Of two cases of a name the path tells."""
+        demand = self.tree.demand(result.case.name)
+        if demand is None or not result.case.is_twin:
+            return demand
+        ran = PurePosixPath(result.case.path).parts
+        lies = [part for part in PurePosixPath(self.tree.root, demand.path).parts if part not in ("..", "/")]
+        shared = min(len(ran), len(lies))  # the run may have been started inside of the tree
+        return demand if ran[-shared:] == tuple(lies[-shared:]) else None
+
     def wanted(self, results: Sequence[Result]) -> Iterator[tuple[Demand, str, Result | None]]:
         """Every case of the tree on every board of the policy, and its result if there is one."""
-        found = {(result.case.name, result.board): result for result in results}
+        found = {(demand.name, result.board): result for result in results if (demand := self.demand(result))}
         for demand in self.tree.cases:
             for board in self.policy.boards:
                 yield demand, board, found.get((demand.name, board))

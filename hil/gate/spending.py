@@ -23,7 +23,7 @@ def budget_reasons(result: Result, demand: Demand, question: Question) -> Iterat
         check = result.case.check(row.check) if row.check else None
         if check is None or check.outcome != "failed":
             what = f"{result}: {row.what}: {_held(row)}"
-            yield Reason(Kind.BUDGET, what, _fix(row), result.case.name, result.board)
+            yield Reason(Kind.BUDGET, what, _fix(row), result.name, result.board)
 
 
 def _held(row: Row) -> str:

@@ -41,6 +41,7 @@ class CaseReport:
     case: Case
     results: Sequence[CheckResult]
     evidence: Evidence | None = None
+    title: str = ""  # the case's name is enough
     link: LinkCounters | None = None
     inferences: int = 0
     seconds: float = 0.0
@@ -61,10 +62,12 @@ class CaseReport:
         return "passed" if outcomes & {Outcome.PASSED, Outcome.MARGINAL} else "not judged"
 
 
-def run_verdict(verdicts: Sequence[str], interrupted: bool) -> str:
-    """The worst of all cases; a run in which nothing was judged is no pass."""
+def run_verdict(verdicts: Sequence[str], interrupted: bool, lost_workers: Sequence[str] = ()) -> str:
+    """The worst of all cases; a run in which nothing was judged is no pass, and one that lost a worker broke."""
     if interrupted:
         return "interrupted"
+    if lost_workers:
+        return "error"
     for verdict in ("error", "failed"):
         if verdict in verdicts:
             return verdict
@@ -80,17 +83,20 @@ def run_document(
     started: str,
     seconds: float,
     workers: int = 1,
+    lost_workers: Sequence[str] = (),
     source: Json | None = None,
+    firmware: Json | None = None,
 ) -> Json:
     """The whole document, sealed. cases: of `case_document`; clock: of `clock_document`; `started`: UTC, ISO 8601;
-    `seconds`: host time of the run; source: as in hil.runfile.
+    `seconds`: host time of the run; lost_workers, source, firmware: as in hil.runfile.
     """
     document = {
         "schema": SCHEMA,
-        "verdict": run_verdict([case["verdict"] for case in cases], interrupted),
+        "verdict": run_verdict([case["verdict"] for case in cases], interrupted, lost_workers),
         "started": started,
         "host_seconds": round(seconds, 3),
         "workers": workers,
+        "lost_workers": list(lost_workers),
         "board": {"name": config.name, "kind": config.kind, "target": config.target, "clock": clock},
         "manifest": {
             "hil": hil.__version__,
@@ -98,6 +104,7 @@ def run_document(
             "host": platform.platform(),
             "packages": {name: _version(name) for name in PACKAGES},
             "source": source,
+            "firmware": firmware,
         },
         "cases": list(cases),
     }
@@ -147,8 +154,9 @@ def case_document(report: CaseReport) -> Json:
     case = report.case
     document: Json = {
         "name": case.name,
+        "title": report.title or case.name,
         "version": case.version,
-        "path": _shown_path(case.path),
+        "path": shown_path(case.path),
         "verdict": report.verdict,
         "error": report.error,
         "host_seconds": round(report.seconds, 3),
@@ -177,7 +185,7 @@ def case_document(report: CaseReport) -> Json:
     return finite
 
 
-def _shown_path(path: Path) -> str:
+def shown_path(path: Path) -> str:
     """Relative to the working folder, so that a run moves between machines; absolute when it lies elsewhere."""
     absolute = path.resolve()
     return (absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else absolute).as_posix()
@@ -217,7 +225,7 @@ def _evidence(evidence: Evidence) -> Json:
 
 def _baseline(evidence: Evidence) -> Json | None:
     found = baseline_document(evidence)
-    return None if found is None else {**found, "file": _shown_path(Path(found["file"]))}
+    return None if found is None else {**found, "file": shown_path(Path(found["file"]))}
 
 
 def _memory(evidence: Evidence) -> Json:

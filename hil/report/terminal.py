@@ -7,16 +7,23 @@ from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import Self
 
-from hil.runfile import Board, Case, Check, Latency, Memory
+from hil.runfile import Board, Case, Check, Document, Latency, Memory
 
 _EVERY_S = 0.2
 _STATISTICS = ("p50", "p95", "p99", "max")
 
 
+def run_notes(document: Document) -> Iterator[str]:
+    """What is wrong with the run as a whole, and stands in no case."""
+    if document.lost_workers:
+        lost = ", ".join(document.lost_workers)
+        yield f"the run broke: workers that ended before their time: {lost}; others took up their cases"
+
+
 def case_table(case: Case, board: Board) -> Iterator[str]:
     """Lines for one case: verdict, one row per contract, latency and memory figures with their units."""
     size = f"{case.vectors:,} vectors, {case.host_seconds:.1f} s"
-    yield f"{case.name} version {case.version} on {board.name}: {case.verdict.upper()} ({size})"
+    yield f"{case.called} version {case.version} on {board.name}: {case.verdict.upper()} ({size})"
     if case.error:
         yield from (f"  {line}" for line in case.error.splitlines())
         return

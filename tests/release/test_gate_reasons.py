@@ -237,6 +237,17 @@ def test_a_limit_in_a_clock_that_no_board_counts_is_not_judged_although_its_chec
     )
 
 
+def test_a_run_that_lost_a_worker_broke(project: Project) -> None:
+    """Others took up its cases and all passed, but pytest did not."""
+    project.edit(lambda document: document.update(lost_workers=["gw1"], verdict="error"))
+    project.stops(Kind.BENCH, "a worker ended before its time (gw1)", "pytest --board=native cases")
+
+
+def test_a_lost_worker_that_was_left_out_of_the_verdict(project: Project) -> None:
+    project.edit(lambda document: document.update(lost_workers=["gw1"]))
+    assert Kind.UNTRUSTED in {reason.kind for reason in project.decide().reasons}
+
+
 # ---- the case and its manifests
 
 

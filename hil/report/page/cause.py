@@ -78,12 +78,15 @@ def run_sentence(document: Document) -> str:
         return f"The run was interrupted: {plural(len(document.cases), 'case was', 'cases were')} reached."
     if not document.cases:
         return "No case ran."
+    if document.lost_workers:
+        lost = ", ".join(document.lost_workers)
+        return f"The run broke: {plural(len(document.lost_workers), 'worker')} ended early: {clip(lost)}."
     bad = [case for case in document.cases if case.verdict != "passed"]
     worst = next((case for verdict in ("failed", "error") for case in bad if case.verdict == verdict), None)
     if len(document.cases) == 1:
         return case_sentence(document.cases[0])
     if worst is not None:
-        return f"{len(bad)} of {len(document.cases)} cases did not pass. {clip(worst.name)}: {case_sentence(worst)}"
+        return f"{len(bad)} of {len(document.cases)} cases did not pass. {clip(worst.called)}: {case_sentence(worst)}"
     if bad:
         return f"{len(bad)} of {len(document.cases)} cases could not be judged."
     near = sum(len(marginal(case)) for case in document.cases)
