@@ -27,7 +27,7 @@ gate: bootstrap ## judge every case on the board (BOARD=qemu); what stops a rele
 .PHONY: release
 release: bootstrap ## every case on every board of release.toml, the gate, a record (RECORD=FOLDER; KEY=KEY.pem signs it)
 	@rm -rf $(RUNS)
-	@boards=$$($(PYTHON_) -c 'import tomllib; print(*tomllib.load(open("release.toml", "rb"))["boards"])') && \
+	@boards=$$($(PYTHON_) -c 'import tomllib; print(*tomllib.loads(open("release.toml", encoding="utf-8-sig").read())["boards"])') && \
 	for board in $$boards; do \
 	  $(PYTHON_) -m pytest -p no:hypothesispytest --board=$$board --hil-out=$(RUNS)/$$board $(ARGS) || true; \
 	done

@@ -13,6 +13,7 @@ from hil.budget.commands import add_budget_command
 from hil.case.commands import add_regen_command
 from hil.errors import BenchError, HilError, UsageError
 from hil.gate.commands import add_gate_command
+from hil.model.commands import add_model_command
 from hil.release.commands import add_release_command
 from hil.report.page.commands import add_report_command
 from hil.trend.commands import add_trend_command
@@ -61,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     for action in (check, lock):
         action.add_argument("path", type=Path, help="the case's folder, or its case.toml")
     add_regen_command(case)
+    add_model_command(commands)
 
     compare = commands.add_parser("compare", help="hold two runs against each other, name the first difference")
     compare.add_argument("first", type=Path, help="a run.json, or its folder")
@@ -104,6 +106,8 @@ def _case_check(options: argparse.Namespace) -> int:
     case = load_case(options.path)
     check_models(case)
     print(f"{case.path}: case {case.name} version {case.version}, {len(case.vectors)} vectors: in order")
+    for note in case.notes:
+        print(f"  note: {note}")
     return 0
 
 

@@ -92,7 +92,15 @@ class Device:
         self._sequence = (self._sequence + 1) & 0xFFFFFFFF
         return self._sequence
 
-    def run(self, window: bytes, *, fresh: bool = True, sequence: int | None = None, deadline_ticks: int = 0) -> Record:
+    def run(
+        self,
+        window: bytes,
+        *,
+        fresh: bool = True,
+        sequence: int | None = None,
+        deadline_ticks: int = 0,
+        sent: Callable[[], None] = lambda: None,
+    ) -> Record:
         """Run the whole pipeline on one raw window (little-endian samples).
 
         fresh: forget the decision state first. sequence: capture number, a new one by default. deadline_ticks: board
@@ -104,7 +112,7 @@ class Device:
             )
         number = self.next_sequence() if sequence is None else sequence
         command = messages.run_command(number, fresh, deadline_ticks, window)
-        return self._noted(messages.decode_record(self._ask(command)), window)
+        return self._noted(messages.decode_record(self._ask(command, sent)), window)
 
     def plain(self, window: bytes, *, fresh: bool = True, sent: Callable[[], None] = lambda: None) -> PlainRun | None:
         """One raw window the product's own way: without observer, without deadline. None: this firmware has no such
@@ -144,9 +152,9 @@ class Device:
         """A request to send by `converse`, under an id of its own."""
         return self._link.next_message(command)
 
-    def converse(self, data: bytes, replies: int, timeout_s: float) -> list[bytes]:
+    def converse(self, data: bytes, enough: Callable[[list[bytes]], bool], timeout_s: float) -> list[bytes]:
         """Bytes straight into the ring, and the messages that come back: `LinkClient.converse`."""
-        return self._link.converse(data, replies, timeout_s)
+        return self._link.converse(data, enough, timeout_s)
 
     def _ask(self, command: dict[str, Any], sent: Callable[[], None] = lambda: None) -> dict[str, Any]:
         return self._link.request(command, self.board.config.timeout.reply_s, sent=sent)

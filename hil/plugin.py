@@ -56,12 +56,20 @@ _OPTIONS = {
 }
 
 
-class ContractBroken(Exception):
-    """A check that does not hold; carries its result."""
+class NotHeld(Exception):
+    """A check without a pass; carries its result."""
 
     def __init__(self, result: CheckResult) -> None:
         self.result = result
         super().__init__(result.check)
+
+
+class ContractBroken(NotHeld):
+    """A check that does not hold: a test failure."""
+
+
+class InstrumentBroken(NotHeld):
+    """A check that says nothing, because what it was measured with is broken: a test error."""
 
 
 # ---- options: command line, then environment, then ini file, then default
@@ -194,7 +202,10 @@ class CheckItem(pytest.Item):
             _skip_on(run, error)
         if error := run.broken(self.case):
             pytest.skip(f"the run of case {run.title(self.case)} broke, see its first test: {type(error).__name__}")
-        run.result(self.case, self.check)
+        result = run.result(self.case, self.check)
+        if result.outcome is Outcome.INVALID:  # in here, so that pytest counts an error, and no failed test
+            self._record_properties(result)
+            raise InstrumentBroken(result)
 
     def runtest(self) -> None:
         run = self.config.stash[_RUN]
@@ -212,7 +223,7 @@ class CheckItem(pytest.Item):
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         error = excinfo.value
-        if isinstance(error, ContractBroken):
+        if isinstance(error, NotHeld):
             return describe(self.check, error.result)
         return super().repr_failure(excinfo, style)
 
@@ -247,10 +258,13 @@ def _skip_on(run: HilRun, error: Exception) -> None:
 
 
 def describe(check: Check, result: CheckResult) -> str:
-    """The first findings of a broken check as text; run.json keeps more of them."""
+    """The first findings of a check that does not hold, as text; run.json keeps more of them."""
+    if result.outcome is Outcome.INVALID and not result.findings:
+        return f"{check.id} is invalid: because {result.reason}"
     shown = result.findings[:SHOWN_FINDINGS]
     more = f" ({len(shown)} of {result.total:,} findings; more in run.json)" if result.total > len(shown) else ""
-    head = f"{check.id} is broken{more}: {check.title}"
+    verdict = "invalid, because this instrument is broken" if result.outcome is Outcome.INVALID else "broken"
+    head = f"{check.id} is {verdict}{more}: {check.title}"
     return "\n\n".join([head, *(str(finding) for finding in shown)])
 
 

@@ -80,10 +80,12 @@ class Quarantine(Part):
 
 
 class Check(Part):
-    """outcome `marginal` is a pass; a failed check with a `quarantine` does not fail its case."""
+    """outcome `marginal` is a pass; a failed check with a `quarantine` does not fail its case; `invalid`: what it was
+    measured with is broken.
+    """
 
     id: str
-    outcome: Literal["passed", "marginal", "failed", "not judged"]
+    outcome: Literal["passed", "marginal", "failed", "not judged", "invalid"]
     value: float | None
     unit: str
     limit: Limit | None
@@ -235,7 +237,7 @@ class Case(Part):
     title: str = ""
     version: int
     path: str
-    verdict: Literal["passed", "failed", "error", "not judged"]
+    verdict: Literal["passed", "failed", "invalid", "error", "not judged"]
     error: str
     host_seconds: float
     vectors: int
@@ -307,7 +309,7 @@ class Document(Part):
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True, title=SCHEMA)
 
     format: Literal["hil-run/1"] = Field(alias="schema")
-    verdict: Literal["passed", "failed", "error", "interrupted", "nothing judged"]
+    verdict: Literal["passed", "failed", "invalid", "error", "interrupted", "nothing judged"]
     started: str
     host_seconds: float
     workers: int
@@ -405,7 +407,7 @@ def read_records(file: Path, sha256: str = "") -> Columns:
 
 
 def _load(file: Path) -> Columns:
-    with np.load(file) as stored:
+    with file.open("rb") as stream, np.load(stream) as stored:
         columns = {column: np.asarray(stored[column]) for column in stored.files}
     missing = _DIMENSIONS.keys() - columns
     if missing:

@@ -59,7 +59,18 @@ class HarnessRun:
         environment["HIL_REPORT"] = "none"  # a page would cost every run a second
         environment |= {"TMPDIR": str(self.temporary), "COLUMNS": "200", "PYTHONPATH": str(PROJECT), **(env or {})}
         plugin = [] if "hil" in entry_points(group="pytest11").names else ["-p", "hil.plugin"]  # not installed yet
-        command = [sys.executable, "-m", "pytest", *plugin, "-ra", "-p", "no:cacheprovider", f"--hil-out={self.out}"]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            *plugin,
+            "-W",
+            "error",
+            "-ra",
+            "-p",
+            "no:cacheprovider",
+            f"--hil-out={self.out}",
+        ]
         command += [f"--junit-xml={folder / 'junit.xml'}", f"--rootdir={folder}"]
         command += [f"--board={board}"] if board else []
         self.process = subprocess.Popen(

@@ -67,6 +67,10 @@ def _refuse_failed(run: Run, case: Case) -> None:
         raise UsageError(
             f"{run.file}: case {case.called} broke {broken}\n  fix: mend that first: it is no matter of a baseline"
         )
+    if invalid := ", ".join(check.id for check in case.checks if check.outcome == "invalid"):
+        raise UsageError(
+            f"{run.file}: case {case.name}: invalid: {invalid}\n  fix: mend the instrument: nothing it measured counts"
+        )
     if not any(check.outcome in ("passed", "marginal") for check in case.checks):
         raise UsageError(
             f"{run.file}: case {case.called}: no check was judged\n  fix: accept a run that judged something"

@@ -95,7 +95,7 @@ def load_board(name: str, folders: list[Path]) -> BoardConfig:
 def read_board(file: Path) -> BoardConfig:
     """Read one board file. Raises UsageError that names file, key and fix."""
     try:
-        data = tomllib.loads(file.read_text(encoding="utf-8"))
+        data = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{file}: {error}\n  fix: make it a readable TOML file, as in docs/boards.md") from error
     # First of all: the name of the kind is a key too, so a wrong kind would make the right table an unknown one.

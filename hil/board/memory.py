@@ -74,14 +74,11 @@ class ProcessMemory:
 
     def __init__(self, pid: int) -> None:
         self._name = f"/proc/{pid}/mem"
-        try:
-            self._fd = os.open(self._name, os.O_RDWR | os.O_CLOEXEC)
-        except OSError as error:
-            raise self._refused(error) from error
+        self._fd = -1
 
     def read(self, address: int, size: int) -> bytes:
         try:
-            data = os.pread(self._fd, size, address)
+            data = os.pread(self._opened(), size, address)
         except OSError as error:
             raise self._refused(error) from error
         if len(data) != size:
@@ -90,9 +87,14 @@ class ProcessMemory:
 
     def write(self, address: int, data: bytes) -> None:
         try:
-            os.pwrite(self._fd, data, address)
+            os.pwrite(self._opened(), data, address)
         except OSError as error:
             raise self._refused(error) from error
+
+    def _opened(self) -> int:
+        if self._fd < 0:
+            self._fd = os.open(self._name, os.O_RDWR | os.O_CLOEXEC)
+        return self._fd
 
     def _refused(self, error: OSError) -> BoardError:
         return BoardError(
@@ -106,4 +108,6 @@ class ProcessMemory:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        os.close(self._fd)
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1

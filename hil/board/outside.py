@@ -9,7 +9,8 @@ from typing import Protocol, TypeVar
 from hil.link.rtt import Memory
 
 Answer = TypeVar("Answer")
-Request = Callable[[Callable[[], None]], Answer]  # is given what to call once the request lies in the ring
+Sent = Callable[[], None]  # called once a request lies in the ring
+Request = Callable[[Sent], Answer]
 
 
 @dataclass(frozen=True)

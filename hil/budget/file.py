@@ -156,7 +156,7 @@ class BudgetFile(_Table):
 def read_budget(file: Path) -> BudgetFile:
     """The budget.toml at `file`. Raises CaseError that names, for each fault, the line, the key and the fix."""
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         problem = f"cannot be read ({reason_of(error)})"
         raise CaseError(file, "", problem, "make it readable UTF-8 text, or remove it") from None

@@ -34,7 +34,7 @@ def read_lock(folder: Path) -> Lock | None:
     if not path.exists():
         return None
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         version, files = tables["version"], tables["files"]
     except (OSError, ValueError, KeyError, RecursionError) as error:  # UTF-8 and TOML errors are ValueErrors
         raise _broken(path, f"it cannot be read ({error})", folder) from None

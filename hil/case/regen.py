@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import tomllib
 from collections.abc import Iterator
@@ -131,14 +132,14 @@ def _raised(proposal: Proposal) -> bytes:
         raise UsageError(f"{file}: it changed while its expectations were computed\n  fix: run it again")
     if proposal.version == proposal.case.version:
         return data
-    text = data.decode("utf-8")
+    text = data.decode("utf-8-sig")
     raised = _with_version(text, proposal.version)
     wanted: dict[str, Any] = tomllib.loads(text)
     wanted["case"]["version"] = proposal.version
     if raised is None or tomllib.loads(raised) != wanted:
         problem = "the version cannot be raised without changing more"
         raise CaseError(file, "[case] version", problem, f"write version = {proposal.version} yourself, run it again")
-    return raised.encode("utf-8")
+    return raised.encode("utf-8-sig" if data.startswith(codecs.BOM_UTF8) else "utf-8")
 
 
 def _with_version(text: str, version: int) -> str | None:

@@ -62,8 +62,9 @@ def _bytes(file: Path) -> bytes:
 
 
 def _text(file: Path, data: bytes) -> str:
+    """Editors of some systems begin a file with a byte order mark, which is no part of the text."""
     try:
-        return data.decode("utf-8").replace("\r\n", "\n")
+        return data.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise CaseError(file, f"line {line}", "not UTF-8 text", "save the file as UTF-8") from None

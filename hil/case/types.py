@@ -264,3 +264,4 @@ class Case:
     baselines: Mapping[str, Path] = field(default_factory=dict)
     locked: bool = False
     expected: Expected | None = None  # accepted with `hil case regen`
+    notes: tuple[str, ...] = ()  # what is legal and looks like a mistake, a sentence each

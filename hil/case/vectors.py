@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.case.types import MAX_PAYLOAD, Vectors, Window
+from hil.case.window_shape import axes, shape_fault
 from hil.errors import CaseError
 from hil.problems import Problem, raise_any
 from hil.records import GateReason
@@ -151,19 +152,26 @@ def _windows(arrays: _Arrays, wanted: Wanted) -> NDArray[Any]:
         raise CaseError(arrays.file, where, "it is missing", "save the raw windows under this name")
     dtype, shape = header
     forms = [wanted.window_shape, (1, *wanted.window_shape)] if wanted.tensor_input else [wanted.window_shape]
-    expected = f"{wanted.window.dtype} {_shape('n', wanted.window_shape)}"
-    found = f"{dtype.newbyteorder('=')} {list(shape)}"
-    if dtype.newbyteorder("=") != np.dtype(wanted.window.dtype) or shape[1:] not in forms:
-        raise CaseError(arrays.file, where, f"expected {expected}, found {found}", _windows_fix(wanted))
+    right = dtype.newbyteorder("=") == np.dtype(wanted.window.dtype)
+    if not right or shape[1:] not in forms:
+        raise CaseError(arrays.file, where, *_wrong_windows(dtype, shape, wanted, right))
     if shape[0] == 0:
         raise CaseError(arrays.file, where, "there are no vectors (n = 0)", "a case needs at least one window")
     return arrays.read("windows").reshape(shape[0], *wanted.window_shape)
 
 
-def _windows_fix(wanted: Wanted) -> str:
+def _wrong_windows(dtype: np.dtype[Any], shape: tuple[int, ...], wanted: Wanted, right_type: bool) -> tuple[str, str]:
+    """Problem and fix of windows of another type or shape."""
+    expected = f"{wanted.window.dtype} {_shape('n', wanted.window_shape)} {axes(wanted.window_shape)}"
+    problem = f"expected {expected}, found {dtype.newbyteorder('=')} {list(shape)}"
+    fault = shape_fault(shape, wanted.window_shape)
+    if fault is not None:
+        type_fix = "" if right_type else f", and save them as {wanted.window.dtype}"
+        return f"{problem}: {fault.problem}", fault.fix + type_fix
     if wanted.tensor_input:
-        return "save quantised input tensors, or take another prepare stage in [input]"
-    return f"save one window per row as {wanted.window.dtype}, or mend window, channels and prepare in [input]"
+        return problem, "save quantised input tensors, or take another prepare stage in [input]"
+    fix = f"save one window per row as {wanted.window.dtype}, or mend window, channels and prepare in [input]"
+    return problem, fix
 
 
 def _shape(first: str, rest: Sequence[int]) -> str:

@@ -10,21 +10,29 @@ from hil.contract import (
     execution,
     golden,
     input,
+    instruments,
     latency,
     memory,
+    plain,
     probes,
+    refused,
     rejects,
     repeats,
     scores,
+    witnessed,
 )
 from hil.contract.latency import LatencySummary, latency_summary
 from hil.contract.marginal import mark
 from hil.contract.types import Check, CheckResult, Evidence
 
 CHECKS: tuple[Check, ...] = (
+    *instruments.CHECKS,
+    *witnessed.INPUT_CHECKS,
     *input.CHECKS,
     *rejects.CHECKS,
     *execution.CHECKS,
+    *witnessed.EXECUTION_CHECKS,
+    *plain.CHECKS,
     *damaged.CHECKS,
     *repeats.CHECKS,
     *probes.CHECKS,
@@ -34,6 +42,7 @@ CHECKS: tuple[Check, ...] = (
     *accuracy.CHECKS,
     *agreement.CHECKS,
     *latency.CHECKS,
+    *refused.CHECKS,
     *memory.CHECKS,
     *baseline.CHECKS,
 )
@@ -46,7 +55,8 @@ def checks_for(case: Case) -> tuple[Check, ...]:
 
 def judge(check: Check, evidence: Evidence) -> CheckResult:
     """The verdict of one check that applies to the evidence's case. An exception in here is a bug and is not caught."""
-    return mark(check.judge(evidence), evidence.case.contracts.margin)
+    result = mark(check.judge(evidence), evidence.case.contracts.margin)
+    return instruments.held_to_instruments(result, evidence)
 
 
 __all__ = ["CHECKS", "LatencySummary", "checks_for", "judge", "latency_summary"]

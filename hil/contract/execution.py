@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hil.case.types import Case, Limit
 from hil.contract.blame import Blame, blame, comparable, output_distance, previous_vector, ran, run_order
+from hil.contract.instruments.marks import MemoryTest
 from hil.contract.ready import asked, refused, unready
 from hil.contract.types import Check, CheckResult, Evidence
 from hil.contract.verdict import Sheet, add_differences, number, plural, vector_name
@@ -68,6 +69,14 @@ def _judge_model(evidence: Evidence) -> CheckResult:
             observed,
             hint="the board runs another model than the case judges: build the bundle again and provision it",
         )
+    engine = evidence.section(MemoryTest).engine
+    if not reason and engine is not None and engine.model_sha256 != evidence.case.model.sha256.lower():
+        sheet.add(
+            f"model SHA-256 {evidence.case.model.sha256}, of the bytes that the engine runs",
+            f"{engine.model_sha256} of the {number(engine.model_bytes)} bytes at {engine.model_address:#010x}",
+            stage="invoke",
+            hint="the engine was set up with other bytes than the bundle's, or something wrote over them",
+        )
     return sheet.result()
 
 
@@ -109,9 +118,18 @@ def _judge_arena(evidence: Evidence) -> CheckResult:
             f"the interpreter reports {number(hello.arena_used)} bytes used",
             hint="the firmware gave the interpreter more than the case allows: check how it passes arena_bytes on",
         )
-    if evidence.image.host:  # pointers of another size: the number says nothing of the product, only that it fits
+    memory = evidence.section(MemoryTest)
+    if memory.engine is not None and memory.engine.arena_bytes > memory.share:
+        sheet.add(
+            f"an arena of {number(memory.share)} bytes for the interpreter",
+            f"it was given {number(memory.engine.arena_bytes)} bytes at {memory.engine.arena_address:#010x}",
+            hint="the firmware gives the interpreter more than the case allows: check how it passes arena_bytes on",
+        )
+    if evidence.image.host and not sheet.total:
         sheet.limit = None
-        return sheet.result(numbers={"arena_used": hello.arena_used})
+        return sheet.not_judged(
+            f"pointers of {evidence.board} are wider, and its arena twice the budget: a target of the product tells"
+        )
     return sheet.result(value=float(hello.arena_used))
 
 
@@ -307,7 +325,7 @@ CHECKS = (
     Check(
         "execution.model",
         "the model on the device is the case's",
-        "hello.model_hash = SHA-256(model.int8)",
+        "hello.model_hash = SHA-256(bytes that the engine runs) = SHA-256(model.int8)",
         _always,
         _judge_model,
     ),
@@ -321,7 +339,7 @@ CHECKS = (
     Check(
         "execution.arena",
         "the interpreter fits into what the case gives it",
-        "bundle status is not 34 or 21 and hello.arena_used <= arena_bytes",
+        "bundle status is not 34 or 21; hello.arena_used and the arena that the engine was given <= arena_bytes",
         _always,
         _judge_arena,
     ),

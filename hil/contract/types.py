@@ -125,13 +125,15 @@ class Evidence:
 
 class Outcome(StrEnum):
     """`marginal` is a pass close to its limit. `not judged`: this board, or what broke before, allows no verdict; that
-    never counts as passed.
+    never counts as passed. `invalid`: an instrument that this rests on was shown to be broken, so that it says nothing
+    of the product: neither a pass nor a broken contract.
     """
 
     PASSED = "passed"
     MARGINAL = "marginal"
     FAILED = "failed"
     NOT_JUDGED = "not judged"
+    INVALID = "invalid"
 
 
 @dataclass(frozen=True)

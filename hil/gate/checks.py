@@ -72,7 +72,7 @@ def quarantine_reasons(results: Sequence[Result], question: Question) -> Iterato
             what = f"quarantine of {entry} ended on {entry.expires} ({entry.issue})"
             yield _of(entry, what, "mend what is broken and remove the entry, or renew it with a reason")
         seen = covered(entry, results)
-        if seen and not any(check.outcome == "failed" for check in seen):
+        if seen and not any(check.outcome in ("failed", "invalid") for check in seen):
             state = "was judged on no board" if all(check.outcome == "not judged" for check in seen) else "holds"
             yield _of(entry, f"quarantine of {entry} is not needed: the check {state}", "remove the entry")
 
@@ -89,6 +89,27 @@ def covered(entry: Entry, results: Sequence[Result]) -> list[Check]:
         if check is not None and entry.covers(result.case.name, check.id, result.board):
             found.append(check)
     return found
+
+
+# ---- invalid
+
+
+def invalid_reasons(result: Result) -> Iterator[Reason]:
+    """Every instrument that was shown to be broken, and the checks that rest on it."""
+    invalid = result.invalid()
+    for check in invalid:
+        if not check.findings:
+            continue  # its reason names the instrument
+        what, fix = _told(check)
+        resting = [other.id for other in invalid if not other.findings and check.id in other.reason]
+        rest = f"; nothing can be said of {names(resting)}" if resting else ""
+        text = f"{result}: {check.id}{what}{rest}"
+        yield Reason(Kind.INVALID, text, fix, result.case.name, result.board, check.id)
+    told = [check.id for check in invalid if check.findings]
+    for check in invalid:
+        if not check.findings and not any(instrument in check.reason for instrument in told):
+            what = f"{result}: {check.id} is invalid: {check.reason}"
+            yield Reason(Kind.INVALID, what, "run the case again", result.case.name, result.board, check.id)
 
 
 # ---- marginal

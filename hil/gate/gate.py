@@ -42,6 +42,7 @@ def _reasons(runs: Sequence[Run], results: Sequence[Result], question: Question)
         demand = question.demand(result)
         yield from integrity.result_reasons(result, demand)
         yield from completeness.result_reasons(result)
+        yield from checks.invalid_reasons(result)
         yield from checks.broken_reasons(result, question)
         if demand is not None:
             yield from spending.budget_reasons(result, demand, question)

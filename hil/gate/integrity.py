@@ -96,13 +96,15 @@ def verdict_of(case: Case) -> str:
         return "error"
     if "failed" in outcomes:
         return "failed"
+    if any(check.outcome == "invalid" for check in case.checks):
+        return "invalid"
     return "passed" if outcomes & set(_HELD) else "not judged"
 
 
 def _check(check: Check, demand: Demand | None) -> Iterator[str]:
     """What does not fit within one check. Its limit is the case's, its outcome follows from both."""
     limit, failed = check.limit, check.outcome == "failed"
-    if failed != (check.findings_total > 0):
+    if check.outcome != "invalid" and failed != (check.findings_total > 0):
         yield f"is {check.outcome} with {check.findings_total} findings"
     if len(check.findings) != min(check.findings_total, MAX_FINDINGS):
         yield f"keeps {len(check.findings)} of {check.findings_total} findings"

@@ -13,6 +13,7 @@ class Kind(StrEnum):
     UNTRUSTED = "cannot be trusted"
     NOT_RUN = "did not run"
     BENCH = "bench broke"
+    INVALID = "invalid measurement"
     BROKEN = "contract broken"
     BUDGET = "over budget"
     CASE = "case"

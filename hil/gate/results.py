@@ -40,6 +40,10 @@ class Result:
         """Checks that failed, quarantined or not, in the order of blame."""
         return [check for check in self.case.checks if check.outcome == "failed"]
 
+    def invalid(self) -> list[Check]:
+        """Checks whose instrument is broken, and the broken instruments, in the order of blame."""
+        return [check for check in self.case.checks if check.outcome == "invalid"]
+
     def __str__(self) -> str:
         return f"{self.name} on {self.board}"
 

@@ -115,6 +115,11 @@ class Image:
                 f"{self.path}: {problem}\n  fix: give the unstripped ELF of firmware that holds the hil test agent"
             ) from None
 
+    def symbol_bytes(self, name: str) -> int:
+        """Size of what a symbol names, 0 when the table tells none. Raises UsageError when it is not defined."""
+        self.symbol(name)
+        return next(size for found, _, size, _ in self._rows if found == name)
+
     def loads(self) -> list[tuple[int, bytes]]:
         """Load address and bytes of each LOAD segment that has any, by address."""
         segments = (segment for segment in self._elf.iter_segments() if segment["p_type"] == "PT_LOAD")

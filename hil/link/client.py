@@ -113,8 +113,8 @@ class LinkClient:
         self._id = (self._id + 1) & 0xFFFFFFFF
         return cbor2.dumps([self._id, command])
 
-    def converse(self, data: bytes, replies: int, timeout_s: float) -> list[bytes]:
-        """Write bytes as they are, and return the messages that come back, as they are: as soon as there are `replies`,
+    def converse(self, data: bytes, enough: Callable[[list[bytes]], bool], timeout_s: float) -> list[bytes]:
+        """Write bytes as they are, and return the messages that come back, as they are: as soon as they are `enough`,
         or after `timeout_s`. Raises DeviceSilent when the ring does not take the bytes, and what `alive` raises.
         """
         deadline = time.monotonic() + timeout_s
@@ -123,7 +123,7 @@ class LinkClient:
         found: list[bytes] = []
         for _ in self._ticks(deadline):
             found += reader.feed(self._rtt.read())
-            if len(found) >= replies:
+            if enough(found):
                 break
         return found
 

@@ -7,17 +7,19 @@ The tables are read from the kernels' sources, TensorFlow Lite Micro of mid-2020
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from hil.case.types import ModelFile
+from hil.model.alignment import misplaced
 from hil.model.degenerate import impossible, place, weights_of
-from hil.model.graph import Graph, Operator, Tensor, read_graph
+from hil.model.graph import SCHEMA_VERSION, Graph, Operator, Tensor, read_graph
 from hil.model.tflite import ONE_TENSOR_FIX
 from hil.problems import Problem, raise_any
 
-SCHEMA_VERSION = 3
+SHOWN_PLACES = 3  # of what is misaligned
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,7 @@ def check_model(
     """
     graph = read_graph(data, file)
     problems = [*_layout(graph), *_input_output(graph), *_operators(graph, operators, kernels)]
-    problems += impossible(graph, kernels.operators)
+    problems += [*_alignment(data, file), *impossible(graph, kernels.operators)]
     for operator in graph.operators:
         if operator.name in kernels.types and operator.name in (operators or kernels.operators):
             problems += _variant(graph, operator, kernels)
@@ -188,6 +190,15 @@ def _layout(graph: Graph) -> Iterator[Problem]:
     if graph.subgraphs != 1:
         problem = f"the model has {graph.subgraphs} subgraphs, the firmware's TFLM runs exactly one"
         yield Problem("subgraphs", problem, "export without control flow (If, While) and without stateful layers")
+
+
+def _alignment(data: bytes, file: Path) -> Iterator[Problem]:
+    """The target reads the flatbuffer where it lies; what lies across a boundary faults, or stops the sanitizer."""
+    found = misplaced(data)
+    if found:
+        more = f", and {len(found) - SHOWN_PLACES} more" if len(found) > SHOWN_PLACES else ""
+        problem = f"misaligned: {'; '.join(map(str, found[:SHOWN_PLACES]))}{more}"
+        yield Problem("flatbuffer", problem, f"write it anew with: hil model align {shlex.quote(str(file))}")
 
 
 def _one_each(graph: Graph) -> Iterator[Problem]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from hil.errors import CaseError
+from hil.model.c_array import is_c_source
 
 
 def _names(enumeration: type) -> dict[int, str]:
@@ -34,6 +36,8 @@ TYPE_BYTES = {
     "INT8": 1,
     "FLOAT64": 8,
 }
+IDENTIFIER = b"TFL3"  # of the file, which some tools leave out
+SCHEMA_VERSION = 3
 _DAMAGED = (struct.error, IndexError, ValueError, TypeError, OverflowError, AttributeError, MemoryError)
 
 
@@ -92,12 +96,19 @@ def read_graph(data: bytes, file: Path) -> Graph:
     """Reads the bytes of a .tflite file. Raises CaseError when they are no TFLite flatbuffer, damaged or cut short."""
     if data[:43] == b"version https://git-lfs.github.com/spec/v1\n":
         raise CaseError(file, "", "this is a Git LFS pointer, not the model", "fetch the file with: git lfs pull")
-    if len(data) < 8 or data[4:8] != b"TFL3":
-        problem = "this is no TFLite model (bytes 4 to 7 are not TFL3)"
-        raise CaseError(file, "", problem, "name the .tflite file that the converter wrote")
+    if is_c_source(data):
+        problem = "this is C source, with the model in an array"
+        raise CaseError(file, "", problem, f"take it out with: hil model unpack {shlex.quote(str(file))}")
+    named = data[4:8] == IDENTIFIER
     try:
-        return _read(data)
+        graph = _read(data)
+        if named or (graph.schema_version == SCHEMA_VERSION and graph.operators):
+            return graph  # interpreters do not look at the identifier
+        raise ValueError("it has no operators")
     except _DAMAGED as error:
+        if not named:
+            problem = "this is no TFLite model (bytes 4 to 7 are not TFL3)"
+            raise CaseError(file, "", problem, "name the .tflite file that the converter wrote") from None
         problem = (
             f"this is no TFLite model: it begins like one but is damaged or cut short ({type(error).__name__}: {error})"
         )

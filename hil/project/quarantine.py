@@ -80,7 +80,7 @@ class Quarantine:
                 self._refuse(number, "check", f"case {entry.case} asks for no check {entry.check!r}")
 
     def _refuse(self, number: int, key: str, problem: str) -> None:
-        where = place(self.data.decode("utf-8"), (_TABLE, number, key))
+        where = place(self.data.decode("utf-8-sig"), (_TABLE, number, key))
         raise CaseError(self.file or QUARANTINE_FILE, where, problem, "mend the name, or remove the entry")
 
 
@@ -91,6 +91,6 @@ def load_quarantine(file: Path) -> Quarantine:
     for (_, first), (number, second) in combinations(enumerate(tables.quarantine), 2):
         same = (first.case, first.check) == (second.case, second.check)
         if same and (first.board == second.board or None in (first.board, second.board)):
-            where = place(data.decode("utf-8"), (_TABLE, number))
+            where = place(data.decode("utf-8-sig"), (_TABLE, number))
             raise CaseError(file, where, f"{second} is covered by an earlier entry too", "keep one of the two")
     return quarantine

@@ -33,7 +33,7 @@ def read_settings(file: Path, model: type[Settings], examples: Mapping[str, str]
     """
     try:
         data = file.read_bytes()
-        text = data.decode("utf-8")
+        text = data.decode("utf-8-sig")
     except (OSError, ValueError) as error:
         fix = f"write it as {page} shows, or name another file"
         raise CaseError(file, "", f"cannot be read ({reason_of(error)})", fix) from None

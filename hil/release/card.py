@@ -120,7 +120,7 @@ def _metrics(result: Result) -> str:
 
 def _told(result: Result) -> str:
     outcomes = [check.outcome for check in result.case.checks]
-    counts = {outcome: outcomes.count(outcome) for outcome in ("passed", "marginal", "failed", "not judged")}
+    counts = {outcome: outcomes.count(outcome) for outcome in ("passed", "marginal", "failed", "invalid", "not judged")}
     return ", ".join(f"{count} checks {outcome}" for outcome, count in counts.items() if count) + "."
 
 

@@ -32,7 +32,7 @@ def summary(run: Run) -> str:
         *_overview(document.cases, document.board),
     ]
     # The worst first: what does not fit is what nobody misses.
-    order = ("failed", "error", "not judged", "passed")
+    order = ("failed", "invalid", "error", "not judged", "passed")
     alone = len(document.cases) == 1
     parts = [
         "\n".join(_case(case, alone)) for case in sorted(document.cases, key=lambda case: order.index(case.verdict))
@@ -73,6 +73,7 @@ def _counts(case: Case) -> str:
     held = [check for check in case.checks if check.outcome in cause.HELD]
     listed = (
         (len(cause.broken(case)), "failed"),
+        (len(cause.invalid(case)), "invalid"),
         (len(cause.in_quarantine(case)), "in quarantine"),
         (len(cause.marginal(case)), "marginal"),
         (len(cause.not_judged(case)), "not judged"),
@@ -95,6 +96,7 @@ def _case(case: Case, alone: bool) -> Iterator[str]:
     parts = [
         *_error(case),
         *_broken(case, alone),
+        *_invalid(case),
         *_listed("Marginal: inside the limit, within the margin of the case", cause.marginal(case)),
         *_quarantined(case),
         *_changes(case),
@@ -130,6 +132,18 @@ def _broken(case: Case, alone: bool) -> Iterator[str]:
         )
         yield _row(check.id, *cells)
     yield from _more(found)
+
+
+def _invalid(case: Case) -> Iterator[str]:
+    checks = cause.invalid(case)
+    if not checks:
+        return
+    yield "\nInvalid, because what it was measured with is broken:\n"
+    yield from _header("check", "expected", "observed")
+    for check in checks[:_MOST_ROWS]:
+        finding = check.findings[0] if check.findings else None
+        yield _row(check.id, *((finding.expected, finding.observed) if finding else ("", check.reason)))
+    yield from _more(checks)
 
 
 def _listed(title: str, checks: Sequence[Check]) -> Iterator[str]:

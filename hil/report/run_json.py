@@ -53,12 +53,16 @@ class CaseReport:
 
     @property
     def verdict(self) -> str:
-        """`error` when the bench broke, `failed`, `passed`, or `not judged` when no check could be judged."""
+        """`error` when the bench broke, `failed`, `invalid` when an instrument is broken, `passed`, or `not judged`
+        when no check could be judged. A quarantine puts off a broken contract, never a broken instrument.
+        """
         outcomes = {result.outcome for result in self.results if result.check not in self.quarantine}
         if self.error:
             return "error"
         if Outcome.FAILED in outcomes:
             return "failed"
+        if any(result.outcome is Outcome.INVALID for result in self.results):
+            return "invalid"
         return "passed" if outcomes & {Outcome.PASSED, Outcome.MARGINAL} else "not judged"
 
 
@@ -68,7 +72,7 @@ def run_verdict(verdicts: Sequence[str], interrupted: bool, lost_workers: Sequen
         return "interrupted"
     if lost_workers:
         return "error"
-    for verdict in ("error", "failed"):
+    for verdict in ("error", "failed", "invalid"):
         if verdict in verdicts:
             return verdict
     return "passed" if verdicts and all(verdict == "passed" for verdict in verdicts) else "nothing judged"

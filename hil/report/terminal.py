@@ -42,6 +42,7 @@ def _contract_row(contract: str, checks: list[Check]) -> str:
         ("marginal", [check for check in held if check.outcome == "marginal"]),
         ("FAILED", [check for check in checks if check.outcome == "failed" and not check.quarantine]),
         ("failed in quarantine", [check for check in checks if check.outcome == "failed" and check.quarantine]),
+        ("INVALID", [check for check in checks if check.outcome == "invalid"]),
         ("not judged here", [check for check in checks if check.outcome == "not judged"]),
     ):
         if listed:

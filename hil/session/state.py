@@ -65,11 +65,13 @@ class SessionState:
         self.faults.append(VectorFault(vector, status, report))
         if vector >= 0 and self.records.status[vector] == Status.NOT_RUN:
             self.records.status[vector] = status
-        self._restart()
+        self.restart()
         return None
 
-    def _restart(self) -> None:
-        """Bring the firmware back after a fault. When it does not come, the run ends here, and that is a finding."""
+    def restart(self) -> None:
+        """Bring the firmware back, after a fault that is told of elsewhere. When it does not come, the run ends here,
+        and that is a finding.
+        """
         try:
             self.device.restart()
         except (DeviceFault, DeviceEnded, DeviceSilent) as error:

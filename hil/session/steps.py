@@ -7,7 +7,22 @@ from typing import Any
 
 from hil.case.types import Case
 from hil.contract.types import Section
-from hil.session import bundle_probes, first_pass, gate_probes, profile, repeats, score_probes, stream_probes
+from hil.session import (
+    bundle_probes,
+    clock_test,
+    core_test,
+    first_pass,
+    gate_probes,
+    guard_test,
+    link_test,
+    memory_test,
+    plain,
+    profile,
+    repeats,
+    score_probes,
+    stream_probes,
+    witness,
+)
 from hil.session.state import SessionState
 from hil.session.step import Scope, Step
 
@@ -15,8 +30,15 @@ STEPS: tuple[Step[Any], ...] = (
     first_pass.STEP,
     repeats.STEP,
     profile.STEP,
+    plain.STEP,
     gate_probes.STEP,
     score_probes.STEP,
+    witness.STEP,
+    link_test.STEP,
+    clock_test.STEP,
+    core_test.STEP,
+    memory_test.STEP,
+    guard_test.STEP,
     bundle_probes.STEP,
     stream_probes.STEP,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import pickle
+import re
 import zipfile
 from pathlib import Path
 
@@ -72,6 +73,51 @@ def test_tensor_windows_come_with_or_without_the_batch(shape: tuple[int, ...]) -
     assert read(TENSOR, windows=values.reshape(shape)).windows.tolist() == values.reshape(5, 4, 2, 3).tolist()
 
 
+LAYOUTS = {
+    "flat": lambda values: values.reshape(len(values), -1),
+    "flat, a single one": lambda values: values[:1].reshape(-1),
+    "channels first": lambda values: np.moveaxis(values, -1, 1),
+    "windows last": lambda values: np.moveaxis(values, 0, -1),
+    "a single window": lambda values: values[0],
+    "an axis of size 1 in between": lambda values: values[:, :, np.newaxis],
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(("wanted", "dtype"), [(INT16, "int16"), (TENSOR, "int8")])
+def test_windows_of_another_shape_are_told_by_their_axes_and_the_fix_mends_them(
+    wanted: Wanted, dtype: str, layout: str
+) -> None:
+    values = np.arange(7 * np.prod(wanted.window_shape), dtype=dtype).reshape(7, *wanted.window_shape)
+    found = LAYOUTS[layout](values)
+    error = refused(npz(windows=found), wanted)
+    names = "samples, channels" if wanted is INT16 else "height, width, channels"
+    assert f"(windows, {names})" in error.problem
+    assert f"found {dtype} {list(found.shape)}: " in error.problem
+    (line,) = re.findall(r"windows = ([^;]*)", error.fix)
+    mended = eval(line, {"windows": found, "numpy": np})
+    np.testing.assert_array_equal(read(wanted, windows=mended).windows, values[: len(mended)])
+
+
+def test_flat_windows_of_channels_have_a_line_of_their_own() -> None:
+    values = np.arange(3 * 8, dtype="int16").reshape(3, 4, 2)
+    flat = np.moveaxis(values, -1, 1).reshape(3, 8)
+    fix = refused(npz(windows=flat)).fix
+    mended = eval(fix.partition("it is ")[2], {"windows": flat})
+    np.testing.assert_array_equal(mended, values)
+
+
+def test_a_wrong_type_is_told_beside_a_wrong_shape() -> None:
+    error = refused(npz(windows=np.zeros((3, 8), np.float64)))
+    assert error.problem.endswith("found float64 [3, 8]: each window is flat")
+    assert error.fix.endswith("and save them as int16")
+
+
+def test_axes_in_some_other_order_are_told() -> None:
+    error = refused(npz(windows=np.zeros((5, 2, 4, 3), np.int8)), TENSOR)
+    assert error.problem.endswith("the axes stand in another order")
+
+
 class Trap:
     """Unpickling it creates the file that it was made with."""
 
@@ -100,8 +146,13 @@ def test_objects_are_refused_unread(tmp_path: Path, key: str) -> None:
 ONE = {"windows": windows(3)}
 WRONG: list[tuple[dict[str, object], str, str]] = [
     ({"label": np.zeros(3, int)}, "'windows'", "missing"),
-    ({"windows": windows(3, "float32")}, "'windows'", "expected int16 [n, 4, 2], found float32 [3, 4, 2]"),
-    ({"windows": windows(3, "int16", (2, 4))}, "'windows'", "expected int16 [n, 4, 2], found int16 [3, 2, 4]"),
+    (
+        {"windows": windows(3, "float32")},
+        "'windows'",
+        "expected int16 [n, 4, 2] (windows, samples, channels), found float32 [3, 4, 2]",
+    ),
+    ({"windows": windows(3, "int16", (2, 4))}, "'windows'", "found int16 [3, 2, 4]: the channels come first"),
+    ({"windows": windows(3, "int16", (8,))}, "'windows'", "found int16 [3, 8]: each window is flat"),
     ({"windows": windows(0)}, "'windows'", "n = 0"),
     ({"windows": np.int16(5)}, "'windows'", "found int16 []"),
     (ONE | {"lables": np.zeros(3)}, "'lables'", "unknown array"),

@@ -255,6 +255,11 @@ def cut_in_a_column(file: Path) -> None:
     file.write_bytes(data)
 
 
+def one_array(file: Path) -> None:
+    with file.open("wb") as stream:
+        np.save(stream, np.zeros(3))
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -262,7 +267,7 @@ def cut_in_a_column(file: Path) -> None:
         lambda file: file.write_bytes(b""),
         lambda file: file.write_bytes(file.read_bytes()[:-30]),
         lambda file: file.write_bytes((file.parent / "run.json").read_bytes()),
-        lambda file: np.save(file.open("wb"), np.zeros(3)),
+        one_array,
         lambda file: np.savez(file, **dict.fromkeys(COLUMNS, np.array([None]))),
         lambda file: file.unlink(),
     ],

@@ -22,8 +22,8 @@ class Trap:
     def __init__(self, file: Path) -> None:
         self.file = file
 
-    def __reduce__(self) -> tuple[object, tuple[str, str]]:
-        return (open, (str(self.file), "w"))
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return (Path.touch, (self.file,))
 
 
 def with_last_result(folder: Path) -> Path:
@@ -66,7 +66,12 @@ def half_a_model(case: CaseFolder, _: Path) -> None:
 
 WRONG = {
     wrong_key: ("case.toml", "treshold", "fix: ", "threshold"),
-    wrong_shape: ("vectors.npz", "windows", "expected int16 [n, 40, 6], found int16 [12, 40, 5]", "fix: "),
+    wrong_shape: (
+        "vectors.npz",
+        "windows",
+        "expected int16 [n, 40, 6] (windows, samples, channels), found int16 [12, 40, 5]",
+        "fix: ",
+    ),
     wrong_dtype: ("vectors.npz", "windows", "float32", "int16", "fix: "),
     pickled_objects: ("vectors.npz", "array 'name'", "holds Python objects", "was not read", "fix: "),
     no_model: ("model_int8.tflite", "fix: "),

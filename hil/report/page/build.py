@@ -21,7 +21,7 @@ from hil.report.page.words import clip, clock_text, percent
 from hil.runfile import Case, Document, Run
 
 MOST_PLOT_BYTES = 1_300_000  # of all pictures: the page stays below 2 MB
-_WORST_FIRST = ("failed", "error", "not judged", "passed")
+_WORST_FIRST = ("failed", "invalid", "error", "not judged", "passed")
 _FOLDER = Path(__file__).parent
 
 

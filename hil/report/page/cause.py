@@ -40,6 +40,11 @@ def not_judged(case: Case) -> list[Check]:
     return [check for check in by_blame(case.checks) if check.outcome == "not judged"]
 
 
+def invalid(case: Case) -> list[Check]:
+    """Broken instruments, and the checks that rest on them."""
+    return [check for check in by_blame(case.checks) if check.outcome == "invalid"]
+
+
 def case_sentence(case: Case) -> str:
     """What a reader should know first of one case."""
     if case.error:
@@ -48,6 +53,8 @@ def case_sentence(case: Case) -> str:
     found = broken(case)
     if found:
         return _broke(found[0])
+    if unsound := invalid(case):
+        return _unsound(unsound)
     if case.verdict == "not judged":
         return "No check could be judged."
     near = marginal(case)
@@ -58,7 +65,7 @@ def case_sentence(case: Case) -> str:
 
 def hint(case: Case) -> str:
     """What to try next on what broke first; "" when nothing broke, or nothing is known."""
-    found = broken(case)
+    found = broken(case) or invalid(case)
     return found[0].findings[0].hint if found and found[0].findings else ""
 
 
@@ -82,7 +89,7 @@ def run_sentence(document: Document) -> str:
         lost = ", ".join(document.lost_workers)
         return f"The run broke: {plural(len(document.lost_workers), 'worker')} ended early: {clip(lost)}."
     bad = [case for case in document.cases if case.verdict != "passed"]
-    worst = next((case for verdict in ("failed", "error") for case in bad if case.verdict == verdict), None)
+    worst = next((case for verdict in ("failed", "invalid", "error") for case in bad if case.verdict == verdict), None)
     if len(document.cases) == 1:
         return case_sentence(document.cases[0])
     if worst is not None:
@@ -103,6 +110,16 @@ def _broke(check: Check) -> str:
     where = f" on vector {clip(finding.vector)}" if finding.vector else ""
     difference = f"expected {clip(finding.expected)}, observed {clip(finding.observed)}{where}"
     return f"{subject} {verb}: {difference}; see {check.id}."
+
+
+def _unsound(checks: Sequence[Check]) -> str:
+    first = checks[0]
+    if not first.findings:
+        return f"Invalid: {clip(first.reason)}; see {first.id}."
+    finding = first.findings[0]
+    difference = f"expected {clip(finding.expected)}, observed {clip(finding.observed)}"
+    rest = f" {plural(len(checks) - 1, 'check rests', 'checks rest')} on it." if len(checks) > 1 else ""
+    return f"Invalid, because an instrument is broken: {difference}; see {first.id}.{rest}"
 
 
 def _ids(checks: Sequence[Check], most: int = 4) -> str:

@@ -13,10 +13,11 @@ from hil.runfile import BaselineFacts, Case, Check, Document, Finding, Firmware,
 
 _TITLES: Mapping[str, str] = {check.id: check.title for check in CHECKS}
 _MOST_FINDINGS = 6  # of one check on the page; run.json has more
-_SYMBOLS = {"passed": "✓", "marginal": "~", "failed": "✗", "not judged": "○", "quarantined": "!"}
+_SYMBOLS = {"passed": "✓", "marginal": "~", "failed": "✗", "not judged": "○", "quarantined": "!", "invalid": "?"}
 _CASE_SYMBOLS = {
     "passed": "✓",
     "failed": "✗",
+    "invalid": "?",
     "error": "!",
     "interrupted": "!",
     "not judged": "○",
@@ -124,7 +125,7 @@ class CaseView:
     def outcomes(self) -> Sequence[tuple[str, int]]:
         """Outcomes that occur, worst first, with their count."""
         found = [check.outcome for contract in self.contracts for check in contract.checks]
-        order = ("failed", "quarantined", "marginal", "not judged", "passed")
+        order = ("failed", "invalid", "quarantined", "marginal", "not judged", "passed")
         return [(outcome, found.count(outcome)) for outcome in order if outcome in found]
 
 
@@ -134,7 +135,7 @@ def case_symbol(verdict: str) -> str:
 
 def case_view(case: Case, at: int) -> CaseView:
     """What the page says of one case; at: its number on the page, from 1."""
-    first = cause.broken(case)[:1]
+    first = (cause.broken(case) or cause.invalid(case))[:1]
     groups = groupby(cause.by_blame(case.checks), lambda check: check.contract)
     return CaseView(
         case=case,
@@ -159,7 +160,7 @@ def case_view(case: Case, at: int) -> CaseView:
 def _contract(name: str, checks: Sequence[Check], at: int, first: Sequence[Check]) -> ContractView:
     views = [_check(check, at, opened=check in first) for check in checks]
     found = [view.outcome for view in views]
-    order = ("failed", "quarantined", "marginal", "passed", "not judged")
+    order = ("failed", "invalid", "quarantined", "marginal", "passed", "not judged")
     worst = next(outcome for outcome in order if outcome in found)
     counts = ", ".join(f"{found.count(outcome)} {outcome}" for outcome in order if outcome in found)
     return ContractView(name, f"case-{at}-{_slug(name)}", worst, _SYMBOLS[worst], counts, views)

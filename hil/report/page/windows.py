@@ -45,7 +45,7 @@ def _vectors_file(case: Case, root: Path) -> Path:
         data = toml.read_bytes()
         if hashlib.sha256(data).hexdigest() != case.manifest.files.get(toml.name):
             raise UsageError(f"{toml} is not the file of this run: its SHA-256 is another\n{_FIX}")
-        name = str(tomllib.loads(data.decode("utf-8")).get("input", {}).get("vectors", "vectors.npz"))
+        name = str(tomllib.loads(data.decode("utf-8-sig")).get("input", {}).get("vectors", "vectors.npz"))
     except (OSError, ValueError, AttributeError) as error:
         raise UsageError(f"{toml}: {error}\n{_FIX}") from error
     if len(PurePosixPath(name).parts) != 1 or name not in case.manifest.files:

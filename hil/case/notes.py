@@ -1,0 +1,50 @@
+"""What is legal about a case's vectors and looks like a mistake: told, and left to a person."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+import numpy as np
+
+from hil.case.types import Decide, Vectors
+
+
+def vector_notes(vectors: Vectors, decide: Decide) -> tuple[str, ...]:
+    """Notes about windows that are copies of each other, a sentence each. Streams may well repeat theirs."""
+    firsts = _firsts(vectors)
+    return (*_copies(vectors, firsts), *_contradictions(vectors, decide, firsts))
+
+
+def _firsts(vectors: Vectors) -> list[int]:
+    """For each vector the first one that sends the same bytes."""
+    seen: dict[bytes, int] = {}
+    rows = range(len(vectors))
+    return [seen.setdefault(hashlib.blake2b(vectors.payload(row), digest_size=16).digest(), row) for row in rows]
+
+
+def _copies(vectors: Vectors, firsts: list[int]) -> Iterator[str]:
+    alone = range(len(vectors)) if vectors.sequence is None else np.flatnonzero(vectors.sequence < 0).tolist()
+    different = len({firsts[row] for row in alone})
+    if len(alone) < 2 or 2 * different > len(alone):
+        return
+    few = f"only {different:,} of {len(alone):,} windows differ from each other"
+    text = f"all {len(alone):,} windows are the same" if different == 1 else few
+    yield f"{text}: was one window saved again and again?"
+
+
+def _contradictions(vectors: Vectors, decide: Decide, firsts: list[int]) -> Iterator[str]:
+    if vectors.label is None:
+        return
+    labels = vectors.label.tolist()
+    wrong = [
+        (first, row)
+        for row, first in enumerate(firsts)
+        if labels[row] != labels[first] and labels[row] >= 0 and labels[first] >= 0
+    ]
+    if wrong:
+        first, row = wrong[0]
+        said = [decide.labels[labels[each]] if decide.labels else str(labels[each]) for each in (first, row)]
+        more = f", and so are {len(wrong) - 1:,} more" if len(wrong) > 1 else ""
+        names = f"windows {vectors.name(first)} and {vectors.name(row)}"
+        yield f"{names} are the same, and labelled {said[0]!r} and {said[1]!r}{more}"

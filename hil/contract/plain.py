@@ -1,0 +1,107 @@
+"""Knows whether the product does the same when nobody looks: windows without observer and without deadline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil.contract.ready import unready
+from hil.contract.types import Check, CheckResult, Evidence, Section
+from hil.contract.verdict import Sheet, number
+from hil.records import ClockSpec, Status
+
+_STAGE_OF = {"gate": "gate", "output": "invoke", "decision": "decide"}
+
+
+@dataclass(frozen=True)
+class PlainDifference:
+    """A window that came out otherwise than when it was measured."""
+
+    vector: int
+    field: str  # status, gate, output, decision
+    measured: str
+    plain: str
+
+
+@dataclass(frozen=True)
+class PlainRuns(Section):
+    """A seeded share of the windows, the product's own way. able: the firmware has such a way. units [m]: what each of
+    `vectors` [m] took on the clock, around the whole.
+    """
+
+    tried: bool = False
+    able: bool = False
+    vectors: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    units: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    differences: tuple[PlainDifference, ...] = ()
+
+    def longer(self, evidence: Evidence) -> list[tuple[int, int, int]]:
+        """Vector, units of the whole, units of its stages: where the whole took more than measuring explains."""
+        clock = evidence.clock
+        return [each for each in self._pairs(evidence) if each[1] > each[2] + allowance(each[2], clock)]
+
+    def shorter(self, evidence: Evidence) -> list[tuple[int, int, int]]:
+        """The same where the whole took less than its stages."""
+        clock = evidence.clock
+        return [each for each in self._pairs(evidence) if each[1] < each[2] - allowance(each[2], clock)]
+
+    def _pairs(self, evidence: Evidence) -> Iterator[tuple[int, int, int]]:
+        records = evidence.records
+        measured = evidence.clock.units(records.ticks[:, 2])
+        refused = evidence.clock.units(np.maximum(records.gate_ticks, 0))
+        for vector, whole in zip(self.vectors.tolist(), self.units.tolist(), strict=True):
+            if records.status[vector] == Status.DONE:
+                yield vector, whole, int(measured[vector])
+            elif records.status[vector] == Status.REJECTED and records.gate_ticks[vector] >= 0:
+                yield vector, whole, int(refused[vector])
+
+
+def allowance(units: int, clock: ClockSpec) -> int:
+    """By how much a window may take more or less when it is measured: the readings of the clock around each stage, and
+    where caches count, what these do to them.
+    """
+    return 500 + units // 50 if clock.deterministic else 2_000 + units // 20
+
+
+def _judge_plain(evidence: Evidence) -> CheckResult:
+    sheet, found = Sheet("execution.plain", evidence), evidence.section(PlainRuns)
+    if reason := unready(evidence):
+        return sheet.not_judged(reason)
+    if not found.tried:
+        return sheet.not_judged("the run ended before: see execution.fault")
+    if not found.able:
+        return sheet.not_judged("the firmware does not tell: it has no plain way (docs/link.md)")
+    if not len(found.vectors):
+        return sheet.not_judged("no vector ran: see execution.complete")
+    for difference in found.differences:
+        sheet.add(
+            f"{difference.field} {difference.measured}, as when it is measured",
+            f"{difference.field} {difference.plain} when nobody looks",
+            vector=evidence.case.vectors.name(difference.vector),
+            stage=_STAGE_OF.get(difference.field, ""),
+            hint="the product behaves otherwise without observer or deadline: look at what it asks of either",
+        )
+    if evidence.clock.kind != "host time":
+        for vector, whole, stages in found.shorter(evidence):
+            sheet.add(
+                f"about {number(stages)} {evidence.clock.unit}, as when it is measured",
+                f"{number(whole)} when nobody looks",
+                vector=evidence.case.vectors.name(vector),
+                hint="a stage is skipped, or does less, without observer or deadline",
+            )
+    return sheet.result(numbers={"windows": len(found.vectors)})
+
+
+CHECKS = (
+    Check(
+        "execution.plain",
+        "windows the product's own way, without observer and without deadline",
+        "status, gate, output, decision of a plain window = those measured; its units >= sum of its stages - 500 - 2 % "
+        "(cycles: - 2000 - 5 %)",
+        lambda _: True,
+        _judge_plain,
+    ),
+)

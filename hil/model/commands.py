@@ -1,0 +1,83 @@
+"""`hil model`: takes a model out of C source, and writes one anew so that it can be read in place."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from hil.errors import CaseError, UsageError
+
+
+def add_model_command(commands: Any) -> None:
+    """Add `model` to the subparsers of `hil`."""
+    actions = commands.add_parser("model", help="take a .tflite out of C source, or align one").add_subparsers(
+        required=True, metavar="action"
+    )
+    unpack = actions.add_parser("unpack", help="write the model that lies in a C array as a .tflite")
+    unpack.add_argument("--array", metavar="NAME", help="which array, when several hold a model")
+    unpack.set_defaults(run=_unpack)
+    align = actions.add_parser("align", help="write a model anew, with every vector where its type wants it")
+    align.set_defaults(run=_align)
+    for action in (unpack, align):
+        action.add_argument("file", type=Path, metavar="FILE")
+        action.add_argument("--out", type=Path, metavar="FILE", help="the .tflite to write (default: beside FILE)")
+
+
+def _unpack(options: argparse.Namespace) -> int:
+    from hil.model.c_array import CArray, read_arrays
+    from hil.model.graph import read_graph
+
+    def is_model(array: CArray) -> bool:
+        try:
+            read_graph(array.data, options.file)
+        except CaseError:
+            return False
+        return True
+
+    arrays = read_arrays(_read(options.file), options.file)
+    models = [array for array in arrays if is_model(array) and options.array in (None, array.name)]
+    if not models:
+        found = ", ".join(f"{array.name} ({len(array.data):,} bytes)" for array in arrays)
+        raise CaseError(
+            options.file, "", f"no array holds a whole TFLite model; there are {found}", "name another file"
+        )
+    if len(models) > 1:
+        names = ", ".join(array.name for array in models)
+        raise CaseError(options.file, "", f"several arrays hold a model: {names}", f"add --array={models[0].name}")
+    _write(options.out or options.file.with_suffix(".tflite"), models[0].data)
+    return 0
+
+
+def _align(options: argparse.Namespace) -> int:
+    from hil.model.alignment import misplaced
+    from hil.model.graph import read_graph
+    from hil.model.rewrite import aligned
+
+    data = _read(options.file)
+    read_graph(data, options.file)
+    if not misplaced(data):
+        print(f"{options.file}: everything lies where it should; nothing is written")
+        return 0
+    _write(options.out or options.file.with_suffix(".aligned.tflite"), aligned(data))
+    return 0
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{file}: cannot be read ({error.strerror})\n  fix: name a file that is there") from None
+
+
+def _write(file: Path, data: bytes) -> None:
+    """Nothing of somebody else is overwritten."""
+    try:
+        with file.open("xb") as stream:
+            stream.write(data)
+    except FileExistsError:
+        if file.read_bytes() != data:
+            raise UsageError(f"{file} is there already\n  fix: add --out=FILE with another name") from None
+    except OSError as error:
+        raise UsageError(f"{file}: cannot be written ({error.strerror})\n  fix: add --out=FILE") from None
+    print(f"wrote {file}: {len(data):,} bytes")

@@ -1,0 +1,101 @@
+"""The clock of the firmware is shown what it must count: a loop of known length, naps, and whole requests."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from hil.board.outside import Outside, Sent
+from hil.contract.instruments.clock import SPIN_INSTRUCTIONS, ClockTest, Spin, Timed
+from hil.device import Device
+from hil.errors import LinkError
+from hil.link.messages import SelfTest
+from hil.records import ClockSpec, Record, Status
+from hil.session.own_windows import usual_vector
+from hil.session.state import NO_VECTOR, SessionState
+from hil.session.step import Scope, Step
+
+_WRAP_TICKS = 1 << 24  # a spin takes longer in invoke than counters that wrap early can count
+_NAPS = 5
+_ATTEMPTS = 30  # on a counter that also counts what the host lets it wait
+_GOOD_RATIO = 0.95
+
+
+def _collect(run: SessionState) -> ClockTest:
+    vector = usual_vector(run)
+    if run.stopped or vector == NO_VECTOR:
+        return ClockTest()
+    return run.attempt(NO_VECTOR, partial(_test, run, vector)) or ClockTest()
+
+
+def _test(run: SessionState, vector: int) -> ClockTest:
+    """All of it. Raises what the device raises."""
+    device, window = run.device, run.case.vectors.payload(vector)
+    if device.self_test(SelfTest.SPIN, padding=window) is None:
+        return ClockTest(tried=True)
+    with device.board.outside() as outside:
+        spin, core_hz = _spin(device, outside, window), outside.core_hz
+        found = ClockTest(tried=True, able=True, counter=outside.counter, spin=spin, core_hz=core_hz)
+        if outside.counter:
+            found = _whole_requests(run, outside, vector, found)
+    slept = _asked(device.self_test(SelfTest.SLEEP, _NAPS))
+    return replace(found, naps=_NAPS, slept=_units(device.board.clock, slept.ticks[-1]))
+
+
+def _spin(device: Device, outside: Outside, window: bytes) -> Spin:
+    """Counted outside too, where that can be. A counter with idle time in it gets some attempts."""
+    clock = device.board.clock
+    rounds = _units(clock, _WRAP_TICKS + _WRAP_TICKS // 16) // SPIN_INSTRUCTIONS
+    if not outside.counter:
+        return Spin(rounds, _readings(clock, _asked(device.self_test(SelfTest.SPIN, rounds, padding=window))))
+    counted: list[Timed] = []
+    for _ in range(_ATTEMPTS):
+        spent, record = outside.spent(partial(_spun, device, rounds, window))
+        readings = _readings(clock, record)
+        counted.append(Timed(readings[-1], spent.units, spent.exact))
+        if spent.exact or readings[-1] > spent.units or readings[-1] >= _GOOD_RATIO * spent.units:
+            break
+    return Spin(rounds, readings, tuple(counted))
+
+
+def _spun(device: Device, rounds: int, window: bytes, sent: Sent) -> Record:
+    return _asked(device.self_test(SelfTest.SPIN, rounds, padding=window, sent=sent))
+
+
+def _whole_requests(run: SessionState, outside: Outside, vector: int, found: ClockTest) -> ClockTest:
+    """The shortest request and the same window twice, where what they take can be counted to the instruction."""
+    device, clock, window = run.device, run.device.board.clock, run.case.vectors.payload(vector)
+    spent, empty = outside.spent(partial(_spun, device, 0, window))
+    if not spent.exact:
+        return found
+    found = replace(found, empty=Timed(_units(clock, empty.ticks[-1]), spent.units, True), window_bytes=len(window))
+    spent, plain = outside.spent(lambda sent: device.plain(window, sent=sent))
+    if plain is not None:
+        found = replace(found, plain=Timed(_units(clock, plain.ticks), spent.units, True))
+    spent, record = outside.spent(lambda sent: device.run(window, deadline_ticks=run.deadline_ticks, sent=sent))
+    inside = record.ticks[-1] if record.status == Status.DONE else record.gate_ticks or 0
+    reply = len(record.output) + len(record.decision.label.encode())
+    prepared = run.case.model.input.bytes
+    measured = Timed(_units(clock, inside), spent.units, True)
+    return replace(found, run=measured, prepared_bytes=prepared, reply_bytes=reply)
+
+
+def _asked(record: Record | None) -> Record:
+    """A self-test that the firmware has, as it had others."""
+    if record is None:
+        raise LinkError("the firmware has some self-tests and refuses others: rebuild it with this harness")
+    return record
+
+
+def _readings(clock: ClockSpec, record: Record) -> tuple[int, ...]:
+    """The clock at the end of gate, prepare, invoke and decide."""
+    return tuple(_units(clock, ticks) for ticks in (record.gate_ticks or 0, *record.ticks))
+
+
+def _units(clock: ClockSpec, ticks: int) -> int:
+    return int(clock.units(np.array(ticks, np.int64)))
+
+
+STEP = Step(ClockTest, Scope.LEAD, _collect)

@@ -1,0 +1,75 @@
+"""The guards are shown what must end in a fault: a window past its deadline, a stack overflow, a null pointer."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+
+import numpy as np
+
+from hil.board.fault import Fault
+from hil.contract.instruments.guards import DeadlineTrip, GuardTest, Trip
+from hil.errors import DeviceEnded, DeviceFault, DeviceReset, DeviceSilent
+from hil.link.messages import SelfTest
+from hil.records import Record
+from hil.session.state import NO_VECTOR, SessionState
+from hil.session.step import Scope, Step
+
+_OWN_DEADLINE_S = 0.01  # where the case has none for this clock
+_TRIAL_ROUNDS = 100_000  # of the spin that tells how long a round takes
+_TIMES = 4  # the deadline: so long would the spin take if nothing stopped it
+_SPIN_LEFT = "hil_spin_left"
+_NULL = {SelfTest.NULL_READ: "read", SelfTest.NULL_WRITE: "written", SelfTest.NULL_EXECUTE: "executed"}
+
+
+def _collect(run: SessionState) -> GuardTest:
+    if run.stopped:
+        return GuardTest()
+    before = len(run.faults)
+    trial = run.attempt(NO_VECTOR, partial(run.device.self_test, SelfTest.SPIN, _TRIAL_ROUNDS))
+    if trial is None:
+        return GuardTest(tried=len(run.faults) == before)
+    deadline = _deadline(run, trial)
+    stack = None if run.broken else _trip(run, SelfTest.STACK_GUARD, "written")
+    null = [_trip(run, test, words) for test, words in _NULL.items() if not run.broken]
+    return GuardTest(True, True, deadline, stack, tuple(null))
+
+
+def _deadline(run: SessionState, trial: Record) -> DeadlineTrip:
+    """A spin past the deadline of the case's windows."""
+    board = run.device.board
+    ticks = run.deadline_ticks or int(_OWN_DEADLINE_S * board.clock.tick_hz)
+    rounds = min(0xFFFFFFFF, _TIMES * ticks * _TRIAL_ROUNDS // max(1, trial.ticks[-1]))
+    start = time.monotonic()
+    trip = _trip(run, SelfTest.SPIN, "spun", rounds, ticks, restart=False)
+    seconds = time.monotonic() - start
+    left = 0
+    if board.image.has_symbol(_SPIN_LEFT):
+        left = int.from_bytes(board.memory.read(board.image.symbol(_SPIN_LEFT), 4), "little")
+    run.restart()
+    units = int(board.clock.units(np.array(ticks, np.int64)))
+    return DeadlineTrip(units, rounds, trip, left, seconds)
+
+
+def _trip(
+    run: SessionState, test: SelfTest, words: str, amount: int = 0, deadline_ticks: int = 0, restart: bool = True
+) -> Trip:
+    """What came of a test that must end in a fault. The firmware runs again afterwards, unless `restart` is False."""
+    trip = Trip(words)
+    try:
+        run.device.self_test(test, amount, deadline_ticks=deadline_ticks)
+    except DeviceFault as error:
+        if isinstance(error.fault, Fault):
+            trip = Trip(words, error.fault.kind, error.fault.stage)
+    except DeviceReset:
+        trip = Trip(words, "a reset")
+    except DeviceEnded:
+        trip = Trip(words, "the firmware ended")
+    except DeviceSilent:
+        trip = Trip(words, "silence")
+    if restart:
+        run.restart()
+    return trip
+
+
+STEP = Step(GuardTest, Scope.LEAD, _collect)
