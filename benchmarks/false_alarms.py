@@ -50,6 +50,7 @@ def findings(board: Board, image: Image) -> list[str]:
     results = [judge(check, result.evidence) for check in checks_for(case)]
     assert Outcome.PASSED in {result.outcome for result in results}
     found = [str(finding) for result in results for finding in result.findings]
+    found += [f"{result.check} is invalid: {result.reason}" for result in results if result.outcome is Outcome.INVALID]
     return found + [f"damaged frames: {result.link.damaged}"] * (result.link.damaged > 0)
 
 
