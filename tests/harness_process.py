@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -146,6 +147,17 @@ def processes() -> list[int]:
 
 def command_line(pid: int) -> str:
     return _read(Path(f"/proc/{pid}/cmdline")).replace("\0", " ").strip()
+
+
+def state_of(pid: int) -> str:
+    """What the process does, in the words of proc(5): "R (running)", "T (stopped)"; "" when there is none."""
+    return _status(pid).get("State", "")
+
+
+def stop_still(pid: int) -> None:
+    """Stop the process, and return when it has stopped."""
+    os.kill(pid, signal.SIGSTOP)
+    observe(lambda: state_of(pid).startswith("T"))
 
 
 def is_board(pid: int) -> bool:

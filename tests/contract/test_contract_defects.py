@@ -238,6 +238,16 @@ def fault(evidence: Evidence) -> Evidence:
     return replace(evidence, faults=(VectorFault(12, Status.FAULT, report),))
 
 
+def alike(which: slice) -> Callable[[Evidence], Evidence]:
+    """These windows are the first one's."""
+
+    def damage(evidence: Evidence) -> Evidence:
+        evidence.case.vectors.windows[which] = evidence.case.vectors.windows[0]
+        return evidence
+
+    return damage
+
+
 def swap(evidence: Evidence) -> Evidence:
     """Two answers change places, as with a label file in another order."""
     evidence.records.answer[4] = (evidence.references.answer[4] + 1) % 4
@@ -400,7 +410,14 @@ DEFECTS = (
         "execution.complete", "stage error", records(6, status=Status.INVOKE_FAILED), ("invoke failed",), "#6", "invoke"
     ),
     Defect("execution.output", "3 LSB", output(9, 2, 3), ("3 LSB off", "output [2] (shake)"), "#9", "invoke"),
-    Defect("execution.output", "1 LSB", output(9, 2, 1), ("set lsb = 1",), "#9", "invoke"),
+    Defect(
+        "execution.output",
+        "1 LSB",
+        output(9, 2, 1),
+        ("other rounding", "CONV_2D", "1 of 319 vectors off, by at most 1 LSB"),
+        "#9",
+        "invoke",
+    ),
     Defect("execution.golden", "other release", golden, ("4 LSB off", "the oracle agrees with the device"), "#9"),
     Defect("execution.golden", "device", output(9, 2, 3), ("see execution.output",), "#9", "invoke"),
     Defect("execution.probes", "3 LSB", probe_output(b"\0\0\3\0"), ("output [2]", "3 LSB off"), "noise", "invoke"),
@@ -525,7 +542,7 @@ DEFECTS = (
     Defect(
         "latency.total.p99",
         "too few",
-        records(slice(290, None), status=Status.NOT_RUN),
+        alike(slice(290, None)),
         ("299 distinct samples", "289 distinct samples", "95 %"),
     ),
 )
