@@ -23,10 +23,14 @@ def case_verdict(checks: Iterable[tuple[str, bool]], error: str = "") -> str:
     return next((verdict for verdict in (FAILED, INVALID, MARGINAL, PASSED) if verdict in outcomes), NOT_JUDGED)
 
 
-def run_verdict(verdicts: Collection[str], interrupted: bool = False) -> str:
-    """The verdict of a run, the worst of its cases; a run in which a case was not judged is no pass."""
+def run_verdict(verdicts: Collection[str], interrupted: bool = False, lost_workers: Collection[str] = ()) -> str:
+    """The verdict of a run, the worst of its cases; one in which a case was not judged is no pass, and one that lost a
+    worker broke.
+    """
     if interrupted:
         return "interrupted"
+    if lost_workers:
+        return ERROR
     if worst := next((verdict for verdict in (ERROR, FAILED, INVALID) if verdict in verdicts), ""):
         return worst
     if not verdicts or NOT_JUDGED in verdicts:

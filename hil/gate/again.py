@@ -20,7 +20,7 @@ def contradictions(result: Result) -> Iterator[str]:
     reasons of the gate tell when they do not.
     """
     try:
-        found = diff(result.run, result.case.name)
+        found = diff(result.run, result.name)
     except UsageError:
         return
     for now in (*_sanity(found), *_baseline(found, result)):

@@ -37,7 +37,7 @@ def broken_reasons(result: Result, question: Question) -> Iterator[Reason]:
             excuse = f" (quarantined until {entry.expires})"
         elif entry is not None:
             excuse, fix = " (quarantined after the run)", "run the case again: the entry was added after the run"
-        yield Reason(Kind.BROKEN, f"{result}: {check.id}{excuse}{what}", fix, result.case.name, result.board, check.id)
+        yield Reason(Kind.BROKEN, f"{result}: {check.id}{excuse}{what}", fix, result.name, result.board, check.id)
 
 
 def excuse_of(result: Result, check: Check, question: Question) -> Entry | None:
@@ -122,7 +122,7 @@ def marginal_reasons(result: Result, explained: Sequence[Explained]) -> Iterator
             what = f"{result}: {check.id} is marginal: {check.reason}"
             accept = "accept it with a [[marginal]] entry and its reason in the release policy"
             fix = f"{check.hint or 'win room'}; or {accept}"
-            yield Reason(Kind.MARGINAL, what, fix, result.case.name, result.board, check.id)
+            yield Reason(Kind.MARGINAL, what, fix, result.name, result.board, check.id)
 
 
 def is_explained(explained: Sequence[Explained], case: str, check: str, board: str) -> bool:

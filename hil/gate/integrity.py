@@ -31,7 +31,9 @@ def run_reasons(run: Run, now: datetime) -> Iterator[Reason]:
     document = run.document
     if not run.sealed:
         yield say("changed since the run wrote it: its seal does not fit")
-    wanted = run_verdict([case.verdict for case in document.cases], document.verdict == "interrupted")
+    wanted = run_verdict(
+        [case.verdict for case in document.cases], document.verdict == "interrupted", document.lost_workers
+    )
     if document.verdict != wanted:
         yield say(f"says {document.verdict!r}, but its cases make it {wanted!r}")
     started = start_of(run)
@@ -53,7 +55,7 @@ def start_of(run: Run) -> datetime | None:
 def result_reasons(result: Result, demand: Demand | None) -> Iterator[Reason]:
     """What is wrong with one case of a run. demand: what the case asks for, None when the tree has no such case."""
     for what in _inconsistent(result, demand):
-        yield Reason(Kind.UNTRUSTED, f"{result.run.file}: {what}", _AGAIN, case=result.case.name, board=result.board)
+        yield Reason(Kind.UNTRUSTED, f"{result.run.file}: {what}", _AGAIN, case=result.name, board=result.board)
 
 
 def _inconsistent(result: Result, demand: Demand | None) -> Iterator[str]:
@@ -63,9 +65,9 @@ def _inconsistent(result: Result, demand: Demand | None) -> Iterator[str]:
         yield f"{strange[0]!r} is no name of a file beside it"
         return
     if case.verdict != (wanted := verdict_of(case)):
-        yield f"{case.name} says {case.verdict!r}, but its checks make it {wanted!r}"
+        yield f"{case.called} says {case.verdict!r}, but its checks make it {wanted!r}"
     if (twice := len(case.checks) - len({check.id for check in case.checks})) > 0:
-        yield f"{case.name}: {twice} checks are there twice"
+        yield f"{case.called}: {twice} checks are there twice"
     for check in case.checks:
         if not (result.host and check.id == _ROOMY):
             yield from (f"{check.id} {text}" for text in _check(check, demand))

@@ -24,7 +24,7 @@ _SPECIAL = re.compile(r"([\\`*\[\]<>|#~]|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z]))")  
 def model_card(results: Sequence[Result], demand: Demand | None, readme: str) -> str:
     """The card of the case that all `results` are of, on several boards. readme: of the case's folder, or ""."""
     first = results[0]
-    title = f"# Model card: {text(first.case.name)}, version {first.case.version}"
+    title = f"# Model card: {text(first.name)}, version {first.case.version}"
     sections = [
         _intended(first, demand),
         _data(first, readme),

@@ -67,7 +67,7 @@ def _overview(cases: Sequence[Case], board: Board) -> Iterator[str]:
     yield ""
     yield from _header("case", "verdict", "checks", "vectors", "total p99", "arena", "flash")
     for case in cases[:200]:
-        yield _row(case.name, f"**{case.verdict}**", _counts(case), f"{case.vectors:,}", *_figures(case))
+        yield _row(case.called, f"**{case.verdict}**", _counts(case), f"{case.vectors:,}", *_figures(case))
     if len(cases) > 200:
         yield f"\n{plural(len(cases) - 200, 'more case', 'more cases')}."
 
@@ -109,7 +109,7 @@ def _case(case: Case, alone: bool) -> Iterator[str]:
         *_unjudged(case),
     ]
     if parts:
-        yield f"\n### {_cell(case.name)} version {case.version}: {case.verdict}"
+        yield f"\n### {_cell(case.called)} version {case.version}: {case.verdict}"
         yield from parts
 
 

@@ -43,6 +43,7 @@ class CaseReport:
     case: Case
     results: Sequence[CheckResult]
     evidence: Evidence | None = None
+    title: str = ""  # the case's name is enough
     link: LinkCounters | None = None
     inferences: int = 0
     seconds: float = 0.0
@@ -68,17 +69,20 @@ def run_document(
     started: str,
     seconds: float,
     workers: int = 1,
+    lost_workers: Sequence[str] = (),
     source: Json | None = None,
+    firmware: Json | None = None,
 ) -> Json:
     """The whole document, sealed. cases: of `case_document`; clock: of `clock_document`; `started`: UTC, ISO 8601;
-    `seconds`: host time of the run; source: as in hil.runfile.
+    `seconds`: host time of the run; lost_workers, source, firmware: as in hil.runfile.
     """
     document = {
         "schema": SCHEMA,
-        "verdict": run_verdict([case["verdict"] for case in cases], interrupted),
+        "verdict": run_verdict([case["verdict"] for case in cases], interrupted, lost_workers),
         "started": started,
         "host_seconds": round(seconds, 3),
         "workers": workers,
+        "lost_workers": list(lost_workers),
         "board": {"name": config.name, "kind": config.kind, "target": config.target, "clock": clock},
         "manifest": {
             "hil": hil.__version__,
@@ -86,6 +90,7 @@ def run_document(
             "host": platform.platform(),
             "packages": {name: _version(name) for name in PACKAGES},
             "source": source,
+            "firmware": firmware,
         },
         "cases": list(cases),
     }
@@ -137,8 +142,9 @@ def case_document(report: CaseReport) -> Json:
     case = report.case
     document: Json = {
         "name": case.name,
+        "title": report.title or case.name,
         "version": case.version,
-        "path": _shown_path(case.path),
+        "path": shown_path(case.path),
         "verdict": report.verdict,
         "error": report.error,
         "host_seconds": round(report.seconds, 3),
@@ -167,7 +173,7 @@ def case_document(report: CaseReport) -> Json:
     return finite
 
 
-def _shown_path(path: Path) -> str:
+def shown_path(path: Path) -> str:
     """Relative to the working folder, so that a run moves between machines; absolute when it lies elsewhere."""
     absolute = path.resolve()
     return (absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else absolute).as_posix()
@@ -208,7 +214,7 @@ def _evidence(evidence: Evidence) -> Json:
 
 def _baseline(evidence: Evidence) -> Json | None:
     found = baseline_document(evidence)
-    return None if found is None else {**found, "file": _shown_path(Path(found["file"]))}
+    return None if found is None else {**found, "file": shown_path(Path(found["file"]))}
 
 
 def _answers(evidence: Evidence) -> Json | None:

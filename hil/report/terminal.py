@@ -8,11 +8,18 @@ from itertools import groupby
 from typing import Self
 
 from hil.report import comparison
-from hil.runfile import Board, Case, Check, Latency, Link, Memory
+from hil.runfile import Board, Case, Check, Document, Latency, Link, Memory
 from hil.verdict import HELD, MARGINAL
 
 _EVERY_S = 0.2
 _STATISTICS = ("p50", "p95", "p99", "max")
+
+
+def run_notes(document: Document) -> Iterator[str]:
+    """What is wrong with the run as a whole, and stands in no case."""
+    if document.lost_workers:
+        lost = ", ".join(document.lost_workers)
+        yield f"the run broke: workers that ended before their time: {lost}; others took up their cases"
 
 
 def case_table(case: Case, board: Board) -> Iterator[str]:
@@ -21,7 +28,7 @@ def case_table(case: Case, board: Board) -> Iterator[str]:
     """
     size = f"{case.vectors:,} vectors, {case.host_seconds:.1f} s"
     ask = ": look at this" if case.verdict == MARGINAL else ""
-    yield f"{case.name} version {case.version} on {board.name}: {case.verdict.upper()}{ask} ({size})"
+    yield f"{case.called} version {case.version} on {board.name}: {case.verdict.upper()}{ask} ({size})"
     if case.error:
         yield from (f"  {line}" for line in case.error.splitlines())
         return

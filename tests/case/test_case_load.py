@@ -143,7 +143,7 @@ WRONG = [
     ("debounce = 2", "debounce = 0", "[decision] debounce", "1 or more", "debounce"),
     ('"b", "c", "d"]', '"b", "b", "d"]', "[decision] labels", "'b' occurs more than once", "own label"),
     ('"b", "c", "d"]', '"b", "c"]', "[decision] labels", "3 labels", "list 4 labels"),
-    ('"b", "c", "d"]', '"b", "c", "unknown"]', "[decision] unknown", "also a label", "another text"),
+    ('"b", "c", "d"]', '"b", "c", "unknown"]', "[decision] unknown", "also a label", 'unknown = "no answer"'),
     ("max = 0.05", "max = 5", "[contract.input] saturation", "can never fail", "0.98 for 98 %"),
     ("accuracy = { min = 0.90 }", "accuracy = { min = 90 }", "accuracy.min", "cannot be reached", "share"),
     (

@@ -92,6 +92,9 @@ def run_sentence(document: Document) -> str:
         return f"The run was interrupted: {plural(len(document.cases), 'case was', 'cases were')} reached."
     if not document.cases:
         return "No case ran."
+    if document.lost_workers:
+        lost = ", ".join(document.lost_workers)
+        return f"The run broke: {plural(len(document.lost_workers), 'worker')} ended early: {clip(lost)}."
     bad = [case for case in document.cases if case.verdict not in HELD]
     near = [case for case in document.cases if case.verdict == MARGINAL]
     worst = next((case for verdict in ("failed", "invalid", "error") for case in bad if case.verdict == verdict), None)
@@ -100,13 +103,13 @@ def run_sentence(document: Document) -> str:
     if worst is not None:
         more = f", {_asking(len(near))} to be looked at" if near else ""
         count = f"{len(bad)} of {len(document.cases)} cases did not pass{more}"
-        return f"{count}. {clip(worst.name)}: {case_sentence(worst)}"
+        return f"{count}. {clip(worst.called)}: {case_sentence(worst)}"
     if bad:
         return f"{len(bad)} of {len(document.cases)} cases could not be judged."
     if not near:
         return f"All {len(document.cases)} cases passed."
     held = f"All {len(document.cases)} cases hold, {_asking(len(near))} to be looked at"
-    return f"{held}. {clip(near[0].name)}: {case_sentence(near[0])}"
+    return f"{held}. {clip(near[0].called)}: {case_sentence(near[0])}"
 
 
 def _asking(cases: int) -> str:

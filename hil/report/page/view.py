@@ -10,7 +10,7 @@ from hil.contract import CHECKS
 from hil.report import comparison
 from hil.report.page import cause
 from hil.report.page.words import change_text, clip, limit_text, number, observed, plural, used_share
-from hil.runfile import BaselineFacts, Case, Check, Document, Finding, Run
+from hil.runfile import BaselineFacts, Case, Check, Document, Finding, Firmware, Run
 from hil.verdict import PASSED
 
 _TITLES: Mapping[str, str] = {check.id: check.title for check in CHECKS}
@@ -195,7 +195,7 @@ def case_view(case: Case, at: int) -> CaseView:
     return CaseView(
         case=case,
         number=at,
-        name=clip(case.name, 120),
+        name=clip(case.called, 120),
         verdict=case.verdict,
         symbol=case_symbol(case.verdict),
         sentence=cause.case_sentence(case),
@@ -341,7 +341,7 @@ def _facts(case: Case) -> Iterator[tuple[str, str]]:
     """The manifest: what was under test."""
     yield (
         "case",
-        f"{clip(case.name, 120)} version {case.version}{', locked' if case.manifest.locked else ', not locked'}",
+        f"{clip(case.called, 120)} version {case.version}{', locked' if case.manifest.locked else ', not locked'}",
     )
     yield "source of the data", clip(case.manifest.source)
     if case.image is not None:
@@ -377,15 +377,22 @@ def run_facts(run: Run) -> Pairs:
         ("hil", document.manifest.hil),
         ("Python", document.manifest.python),
         ("host", clip(document.manifest.host)),
-        ("workers", f"{document.workers:,}"),
+        ("workers", ", lost: ".join([f"{document.workers:,}", *map(clip, document.lost_workers)])),
+        ("firmware ELF", _kept(document.manifest.firmware)),
         ("host time", f"{document.host_seconds:,.1f} s"),
         ("packages", clip(packages, 2000)),
         ("seal of run.json", document.seal),
     ]
 
 
+def _kept(firmware: Firmware | None) -> str:
+    if firmware is None:
+        return "unknown"
+    return clip(firmware.kept) or ("named with --hil-image, and not kept" if firmware.given else "none")
+
+
 def run_title(document: Document) -> str:
     """Case and board, or how many cases."""
     if len(document.cases) == 1:
-        return f"{clip(document.cases[0].name, 120)} on {clip(document.board.name, 80)}"
+        return f"{clip(document.cases[0].called, 120)} on {clip(document.board.name, 80)}"
     return f"{plural(len(document.cases), 'case')} on {clip(document.board.name, 80)}"
