@@ -46,7 +46,8 @@ def test_a_quarantine_puts_off_a_contract_and_no_broken_instrument(outcome: str,
 )
 def test_a_run_is_as_good_as_its_worst_case(verdicts: list[str], verdict: str) -> None:
     assert run_verdict(verdicts) == verdict
-    assert run_verdict(verdicts, interrupted=True) == "interrupted"
+    assert run_verdict(verdicts, lost_workers=["gw1"]) == "error"
+    assert run_verdict(verdicts, interrupted=True, lost_workers=["gw1"]) == "interrupted"
 
 
 @given(st.sets(st.sampled_from([str(outcome) for outcome in Outcome])), st.sampled_from(["", "broke"]))
