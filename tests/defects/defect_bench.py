@@ -21,7 +21,16 @@ CASE = PROJECT / "golden_vectors" / "imu_motion"
 FAILED, USAGE = 1, 4  # pytest's exit codes: a test failed; wrong use
 _COMMAND_S = 300
 NormalImage = Callable[[str], Path]  # of a board
-CONTRACTS = ("input", "execution", "decision", "agreement", "latency", "memory", "baseline")  # the order of blame
+CONTRACTS = (
+    "instruments",
+    "input",
+    "execution",
+    "decision",
+    "agreement",
+    "latency",
+    "memory",
+    "baseline",
+)  # the order of blame
 
 
 @dataclass(frozen=True)
