@@ -64,7 +64,7 @@ def allowance(units: int, clock: ClockSpec) -> int:
     """By how much a window may take more or less when it is measured: the readings of the clock around each stage, and
     where caches count, what these do to them.
     """
-    return 500 + units // 50 if clock.deterministic else 2_000 + units // 20
+    return 500 + units // 1_000 if clock.deterministic else 2_000 + units // 20
 
 
 def _judge_plain(evidence: Evidence) -> CheckResult:
@@ -108,7 +108,7 @@ CHECKS = (
     Check(
         "execution.plain",
         "windows the product's own way, without observer and without deadline",
-        "status, gate, output, decision of a plain window = those measured; its units >= sum of its stages - 500 - 2 % "
+        "status, gate, output, decision of a plain window = those measured; its units >= sum of its stages - 500 - 0.1 % "
         "(cycles: - 2000 - 5 %)",
         lambda _: True,
         _judge_plain,
