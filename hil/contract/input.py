@@ -27,6 +27,7 @@ from hil.contract.ready import asked, refused, unready
 from hil.contract.types import Check, CheckResult, Evidence, Section
 from hil.contract.verdict import Sheet, add_differences, number
 from hil.records import GateReason, Status
+from hil.reference.prepare import clipped
 from hil.tensor import INT8_MAX, INT8_MIN, TensorContract
 
 
@@ -294,7 +295,31 @@ def _saturation_hint(evidence: Evidence) -> str:
         return "prepared tensors differ from the reference: see input.prepared first"
     if (done(evidence.records) & ~comparable(evidence)).any():
         return "windows that the gate must reject count here too: see input.gate first"
-    return "the reference saturates as much: full_scale is too small for this data, or the model's input range is"
+    return f"the reference saturates as much: {input_cure(evidence.case)}"
+
+
+def clipped_shares(case: Case, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Of each tensor channel the share of elements that the clamp of prepare cuts (hil.reference.prepare.clipped), over
+    these vectors, at least one.
+    """
+    channels = tensor_channels(case)
+    cut = np.zeros(channels, np.int64)
+    for block in blocks(rows, case.model.input.elements):
+        elements = clipped(case.vectors.windows[block], case.prepare, case.model.input)
+        cut += elements.reshape(-1, channels).sum(axis=0)
+    shares: NDArray[np.float64] = cut / (len(rows) * case.model.input.elements // channels)
+    return shares
+
+
+def input_cure(case: Case) -> str:
+    """What can be wrong with the way from a window to the tensor, by the keys and parts that its prepare stage has."""
+    scale = f"its input scale {case.model.input.quantisation.scale:.6g}"
+    calibrate = f"calibrate the model on data like these windows ({scale} does not fit them)"
+    if case.prepare.id == "scale":
+        return f"{calibrate}, or mend full_scale and offset"
+    if case.prepare.id == "quantize":
+        return f"{calibrate}, or bring the windows into the units that it was trained in"
+    return f"{calibrate}, or quantise the windows with {scale}"
 
 
 # ---- the gate --------------------------------------------------------------------------------------------------------

@@ -401,6 +401,20 @@ def test_a_first_request_finds_a_firmware_that_restarted_before(board: NativeBoa
     assert messages.decode_hello(client.request(messages.hello_command(), 5.0, 0.05), 0).bundle_status == 0
 
 
+def test_a_firmware_that_restarts_and_then_says_nothing_is_a_reset_and_no_hang(
+    board: NativeBoard, case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "_HELLO_S", 0.3)
+    board.reset()
+    open_line = [True]
+    client = client_over(board, Line(lambda data: [data] if open_line[0] else []))
+    client.request(messages.hello_command(), 5.0)
+    open_line[0] = False
+    words = rf"restarted in mid-session \(start counter {client.boot}, and it has not answered since\)"
+    with pytest.raises(DeviceReset, match=words), meanwhile(client, board.reset):
+        client.request(messages.run_command(1, True, 0, case.vectors.payload(0)), 30.0, 0.05)
+
+
 def test_a_firmware_that_goes_is_named_with_its_signal(board: NativeBoard) -> None:
     board.reset()
     client = client_over(board, up=Line(lambda data: []))
