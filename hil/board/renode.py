@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hil.board.config import BoardConfig, check_settings
 from hil.board.firmware import FirmwareBoard
-from hil.board.memory import SharedMemory
+from hil.board.memory import Memories, SharedMemory
 from hil.board.outside import FreeRunning, OnlyMemory, Outside
 from hil.errors import BoardError, DeviceEnded, UsageError
 from hil.image.elf import Image
@@ -28,7 +28,7 @@ from hil.renode.process import GET, SUPPORTED, RenodeProcess, check_version, fin
 _ERASED = b"\xff"
 _SIGN_S = 10.0  # between two signs of life while the firmware is waited for
 _PROBE = 0x5EED_C0DE  # no value that a memory has by itself
-_FLASH, _RAM = "flash", "ram"  # names of the two shared memories in the platform, and of their folders
+_FLASH, _RAM, _CCM = "flash", "ram", "ccm"  # names of the shared memories in the platform, and of their folders
 _ABORT = b"CPU abort"  # in Renode's log, when the core cannot go on
 # Where the fault status lies: Armv7-M Architecture Reference Manual, B3.2.2.
 _FAULT_STATUS = {"cfsr": 0xE000ED28, "hfsr": 0xE000ED2C, "mmfar": 0xE000ED34, "bfar": 0xE000ED38}
@@ -133,13 +133,14 @@ class RenodeBoard(FirmwareBoard):
         self._await_boot()
 
     def outside(self) -> AbstractContextManager[Outside]:
-        """The RAM that is shared, and Renode's own count of executed instructions."""
+        """All memories, which are shared, and Renode's own count of executed instructions."""
         machine = self._running()
         try:
             machine.instructions()
         except BoardError:  # this Renode does not tell
-            return nullcontext(OnlyMemory(machine.ram))
-        return nullcontext(FreeRunning(machine.ram, "Renode's count of executed instructions", machine.instructions))
+            return nullcontext(OnlyMemory(machine.memories))
+        counter = "Renode's count of executed instructions"
+        return nullcontext(FreeRunning(machine.memories, counter, machine.instructions))
 
     def core_registers(self) -> Mapping[str, int]:
         try:
@@ -223,9 +224,13 @@ class _Machine:
         self._sign_of_life = time.monotonic()
         self._memories: list[SharedMemory] = []
         try:
-            self._load(config.file.parent / settings.platform, config.file.parent / settings.script)
-            self.flash = self._share(_FLASH, settings.flash)
-            self.ram = self._share(_RAM, settings.ram)
+            areas = {_FLASH: settings.flash, _RAM: settings.ram}
+            if settings.other_ram is not None:
+                areas[_CCM] = settings.other_ram
+            self._load(config.file.parent / settings.platform, config.file.parent / settings.script, list(areas))
+            shared = {name: self._share(name, area) for name, area in areas.items()}
+            self.flash, self.ram = shared[_FLASH], shared[_RAM]
+            self.memories = Memories([*shared.values()])
         except BaseException:
             self.close()
             raise
@@ -323,12 +328,12 @@ class _Machine:
             memory.close()
         self._process.stop()
 
-    def _load(self, platform: Path, script: Path) -> None:
+    def _load(self, platform: Path, script: Path, names: list[str]) -> None:
         folder = self._process.folder.path
-        for name in (_FLASH, _RAM):
+        for name in names:
             (folder / name).mkdir()
         # The platform file says what the machine is; where its shared memories lie is this run's affair.
-        shared = "".join(f"{name}: {{ sharedMemoryFileRoot: {_quoted(folder / name)} }}\n" for name in (_FLASH, _RAM))
+        shared = "".join(f"{name}: {{ sharedMemoryFileRoot: {_quoted(folder / name)} }}\n" for name in names)
         shutil.copy(platform, folder / "board.repl")
         (folder / "run.repl").write_text(f'using "./board.repl"\n\n{shared}', encoding="utf-8")
         variables = {"platform": folder / "run.repl", "uart": self._uart, "log": self._process.log}

@@ -90,7 +90,7 @@ def _judge_model(evidence: Evidence) -> CheckResult:
             hint="the board runs another model than the case judges: build the bundle again and provision it",
         )
     engine = evidence.section(MemoryTest).engine
-    if not reason and engine is not None and engine.model_sha256 != evidence.case.model.sha256.lower():
+    if not reason and engine is not None and engine.model_sha256 not in ("", evidence.case.model.sha256.lower()):
         sheet.add(
             f"model SHA-256 {evidence.case.model.sha256}, of the bytes that the engine runs",
             f"{engine.model_sha256} of the {number(engine.model_bytes)} bytes at {engine.model_address:#010x}",

@@ -65,20 +65,20 @@ def _contract_row(contract: str, checks: list[Check]) -> str:
     ):
         if listed:
             parts.append(f"{len(listed)} {title}: {', '.join(check.id.split('.', 1)[1] for check in listed)}")
-    return f"  {contract:<10} {', '.join(parts)}"
+    return f"  {contract:<11} {', '.join(parts)}"
 
 
 def _latency_rows(latency: Latency, board: Board) -> Iterator[str]:
     for stage, figures in latency.stages.items():
         cells = "  ".join(f"{name} {getattr(figures, name):>13,}" for name in _STATISTICS)
-        yield f"  {stage:<10} {cells}  {latency.unit}"
+        yield f"  {stage:<11} {cells}  {latency.unit}"
     if board.clock is not None and board.clock.kind == "host time":
         yield f"  ({board.clock.kind}: for information, no limit is judged on it)"
 
 
 def _memory_row(memory: Memory) -> str:
     return (
-        f"  memory     arena {memory.arena_high_water:,} of {memory.arena_bytes:,} B"
+        f"  memory      arena {memory.arena_high_water:,} of {memory.arena_bytes:,} B"
         f"  stack {memory.stack_high_water:,} of {memory.stack_bytes:,} B"
         f"  flash {memory.flash_bytes:,} B (image {memory.image_flash_bytes:,} + bundle {memory.bundle_bytes:,})"
         f"  static RAM {memory.ram_bytes:,} B"

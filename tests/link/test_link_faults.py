@@ -341,6 +341,13 @@ def meanwhile(client: LinkClient, action: Callable[[], None]) -> Iterator[None]:
     assert not pending
 
 
+def wait_until_taken_up(client: LinkClient, board: NativeBoard) -> None:
+    end = time.monotonic() + 10
+    while client._last_taken() != client._id:
+        assert time.monotonic() < end, "the firmware took no request up"
+        board.check()
+
+
 @pytest.mark.parametrize("raised", [1, 0], ids=["counter raised", "counter not raised"])
 @pytest.mark.parametrize("lost", ["request", "reply", "nothing"])
 def test_a_restart_in_mid_flight_is_a_reset_and_soon(lost: str, raised: int, board: NativeBoard, case: Case) -> None:
@@ -355,6 +362,8 @@ def test_a_restart_in_mid_flight_is_a_reset_and_soon(lost: str, raised: int, boa
     open_line[0] = False
 
     def restart() -> None:
+        if lost == "reply":
+            wait_until_taken_up(client, board)
         if not raised:
             board.memory.write(board.image.symbol("hil_boot_count"), (before - 1).to_bytes(4, "little"))
         board.reset()

@@ -46,6 +46,21 @@ reason = "a workstation has no sizes"
 case = "*"
 check = "latency.*"
 reason = "a workstation has no clock to judge"
+
+[[not_judged]]
+case = "*"
+check = "instruments.*"
+reason = "host time shows nothing between stages, and a process has no masks"
+
+[[not_judged]]
+case = "*"
+check = "execution.core"
+reason = "a process has no masks"
+
+[[not_judged]]
+case = "*"
+check = "execution.arena"
+reason = "pointers of a workstation are wider"
 """
 Edit = Callable[[dict[str, Any]], None]
 

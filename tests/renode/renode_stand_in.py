@@ -26,7 +26,7 @@ OFFSET = 0x1000  # of the data in a shared segment's file
 KEYWORDS = {"ExecuteCommand": ("command", "machine"), "ExecuteScript": ("path",), "StopRemoteServer": ()}
 SPECIAL = 20  # selector of CONTROL, FAULTMASK, BASEPRI, PRIMASK
 REGISTERS = {"PC": 15, "LR": 14, "SP": 13, "XProgramStatusRegister": 16}  # selectors of hil.virtual's machine
-MEMORIES = {"flash": 0x08000000, "ram": 0x20000000}
+MEMORIES = {"flash": 0x08000000, "ram": 0x20000000, "ccm": 0x10000000}
 
 
 # A register that Renode's NVIC does not have: a question for it leaves a line in the log.
@@ -108,7 +108,7 @@ class Monitor:
             from hil.virtual.machine import Machine
 
             views = {name: memory.view() for name, memory in self.memories.items()}
-            self._machine = Machine(flash=views["flash"], sram=views["ram"], uart=self._send)
+            self._machine = Machine(flash=views["flash"], sram=views["ram"], uart=self._send, ccm=views["ccm"])
             CoreDebug(self._machine)  # the cycle counter is switched on there
             keep_basepri(self._machine.core)
         return self._machine

@@ -50,7 +50,7 @@ def test_a_case_passes_every_check(board: RenodeBoard, image: Image) -> None:
     checks = [check for check in checks_for(evidence.case) if not check.id.startswith(("latency.", "agreement."))]
     results = [judge(check, evidence) for check in checks]
     assert [str(finding) for result in results for finding in result.findings] == []
-    assert {result.outcome for result in results} == {Outcome.PASSED}
+    assert [(result.check, result.reason) for result in results if result.outcome is not Outcome.PASSED] == []
     assert np.array_equal(evidence.records.output, evidence.references.output)
     assert evidence.records.ticks.min() > 0
 
