@@ -228,13 +228,16 @@ class Link(Part):
 
 
 class Case(Part):
-    """One case of a run. Keys of the evidence are null when the bench broke: `error` says how."""
+    """One case of a run. Keys of the evidence are null when the bench broke, and when the case was refused before it
+    ran: `error` says how. A refused case that could not be read has the version 0.
+    """
 
     name: str
     version: int
     path: str
     verdict: Literal["passed", "failed", "invalid", "error", "not judged"]
     error: str
+    refused: bool = False
     host_seconds: float
     vectors: int
     inferences: int
@@ -254,6 +257,11 @@ class Case(Part):
     baseline: BaselineFacts | None = None
     faults: list[Fault] = []
     link: Link | None = None
+
+    @property
+    def what_happened(self) -> str:
+        """How `error` is introduced."""
+        return "the case was refused" if self.refused else "the bench broke"
 
     def check(self, name: str) -> Check | None:
         """The check of that id, None when the case does not ask for it."""
