@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hil.board.base import Board
@@ -17,6 +17,20 @@ from hil.records import CoreState, Decision, Hello, Record, Status
 
 _CHUNK_BYTES = 2048
 FRAME_OVERHEAD_BYTES = 256  # CBOR around a window, CRC and stuffing of the longest frame
+
+
+@dataclass
+class InvokeCalls:
+    """Invokes since one start of the firmware: how many, and the numbers, from 1, of those that failed."""
+
+    calls: int = 0
+    failed: list[int] = field(default_factory=list)
+
+    def note(self, record: Record) -> None:
+        """Count the invoke of this record, if it came that far."""
+        self.calls += record.status in (Status.DONE, Status.INVOKE_FAILED)
+        if record.status == Status.INVOKE_FAILED:
+            self.failed.append(self.calls)
 
 
 @dataclass(frozen=True)
@@ -62,14 +76,23 @@ class Device:
         self._sequence = 0
         self.counters = LinkCounters()  # repeats and damaged frames since the session began, restarts included
         self.inferences = 0  # windows that went through the whole pipeline
+        self.invokes: list[InvokeCalls] = []  # one for each start of the firmware
         self.witness = Witness()
         self._connect()
 
     def _connect(self) -> None:
         board = self.board
         rtt = Rtt(board.memory, board.image.symbol("_SEGGER_RTT"))
-        self._link = LinkClient(rtt, board.check, self.counters)
+        self._link = LinkClient(rtt, board.check, self.counters, self._last_taken)
+        self.invokes.append(InvokeCalls())
         self.hello = self._hello()
+
+    def _last_taken(self) -> int | None:
+        """Id of the last request that the firmware took up; None when this firmware does not keep it."""
+        board = self.board
+        if not board.image.has_symbol("hil_last_request"):
+            return None
+        return int.from_bytes(board.memory.read(board.image.symbol("hil_last_request"), 4), "little")
 
     def _hello(self) -> Hello:
         timeout = self.board.config.timeout.boot_s
@@ -86,6 +109,11 @@ class Device:
                 f"the firmware speaks protocol {hello.protocol}, this harness {messages.PROTOCOL}: rebuild it"
             )
         return hello
+
+    @property
+    def last_answered(self) -> int | None:
+        """Id of the last request that brought a reply; None behind a restart that did not bring one."""
+        return self._link.last_answered
 
     def next_sequence(self) -> int:
         """A capture number that no window of this session had."""
@@ -162,6 +190,7 @@ class Device:
     def _noted(self, record: Record, window: bytes) -> Record:
         """`record`, and what it tells of the way of its window and of the core afterwards."""
         self.inferences += record.status == Status.DONE
+        self.invokes[-1].note(record)
         witness = self.witness
         if record.received is not None:
             witness.received += 1

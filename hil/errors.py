@@ -62,7 +62,12 @@ class BoardBroken(BoardError):
 
 
 class DeviceEnded(BoardError):
-    """The firmware ended the program or emulator that it runs in: no board goes away like this by itself."""
+    """The firmware ended the program or emulator that it runs in: no board goes away like this by itself.
+
+    begun: whether it had taken up the request that it was asked; if not, it broke behind the one before.
+    """
+
+    begun = True
 
 
 class LinkError(BenchError):
@@ -70,19 +75,32 @@ class LinkError(BenchError):
 
 
 class DeviceSilent(LinkError):
-    """The board is alive but the agent did not answer in time."""
+    """The board is alive but the agent did not answer in time. begun: as in DeviceEnded."""
+
+    begun = True
 
 
 class DeviceReset(BenchError):
-    """The firmware restarted while a session was open: its start counter changed."""
+    """The firmware restarted while a session was open: its start counter changed, or it made its link anew.
 
-    def __init__(self, before: int, after: int) -> None:
-        self.before, self.after = before, after
-        super().__init__(f"the firmware restarted in mid-session (start counter {before} -> {after})")
+    begun: as in DeviceEnded.
+    """
+
+    def __init__(self, before: int, after: int, *, begun: bool = True) -> None:
+        self.before, self.after, self.begun = before, after, begun
+        how = f"start counter {before} -> {after}"
+        if before == after:
+            how = f"it made the control block of its link anew; its start counter did not move from {after}"
+        super().__init__(f"the firmware restarted in mid-session ({how})")
 
 
 class DeviceFault(BenchError):
-    """The firmware left a fault record. `fault` is the decoded record (hil.board.fault.Fault)."""
+    """The firmware left a fault record. `fault` is the decoded record (hil.board.fault.Fault).
+
+    begun: as in DeviceEnded.
+    """
+
+    begun = True
 
     def __init__(self, fault: object) -> None:
         self.fault = fault

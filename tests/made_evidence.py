@@ -26,11 +26,18 @@ from hil.case.types import (
     Window,
 )
 from hil.contract.damaged import BundleProbe, BundleProbes
+from hil.contract.instruments.clock import ClockTest, Spin, Timed
+from hil.contract.instruments.core import CoreTest
+from hil.contract.instruments.guards import DeadlineTrip, GuardTest, Trip
+from hil.contract.instruments.link import LinkProbe, LinkTest
+from hil.contract.instruments.marks import Engine, Mark, MemoryTest, Plant, Sizes
+from hil.contract.plain import PlainRuns
 from hil.contract.rejects import GateProbe, GateProbes, ProbeOutput
 from hil.contract.repeats import Repeats
 from hil.contract.scores import ScoreProbe, ScoreProbes
 from hil.contract.types import Evidence, ImageFacts, References, Section
-from hil.records import ClockSpec, Decision, DecisionReason, GateReason, Hello, Record, RunRecords, Status
+from hil.contract.witnessed import Witnessed
+from hil.records import ClockSpec, CoreState, Decision, DecisionReason, GateReason, Hello, Record, RunRecords, Status
 from hil.tensor import Quantisation, TensorContract
 
 N, SAMPLES, CHANNELS = 320, 8, 3
@@ -40,7 +47,7 @@ REJECTED = 7  # the one vector that the gate must refuse, and does
 STREAM = (20, 22, 24, 26)  # vectors of one stream
 INPUT = TensorContract("INT8", (1, SAMPLES, CHANNELS), Quantisation(0.125, 3), SAMPLES * CHANNELS)
 OUTPUT = TensorContract("INT8", (1, len(LABELS)), Quantisation(1 / 256, -128), len(LABELS))
-INSTRUCTIONS = ClockSpec("instructions", "instructions", 5, 8, 0, True)
+INSTRUCTIONS = ClockSpec("instructions", "instructions", 5, 8, 0, True, 25_000_000)
 CYCLES = ClockSpec("cycles", "cycles", 1, 1, 100_000_000, False)
 
 
@@ -151,6 +158,8 @@ def make_records(references: References) -> RunRecords:
     rows.label_texts[:] = reversed(LABELS)  # in the order in which the device happened to use them
     rows.label[:] = np.where(references.answer >= 0, len(LABELS) - 1 - references.answer, -1)
     rows.arena_high_water[valid], rows.stack_high_water[valid] = 6000, 2000
+    rows.gate_ticks[:] = random.integers(200, 300, N)
+    rows.core[:] = 0
     return rows
 
 
@@ -183,9 +192,43 @@ def make_hello(case: Case) -> Hello:
     )
 
 
+def make_instruments(records: RunRecords) -> tuple[Section, ...]:
+    """All of them work: loops of 8,000,000 and 1,000,000 rounds, a stack of 4,096 and a share of 8,192 bytes."""
+    spin = Spin(8_000_000, (3_000_020, 6_000_040, 30_000_060, 33_000_080), (Timed(33_000_080, 33_050_000, True),))
+    plain = np.array([4, 9, 200])
+    return (
+        LinkTest(True, (LinkProbe("a frame cut in half", "a reply to the next", "a reply to the next"),)),
+        ClockTest(
+            *(True, True, "a count", spin, 5, 80_000, None),
+            empty=Timed(70, 60_070, True),
+            plain=Timed(81_000, 141_500, True),
+            run=Timed(81_100, 143_000, True),
+            window_bytes=2 * SAMPLES * CHANNELS,
+            prepared_bytes=SAMPLES * CHANNELS,
+            reply_bytes=8,
+        ),
+        CoreTest(True, True, CoreState(1, 0, 0, 0)),
+        MemoryTest(
+            *(True, "", Sizes(65536, 4096), 8192, 0x20000400, (0, 0)),
+            (Plant("directly below the arena", 1, 1), Plant("directly below the arena, one window later", 0, 0)),
+            Mark(5800, 6000, 8192, 8192),
+            Mark(2000, 2000, 3000, 3000),
+            Engine(0x21000000, 2000, 0x20000400, 8192, "ab" * 32),
+        ),
+        GuardTest(
+            *(True, True),
+            DeadlineTrip(1_000_000, 500_000, Trip("spun", "deadline missed", "invoke"), left=291_667),
+            Trip("written", "stack overflow", "agent"),
+            tuple(Trip(words, "memory management fault", "agent") for words in ("read", "written", "executed")),
+        ),
+        PlainRuns(True, True, plain, INSTRUCTIONS.units(records.ticks[plain, 2]) + 30),
+        Witnessed(True, 700, 0, 700, None),
+    )
+
+
 def rejection(reason: GateReason) -> Record:
     decision = Decision(-1, 0, -1, DecisionReason.ACCEPTED)
-    return Record(Status.REJECTED, reason, (0, 0, 0), 0, 0, 0, 0, b"", decision, 0, 6000, 2000)
+    return Record(Status.REJECTED, reason, (0, 0, 0), 0, 0, 0, 0, b"", decision, 0, 6000, 2000, gate_ticks=250)
 
 
 def score_probe(name: str, scores: tuple[int, ...], winner: int, accepted: bool) -> ScoreProbe:
@@ -198,6 +241,8 @@ def build_evidence() -> Evidence:
     case, references = make_case(), make_references()
     truth = references.winner.astype(np.int64)
     case = replace(case, vectors=replace(case.vectors, label=truth, expected_output=references.output.copy()))
+    records = make_records(references)
+    records.received[:] = [zlib.crc32(case.vectors.payload(index)) for index in range(N)]
     evidence = Evidence(
         case=case,
         board="qemu",
@@ -206,10 +251,11 @@ def build_evidence() -> Evidence:
         bundle_bytes=3000,
         bundle_sha256="CD" * 32,
         hello=make_hello(case),
-        records=make_records(references),
+        records=records,
         references=references,
     )
     return evidence.having(
+        *make_instruments(records),
         Repeats(replayed=1, replay_runs=9, pass_runs=N),
         GateProbes(
             tuple(GateProbe(f"bad {r.name}", r, rejection(r)) for r in (GateReason.LENGTH, GateReason.RANGE)),

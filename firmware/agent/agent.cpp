@@ -12,6 +12,9 @@
 extern "C" {
 // Raised at every start; in RAM that a reset leaves alone, so that the host sees a restart.
 __attribute__((section(".hil_shared"), used, aligned(8))) volatile uint32_t hil_boot_count;
+
+// Id of the last request taken up; a restart leaves it alone, so that the host sees whether it came in that request.
+__attribute__((section(".hil_shared"), used, aligned(8))) volatile uint32_t hil_last_request;
 }
 
 namespace hil {
@@ -311,6 +314,7 @@ void Handle(const ReceivedMessage& received) {
     framing.Repeat();
     return;
   }
+  hil_last_request = id;
   progress.request = id;
   progress.activity = Activity::kAgent;
   the_reply.reply_id = id;

@@ -8,6 +8,7 @@ import mmap
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from hil.board.config import BoardConfig, check_settings
 from hil.board.firmware import FirmwareBoard
 from hil.board.memory import SharedMemory
+from hil.board.outside import FreeRunning, OnlyMemory, Outside
 from hil.errors import BoardError, DeviceEnded, UsageError
 from hil.image.elf import Image
 from hil.image.flash import Layout, Piece, Range, check_firmware, check_placement, contents, mismatch
@@ -128,6 +130,15 @@ class RenodeBoard(FirmwareBoard):
         self._start()
         self._await_boot()
 
+    def outside(self) -> AbstractContextManager[Outside]:
+        """The RAM that is shared, and Renode's own count of executed instructions."""
+        machine = self._running()
+        try:
+            machine.instructions()
+        except BoardError:  # this Renode does not tell
+            return nullcontext(OnlyMemory(machine.ram))
+        return nullcontext(FreeRunning(machine.ram, "Renode's count of executed instructions", machine.instructions))
+
     def core_registers(self) -> Mapping[str, int]:
         try:
             return self._running().registers()
@@ -222,6 +233,10 @@ class _Machine:
         """Stop between two instructions."""
         if self._started:
             self._robot.command("machine Pause")
+
+    def instructions(self) -> int:
+        """Executed by the core so far."""
+        return self._robot.number("sysbus.cpu ExecutedInstructions")
 
     def registers(self) -> dict[str, int]:
         """Of the core, which is stopped meanwhile, so that they belong together."""

@@ -15,6 +15,7 @@ from hil.contract import (
     memory,
     plain,
     probes,
+    refused,
     rejects,
     repeats,
     scores,
@@ -41,6 +42,7 @@ CHECKS: tuple[Check, ...] = (
     *accuracy.CHECKS,
     *agreement.CHECKS,
     *latency.CHECKS,
+    *refused.CHECKS,
     *memory.CHECKS,
     *baseline.CHECKS,
 )

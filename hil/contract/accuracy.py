@@ -5,9 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from hil.case.types import Limit
+from hil.contract import agreement
 from hil.contract.blame import blame, has_decide, ran
+from hil.contract.causes import guess
+from hil.contract.causes.answers import Answers, mostly_permuted
 from hil.contract.ready import unready
-from hil.contract.types import Check, CheckResult, Evidence
+from hil.contract.types import Check, CheckResult, Evidence, Outcome
 from hil.contract.verdict import Sheet, number
 from hil.records import GateReason, Status
 
@@ -33,14 +37,46 @@ def _judge_accuracy(evidence: Evidence) -> CheckResult:
         if len(broken) and (not clean.any() or limit.holds(float(right[clean].mean()))):
             sheet.blame_earlier(broken, found, f"accuracy {limit}")
         else:
-            same = "the reference is as inaccurate: the model, the threshold or the labels, not the device"
-            sheet.add(
-                f"accuracy {limit}",
-                f"{number(share)} ({int(right[population].sum()):,} of {int(population.sum()):,})",
-                stage="" if reference <= share else "decide",
-                hint=same if reference <= share else f"the reference reaches {number(reference)}: see decision.answer",
-            )
+            stage, hint = _cause(evidence, limit, population, share, reference)
+            observed = f"{number(share)} ({int(right[population].sum()):,} of {int(population.sum()):,})"
+            sheet.add(f"accuracy {limit}", observed, stage=stage, hint=hint)
     return sheet.result(value=share, numbers=numbers)
+
+
+def _cause(
+    evidence: Evidence, limit: Limit, population: NDArray[np.bool_], share: float, reference: float
+) -> tuple[str, str]:
+    """Stage and hint of an accuracy that nothing before the decide stage explains."""
+    if reference > share:
+        return "decide", f"the reference reaches {number(reference)}: see decision.answer"
+    label = evidence.case.vectors.label
+    assert label is not None  # without one nothing is judged
+    answers = Answers(
+        label[population].astype(np.int32), evidence.records.answer[population], evidence.case.decide.labels
+    )
+    if cause := guess((mostly_permuted,), answers):
+        return "", f"looks like {cause}: is the `label` column in the order of decision.labels?"
+    real = _real_share(evidence, population)
+    if real is None or not limit.holds(real):
+        return "", "the reference is as inaccurate: the model, the threshold or the labels, not the device"
+    lost = f"the float model reaches {number(real)}, the int8 oracle {number(reference)}"
+    broken = [
+        check.id
+        for check in agreement.CHECKS
+        if check.applies(evidence.case) and check.judge(evidence).outcome is Outcome.FAILED
+    ]
+    if broken:
+        return "", f"agreement is lost with it: {lost}; see {broken[0]}"
+    return "", f"lost in quantisation: {lost}; no figure in [contract.agreement] of the case says so"
+
+
+def _real_share(evidence: Evidence, population: NDArray[np.bool_]) -> float | None:
+    """Accuracy of the float model, each vector decided alone; None without one."""
+    scores, label = evidence.references.float_output, evidence.case.vectors.label
+    if scores is None or label is None:
+        return None
+    answers = np.where(scores.max(axis=1) >= agreement.threshold_score(evidence.case), scores.argmax(axis=1), -1)
+    return float((answers == label)[population].mean())
 
 
 def accuracy(

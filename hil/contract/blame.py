@@ -74,6 +74,12 @@ class Blame:
         return _before_decide(self.broken)
 
     @property
+    def broke(self) -> Mask:
+        """Vectors on which any stage broke its contract, or that have no record."""
+        mask: Mask = self.broken != Stage.NONE
+        return mask
+
+    @property
     def before_invoke(self) -> Mask:
         """Vectors whose output cannot be blamed on the invoke stage: gate or prepare broke."""
         mask: Mask = np.isin(self.broken, (Stage.GATE, Stage.PREPARE))
@@ -91,9 +97,12 @@ def blame(evidence: Evidence) -> Blame:
     gate, prepared, decided = gate_differs(evidence), prepared_differs(evidence), decision_differs(evidence)
     distance = output_distance(evidence)
 
+    fell = faulted(evidence)
+
     def first(lsb: int) -> NDArray[np.uint8]:
         stages = np.zeros(len(status), np.uint8)
         stages[decided] = Stage.DECIDE
+        stages[fell] = Stage.FAULT  # behind its record, or in another run: what broke in the record came before
         stages[distance > lsb] = Stage.INVOKE
         stages[prepared] = Stage.PREPARE
         stages[status == Status.INVOKE_FAILED] = Stage.INVOKE
@@ -104,7 +113,14 @@ def blame(evidence: Evidence) -> Blame:
         return stages
 
     broken = first(evidence.case.contracts.lsb)
-    return Blame(status, first(0), broken, _carriers(broken, evidence.case.vectors.sequence))
+    return Blame(status, first(0), broken, carriers(_before_decide(broken), evidence.case.vectors.sequence))
+
+
+def faulted(evidence: Evidence) -> Mask:
+    """Vectors on which a fault, reset or hang was noted, in whatever run; most have no record of the first pass."""
+    mask = np.isin(evidence.records.status, _NO_RECORD)
+    mask[[fault.vector for fault in evidence.faults if fault.vector >= 0]] = True
+    return mask
 
 
 def done(records: RunRecords) -> Mask:
@@ -231,9 +247,9 @@ def _before_decide(broken: NDArray[np.uint8]) -> Mask:
     return bad
 
 
-def _carriers(broken: NDArray[np.uint8], sequence: NDArray[np.int64] | None) -> NDArray[np.intp]:
-    bad = _before_decide(broken)
-    carrier: NDArray[np.intp] = np.where(bad, np.arange(len(broken)), -1)
+def carriers(bad: Mask, sequence: NDArray[np.int64] | None) -> NDArray[np.intp]:
+    """For each vector the first of its stream, up to this one, that is bad; of a lone one itself. -1 for none."""
+    carrier: NDArray[np.intp] = np.where(bad, np.arange(len(bad)), -1)
     if sequence is None:
         return carrier
     members = np.flatnonzero(sequence >= 0)
@@ -242,7 +258,7 @@ def _carriers(broken: NDArray[np.uint8], sequence: NDArray[np.int64] | None) -> 
     members = members[np.argsort(sequence[members], kind="stable")]
     stream = np.cumsum(np.diff(sequence[members], prepend=sequence[members[0]]) != 0)
     starts = np.flatnonzero(np.diff(stream, prepend=-1))
-    never = len(broken)
+    never = len(bad)
     first_bad = np.minimum.reduceat(np.where(bad[members], members, never), starts)[stream]
     carrier[members] = np.where(members >= first_bad, first_bad, -1)
     return carrier

@@ -11,7 +11,7 @@ from hil.contract.verdict import Sheet
 
 @dataclass(frozen=True)
 class BundleProbe:
-    """A bundle that the harness damaged, the status it must be refused with, and what became of it in words and status.
+    """A bundle that the harness changed, the status it must get, and what became of it in words and status.
 
     observed: the status that the device reported, -1 when it did not say hello.
     """
@@ -41,10 +41,11 @@ def _judge_damaged(evidence: Evidence) -> CheckResult:
     for probe in found.probes:
         if probe.observed != probe.expected:
             answer = f"status {probe.observed}" if probe.observed >= 0 else f"no hello: {probe.text}"
+            wanted = f"refused with status {probe.expected}" if probe.expected else "accepted (status 0)"
             sheet.add(
-                f"{probe.name}: refused with status {probe.expected}",
+                f"{probe.name}: {wanted}",
                 "accepted (status 0)" if probe.observed == 0 else answer,
-                hint="the parser must check magic and hash before anything else (docs/bundle-format.md)",
+                hint="the parser must check magic and all of the hash before anything else (docs/bundle-format.md)",
             )
     return sheet.result(numbers={"bundles_sent": len(found.probes)})
 
@@ -53,7 +54,7 @@ CHECKS = (
     Check(
         "execution.damaged",
         "a damaged bundle is refused with the status that names the damage",
-        "bundle status of each damaged bundle = 1 (absent) or 7 (hash)",
+        "bundle status of each damaged bundle = 1 (absent) or 7 (hash); with other bytes behind its end: 0",
         lambda _: True,
         _judge_damaged,
     ),

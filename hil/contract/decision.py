@@ -12,16 +12,20 @@ from hil.contract.blame import (
     Blame,
     Stage,
     blame,
+    carriers,
     comparable,
+    faulted,
     gate_differs,
     has_decide,
     text_differs,
     winner_differs,
 )
+from hil.contract.causes import ANSWERS, guess
+from hil.contract.causes.answers import Answers, permuted
 from hil.contract.ready import asked, refused, unready
-from hil.contract.repeats import Repeats, run_differences
+from hil.contract.repeats import Repeats, not_repeated, run_differences
 from hil.contract.types import Check, CheckResult, Evidence
-from hil.contract.verdict import Sheet, add_differences
+from hil.contract.verdict import Sheet, add_differences, plural
 from hil.records import DecisionReason, GateReason, Status
 
 
@@ -55,6 +59,7 @@ def _judge_answer(evidence: Evidence) -> CheckResult:
     )  # answered where it must reject, or the other way round
     wrong_text, wrong_winner = text_differs(evidence), winner_differs(evidence)
     wrong_answer = comparable(evidence) & (records.answer != references.answer)
+    looks_like = _looks_like(evidence) if (wrong_answer | wrong_text).any() else ""
 
     def describe(found: Blame, vector: int) -> None:
         expected, observed = _words(evidence, vector)
@@ -67,10 +72,28 @@ def _judge_answer(evidence: Evidence) -> CheckResult:
             observed,
             vector=evidence.case.vectors.name(vector),
             stage=found.text(vector),
-            hint=_answer_hint(found, vector, only_text=bool(wrong_text[vector] and not wrong_answer[vector])),
+            hint=looks_like
+            or _answer_hint(found, vector, only_text=bool(wrong_text[vector] and not wrong_answer[vector])),
         )
 
     return _judge_vectors(sheet, evidence, wrong_answer | wrong_text | wrong_winner | misgated, describe)
+
+
+def _looks_like(evidence: Evidence) -> str:
+    """What all answers, or all their texts, have in common where nothing broke before; "" for nothing known."""
+    found, records, labels = blame(evidence), evidence.records, evidence.case.decide.labels
+    rows = comparable(evidence) & ~found.before_decide & (found.differs != Stage.INVOKE)
+    wanted, given = evidence.references.answer[rows], records.answer[rows]
+    if cause := guess(ANSWERS, Answers(wanted, given, labels)):
+        return f"looks like {cause}: is the label map of the firmware in the order of the model's outputs?"
+    numbers = {text: index for index, text in enumerate(labels)}
+    told = np.array([*(numbers.get(text, -2) for text in records.label_texts), -1], np.int32)[records.label[rows]]
+    if (told == -2).any():  # a text that is no label
+        return ""
+    cause = guess((permuted,), Answers(wanted, told, labels))
+    return (
+        f"looks like {cause}, by its text alone: see decision.labels, then how the text is looked up" if cause else ""
+    )
 
 
 def _judge_reject(evidence: Evidence) -> CheckResult:
@@ -84,7 +107,7 @@ def _judge_reject(evidence: Evidence) -> CheckResult:
             f"raw score {evidence.records.score[vector]}, threshold {evidence.case.decide.threshold})",
             vector=evidence.case.vectors.name(vector),
             stage=found.text(vector),
-            hint=_answer_hint(found, vector, only_text=False),
+            hint=_answer_hint(found, vector),
         )
 
     return _judge_vectors(sheet, evidence, offending, describe)
@@ -109,9 +132,11 @@ def _judge_vectors(
     return sheet.result(numbers=numbers)
 
 
-def _answer_hint(found: Blame, vector: int, *, only_text: bool) -> str:
+def _answer_hint(found: Blame, vector: int, only_text: bool = False, looks_like: str = "") -> str:
     if found.differs[vector] == Stage.INVOKE:
         return "the output is inside the LSB budget and still changes the decision: lower lsb, or move the threshold"
+    if looks_like:
+        return looks_like
     if only_text:
         return "right index, wrong text: see decision.labels, then how the firmware looks the label up"
     return "same output, other decision: check winner, threshold and state of the decide stage (docs/pipeline.md)"
@@ -155,16 +180,38 @@ def _judge_repeat(evidence: Evidence) -> CheckResult:
     runs = repeats.replay_runs + repeats.pass_runs
     if reason := unready(evidence) or ("" if runs else "no vector was run twice: see execution.repeat"):
         return sheet.not_judged(reason)
+    origin = _did_not_repeat_before(evidence)
+    explained: dict[str, list[int]] = {}
     for difference in run_differences(evidence):
-        if difference.field == "decision":
-            sheet.add(
-                f"{_TUPLE} {difference.first}",
-                f"{difference.again} in {difference.kind} {difference.attempt}, from the same output",
-                vector=evidence.case.vectors.name(difference.vector),
-                stage="decide",
-                hint="decision state survives a fresh start: is all of active, candidate, run and cool cleared?",
-            )
+        if difference.field != "decision":
+            continue
+        if (first := int(origin[difference.vector])) >= 0:
+            explained.setdefault(not_repeated(evidence, first), []).append(difference.vector)
+            continue
+        sheet.add(
+            f"{_TUPLE} {difference.first}",
+            f"{difference.again} in {difference.kind} {difference.attempt}, from the same output",
+            vector=evidence.case.vectors.name(difference.vector),
+            stage="decide",
+            hint="decision state survives a fresh start: is all of active, candidate, run and cool cleared?",
+        )
+    for check, vectors in explained.items():
+        sheet.add(
+            "the same decision in every run",
+            f"{plural(len(vectors), 'run')} decided otherwise, but an earlier contract broke first there",
+            vector=evidence.case.vectors.name(vectors[0]),
+            hint=f"execution broke first on {evidence.case.vectors.name(int(origin[vectors[0]]))}: see {check}",
+        )
     return sheet.result(numbers={"runs_compared": runs})
+
+
+def _did_not_repeat_before(evidence: Evidence) -> NDArray[np.intp]:
+    """For each vector the first of its stream, up to this one, that broke or came out otherwise in one of its runs, so
+    that the decision state did not repeat either; -1 for none.
+    """
+    bad = faulted(evidence)
+    bad[[each.vector for each in run_differences(evidence) if each.field not in ("decision", "ticks")]] = True
+    return carriers(bad, evidence.case.vectors.sequence)
 
 
 _TUPLE = "winner, score, answer, reason"

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hil.case.types import Case, Limit
-from hil.contract.blame import Blame, blame, comparable, output_distance, previous_vector, ran, run_order
+from hil.contract.blame import Blame, blame, comparable, output_distance, ran, run_order
+from hil.contract.causes import OUTPUTS, guess
+from hil.contract.causes.outputs import Outputs, other, output_name
 from hil.contract.instruments.marks import MemoryTest
 from hil.contract.ready import asked, refused, unready
-from hil.contract.types import Check, CheckResult, Evidence
+from hil.contract.types import Check, CheckResult, Evidence, Section, VectorFault
 from hil.contract.verdict import Sheet, add_differences, number, plural, vector_name
 from hil.records import Status
 
@@ -19,6 +22,22 @@ from hil.records import Status
 _ARENA_LIMIT, _MODEL_ARENA = 21, 34
 _CANARY = {1: "below the arena", 2: "above the arena", 3: "below and above the arena"}
 _LOST = (Status.FAULT, Status.RESET, Status.HANG)
+_LOOKED_AT = 1 << 22  # elements of output that guesses at a cause look at, so that a large run needs little memory
+
+
+@dataclass(frozen=True)
+class InvokeRun:
+    """Between two starts of the firmware: how often the model ran, and the numbers, from 1, of the runs that failed."""
+
+    calls: int
+    failed: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Invokes(Section):
+    """The model's runs in all of a session, warm-up, replays, later passes and probes included."""
+
+    starts: tuple[InvokeRun, ...] = ()
 
 
 def _always(_: Case) -> bool:
@@ -181,7 +200,7 @@ def _judge_fault(evidence: Evidence) -> CheckResult:
             f"{fault.report.text}",
             vector=vector_name(evidence, fault.vector),
             stage="fault",
-            hint=_FAULT_HINT if fault.vector >= 0 else "it broke on a window or scores that the harness made itself",
+            hint=_fault_hint(fault),
         )
     told = {fault.vector for fault in evidence.faults}
     for vector in (int(row) for row in lost if int(row) not in told):
@@ -195,6 +214,14 @@ def _judge_fault(evidence: Evidence) -> CheckResult:
     return sheet.result(numbers={"vectors_that_ran": int(ran(evidence.records).sum())})
 
 
+def _fault_hint(fault: VectorFault) -> str:
+    if fault.vector < 0:
+        return _OWN_HINT
+    return _RESET_HINT if fault.status == Status.RESET else _FAULT_HINT
+
+
+_RESET_HINT = "what restarts the core there: a watchdog, a lockup, a software reset? replay this vector alone"
+_OWN_HINT = "it broke on a window or scores that the harness made itself, or outside of any request"
 _FAULT_HINT = "read the program counter's function and line above; replay this vector alone"
 
 
@@ -204,19 +231,28 @@ def _judge_complete(evidence: Evidence) -> CheckResult:
         return sheet.not_judged(reason)
     status = evidence.records.status
     name = evidence.case.vectors.name
-    broken = {Status.PREPARE_FAILED: "prepare", Status.INVOKE_FAILED: "invoke", Status.NO_BUNDLE: ""}
+    calls = failing_calls(evidence)
 
     def describe(vector: int) -> None:
         code = Status(int(status[vector]))
+        invoke = code is Status.INVOKE_FAILED
         sheet.add(
             "status done or rejected",
-            f"status {code.name.lower().replace('_', ' ')}",
+            f"status {code.name.lower().replace('_', ' ')}{f'; {calls}' if invoke and calls else ''}",
             vector=name(vector),
-            stage=broken[code],
-            hint="the stage itself returned an error: read the firmware's log",
+            stage=_STATUS_STAGE[code],
+            hint=_INVOKE_HINT if invoke else "the stage itself returned an error: read the firmware's log",
         )
 
-    sheet.each(np.flatnonzero(np.isin(status, list(broken))), describe)
+    broken = np.flatnonzero(np.isin(status, list(_STATUS_STAGE)))
+    sheet.each(broken, describe)
+    if calls and not (status == Status.INVOKE_FAILED).any():
+        sheet.add(
+            "no run of the model fails",
+            f"{calls}, in a run outside the first pass: replay, later pass or probe",
+            stage="invoke",
+            hint=_INVOKE_HINT,
+        )
     lost = np.flatnonzero(np.isin(status, _LOST))
     if len(lost):
         sheet.add(
@@ -237,14 +273,82 @@ def _judge_complete(evidence: Evidence) -> CheckResult:
     return sheet.result(numbers={"vectors": len(status), "vectors_with_record": int(ran(evidence.records).sum())})
 
 
+_STATUS_STAGE = {Status.PREPARE_FAILED: "prepare", Status.INVOKE_FAILED: "invoke", Status.NO_BUNDLE: ""}
+_INVOKE_HINT = (
+    "the interpreter or a kernel returned an error: read the firmware's log; when it comes at a certain call, look for "
+    "what is used up or counted there"
+)
+
+
+def failing_calls(evidence: Evidence) -> str:
+    """From which of the model's runs on it fails, or which of them do; "" when none does or the session kept no count.
+
+    Of several starts of the firmware the first that shows it.
+    """
+    start = next((start for start in evidence.section(Invokes).starts if start.failed), None)
+    if start is None:
+        return ""
+    failed, first = start.failed, start.failed[0]
+    of = f"of {start.calls:,} calls since the firmware started"
+    if failed == tuple(range(first, start.calls + 1)) and first > 1 and len(failed) > 1:
+        return f"invoke fails from call {first:,} on ({len(failed):,} {of})"
+    if len(failed) == start.calls:
+        return f"invoke fails on every call ({start.calls:,} since the firmware started)"
+    steps = set(np.diff(failed, prepend=0).tolist())
+    if len(steps) == 1 and len(failed) > 1:
+        return f"invoke fails on every {_ordinal(first)} call ({len(failed):,} {of})"
+    shown = ", ".join(f"{number:,}" for number in failed[:_SHOWN_CALLS])
+    return f"invoke fails on {len(failed):,} {of}: {shown}{', ...' if len(failed) > _SHOWN_CALLS else ''}"
+
+
+_SHOWN_CALLS = 5
+
+
+def _ordinal(count: int) -> str:
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(count % 10, "th") if count % 100 not in (11, 12, 13) else "th"
+    return f"{count:,}{ending}"
+
+
 # ---- outputs ---------------------------------------------------------------------------------------------------------
 
 
 def _judge_output(evidence: Evidence) -> CheckResult:
     found = blame(evidence)
-    return _judge_against(
-        "execution.output", evidence, found, evidence.references.output, lambda vector: _output_hint(evidence, vector)
+    hint = _output_hints(evidence, found)
+    return _judge_against("execution.output", evidence, found, evidence.references.output, hint)
+
+
+def _output_hints(evidence: Evidence, found: Blame) -> Callable[[int], str]:
+    """What all vectors that are off have in common, or else what one looks like by itself; and how many there are."""
+    order, lsb = run_order(evidence.case), evidence.case.contracts.lsb
+    distance = output_distance(evidence)
+    vectors = order[(comparable(evidence) & ~found.before_invoke)[order]]
+    off = vectors[distance[vectors] > lsb]
+    if not len(off):
+        return lambda _: ""
+    looked_at = vectors[: max(1, _LOOKED_AT // evidence.references.output.shape[1])]
+    place = {int(vector): row for row, vector in enumerate(looked_at)}
+    rows = np.flatnonzero(distance[looked_at] > lsb)
+    spread = f"{len(off):,} of {plural(len(vectors), 'vector')} off, by at most {int(distance[off].max())} LSB"
+    if not len(rows):
+        return lambda _: f"other arithmetic in a kernel ({spread})"
+    run = Outputs(
+        wanted=evidence.references.output[looked_at].astype(np.int16),
+        observed=evidence.records.output[looked_at].astype(np.int16),
+        rows=rows,
+        prepared=evidence.references.prepared[looked_at],
+        zero_point=evidence.case.model.output.quantisation.zero_point,
+        labels=evidence.case.decide.labels,
+        operators=evidence.case.model.operators,
+        vector=lambda row: evidence.case.vectors.name(int(looked_at[row])),
     )
+    common = guess(OUTPUTS, run)
+
+    def hint(vector: int) -> str:
+        alone = replace(run, rows=np.array([place[vector]])) if vector in place else run
+        return f"{common or guess((*OUTPUTS, other), alone)} ({spread})"
+
+    return hint
 
 
 def _judge_golden(evidence: Evidence) -> CheckResult:
@@ -278,7 +382,7 @@ def _judge_against(
         row, output = wanted[vector].astype(int), evidence.records.output[vector].astype(int)
         place = int(np.abs(output - row).argmax())
         sheet.add(
-            f"{row[place]} at {element_name(evidence.case, place)}",
+            f"{row[place]} at {output_name(evidence.case.decide.labels, place)}",
             f"{output[place]} ({distance[vector]} LSB off; {int((output != row).sum())} of {len(row)} elements differ)",
             vector=evidence.case.vectors.name(vector),
             stage=found.text(vector),
@@ -291,23 +395,6 @@ def _judge_against(
     if not sheet.total and not clean.any():
         return sheet.not_judged("input broke first on every vector: see input.prepared", numbers)
     return sheet.result(value=float(distance[clean].max(initial=0)), numbers=numbers)
-
-
-def element_name(case: Case, index: int) -> str:
-    label = f" ({case.decide.labels[index]})" if index < len(case.decide.labels) else ""
-    return f"output [{index}]{label}"
-
-
-def _output_hint(evidence: Evidence, vector: int) -> str:
-    output = evidence.records.output[vector]
-    previous = previous_vector(evidence, vector)
-    if previous is not None and np.array_equal(output, evidence.references.output[previous]):
-        return "looks like a stale output, that of the vector before: is the input tensor written before each invoke?"
-    if int(np.abs(output.astype(int) - evidence.references.output[vector]).max()) == 1:
-        return "off by 1 LSB: other kernels round differently; if that is meant, set lsb = 1 in [contract.execution]"
-    if "FULLY_CONNECTED" in evidence.case.model.operators:
-        return "other arithmetic: are FULLY_CONNECTED weights quantised per channel? older TFLM reads one scale only"
-    return "other arithmetic: compare kernels, operator versions and compiler flags with the oracle's"
 
 
 def _has_golden(case: Case) -> bool:
@@ -325,7 +412,7 @@ CHECKS = (
     Check(
         "execution.model",
         "the model on the device is the case's",
-        "hello.model_hash = SHA-256(model.int8)",
+        "hello.model_hash = SHA-256(bytes that the engine runs) = SHA-256(model.int8)",
         _always,
         _judge_model,
     ),
@@ -339,7 +426,7 @@ CHECKS = (
     Check(
         "execution.arena",
         "the interpreter fits into what the case gives it",
-        "bundle status is not 34 or 21 and hello.arena_used <= arena_bytes",
+        "bundle status is not 34 or 21; hello.arena_used and the arena that the engine was given <= arena_bytes",
         _always,
         _judge_arena,
     ),
@@ -354,7 +441,7 @@ CHECKS = (
     Check(
         "execution.complete",
         "every vector came to an end",
-        "status in {done, rejected} for every vector",
+        "status in {done, rejected} for every vector, and no run of the model failed in any other run",
         _always,
         _judge_complete,
     ),

@@ -20,7 +20,9 @@ from hil.contract.blame import (
     previous_vector,
     ran,
 )
-from hil.contract.cause import likely_cause
+from hil.contract.causes import tensor_cause
+from hil.contract.causes.pair import pair_of
+from hil.contract.causes.source import source_of
 from hil.contract.ready import asked, refused, unready
 from hil.contract.types import Check, CheckResult, Evidence, Section
 from hil.contract.verdict import Sheet, add_differences, number
@@ -213,15 +215,24 @@ def _prepared_words(
         first = int(different[0])
         expected.append(f"{row[first]} at {element_name(evidence.case, first)}")
         observed.append(f"{tensor[first]} there, {len(different):,} of {len(row):,} elements differ")
+    cause = _likely_cause(evidence, vector, row, tensor)
+    return "; ".join(expected), "; ".join(observed), f"looks like {cause}" if cause else stage
+
+
+def _likely_cause(evidence: Evidence, vector: int, row: NDArray[np.int8], tensor: NDArray[np.int8]) -> str:
+    """What the difference of the device's tensor looks like, "" when it has no known shape."""
+    if len(tensor) != len(row):
+        return f"the tensor has {len(tensor)} elements instead of {len(row)}"
     previous = previous_vector(evidence, vector)
-    cause = likely_cause(
+    pair = pair_of(
         row,
         tensor,
         zero_point=evidence.case.model.input.quantisation.zero_point,
         channels=tensor_channels(evidence.case),
         previous=None if previous is None else evidence.references.prepared[previous],
+        source=source_of(evidence.case, vector),
     )
-    return "; ".join(expected), "; ".join(observed), f"looks like {cause}" if cause else stage
+    return tensor_cause(pair, evidence.case.prepare.id)
 
 
 def tensor_channels(case: Case) -> int:

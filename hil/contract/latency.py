@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.case.types import STAGES, Case, LatencyLimit, Limit
-from hil.contract.blame import blocks, done
+from hil.contract.blame import Blame, Mask, blame, blocks, done, faulted
 from hil.contract.ready import asked, unready
-from hil.contract.repeats import Repeats, run_differences
+from hil.contract.repeats import Repeats, answer_check, run_differences
 from hil.contract.statistics import minimum_samples, percentile, upper_bound
-from hil.contract.types import Check, CheckResult, Evidence
-from hil.contract.verdict import Sheet, number, plural
+from hil.contract.types import Check, CheckResult, Evidence, ReplayDifference
+from hil.contract.verdict import Sheet, broke_first, number, plural
+from hil.records import GateReason
 
 QUANTILES: Mapping[str, float] = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 _SLOW_PATH = 0.1  # a vector that takes this share longer than the median went another way
@@ -89,13 +90,13 @@ def distinct_windows(windows: NDArray[np.generic]) -> NDArray[np.intp]:
     return np.unique(keys, return_inverse=True)[1].astype(np.intp)
 
 
-def _distinct(evidence: Evidence) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
-    """Rows of the vectors that count as samples, and their `stage_units`.
+def _distinct(evidence: Evidence, among: Mask | None = None) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+    """Rows of the vectors that count as samples, and their `stage_units`. among: only of these.
 
     On a deterministic clock equal windows are one sample. Decision state may still make them differ by some ticks: per
     stage the longest counts.
     """
-    rows = np.flatnonzero(done(evidence.records))
+    rows = np.flatnonzero(done(evidence.records) if among is None else done(evidence.records) & among)
     spent = stage_units(evidence, rows)
     if not evidence.clock.deterministic or not len(rows):
         return rows, spent
@@ -105,8 +106,9 @@ def _distinct(evidence: Evidence) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
     return rows[order[starts]], np.maximum.reduceat(spent[order], starts, axis=0)
 
 
-def _samples(evidence: Evidence, stage: str) -> _Samples:
-    rows, spent = _distinct(evidence)
+def _samples(evidence: Evidence, stage: str, among: Mask | None = None) -> _Samples:
+    """Raises ValueError when there is none."""
+    rows, spent = _distinct(evidence, among)
     values = spent[:, STAGES.index(stage)]
     return _Samples(np.sort(values), int(rows[values.argmax()]))
 
@@ -151,20 +153,27 @@ def _judge(stage: str, statistic: str) -> Callable[[Evidence], CheckResult]:
 
 
 def _clock_stands(sheet: Sheet) -> bool:
-    """Adds a finding when the ticks cannot be true: no inference takes no time, no stage takes less than none."""
-    evidence = sheet.evidence
+    """Adds a finding when the ticks cannot be true: no inference takes no time, no stage takes less than none.
+
+    An invoke that takes no time and brings a wrong output did not run: that is not the clock's fault.
+    """
+    evidence, found = sheet.evidence, blame(sheet.evidence)
     rows = np.flatnonzero(done(evidence.records))
     spent = np.diff(evidence.records.ticks[rows], axis=1, prepend=0)
     impossible = rows[(spent < 0).any(axis=1) | (spent[:, STAGES.index("invoke")] == 0)]
-    if len(impossible):
-        vector = int(impossible[0])
+    clean = impossible[~found.broke[impossible]]
+    expected = "ticks that do not fall from stage to stage, and an invoke that takes some"
+    if len(clean):
+        vector = int(clean[0])
         sheet.add(
-            "ticks that do not fall from stage to stage, and an invoke that takes some",
+            expected,
             f"ticks {evidence.records.ticks[vector].tolist()} at the end of prepare, invoke and decide"
             f" ({plural(len(impossible), 'such vector')})",
             vector=evidence.case.vectors.name(vector),
             hint="the clock of the port does not run, or wraps: look at its start and read functions",
         )
+    else:
+        sheet.blame_earlier(impossible, found, expected)
     return bool(len(impossible))
 
 
@@ -173,20 +182,60 @@ def _judge_limits(sheet: Sheet, stage: str, statistic: str, limits: list[Latency
     evidence = sheet.evidence
     samples = _samples(evidence, stage)
     figures = _figures(samples.ordered)
-    bound: int | None = int(samples.ordered[-1])
-    if statistic in QUANTILES:
-        bound = upper_bound(samples.ordered, QUANTILES[statistic], evidence.case.contracts.confidence)
+    bound = _bound(evidence, statistic, samples)
     if bound is None:
+        if lost := _samples_lost(evidence, statistic):
+            return sheet.not_judged(lost, figures)
         _too_few(sheet, stage, statistic, figures)
         return sheet.result(reason=reason, numbers=figures)
     broken = [limit for limit in limits if not limit.limit.holds(_in_unit(bound, limit.limit, evidence))]
     for limit in broken:
         sheet.limit = limit.limit
-        _too_slow(sheet, limit, bound, figures, samples.slowest)
+        if not _explained(sheet, limit):
+            _too_slow(sheet, limit, bound, figures, samples.slowest)
     sheet.limit = (broken or limits)[0].limit
     return sheet.result(
         value=_in_unit(bound, sheet.limit, evidence), reason=reason, numbers={**figures, "bound": bound}
     )
+
+
+def _bound(evidence: Evidence, statistic: str, samples: _Samples) -> int | None:
+    """What a limit on the statistic is held against; None when there are too few samples for it."""
+    if statistic not in QUANTILES:
+        return int(samples.ordered[-1])
+    return upper_bound(samples.ordered, QUANTILES[statistic], evidence.case.contracts.confidence)
+
+
+def _explained(sheet: Sheet, limit: LatencyLimit) -> bool:
+    """Answers first: adds the finding that points to what broke, when the limit holds without those vectors. With too
+    few of the others for a bound, none of them may be above it.
+    """
+    evidence, found = sheet.evidence, blame(sheet.evidence)
+    broken = done(evidence.records) & found.broke
+    if not broken.any():
+        return False
+    if (done(evidence.records) & ~broken).any():
+        clean = _samples(evidence, limit.stage, ~broken)
+        bound = _bound(evidence, limit.statistic, clean)
+        if not limit.limit.holds(_in_unit(int(clean.ordered[-1]) if bound is None else bound, limit.limit, evidence)):
+            return False
+    slow = np.flatnonzero(broken)
+    spent = stage_units(evidence, slow)[:, STAGES.index(limit.stage)]
+    over = [not limit.limit.holds(_in_unit(value, limit.limit, evidence)) for value in spent.tolist()]
+    sheet.blame_earlier(slow[over], found, f"{limit.stage} {limit.statistic} {limit.limit}")
+    return any(over)
+
+
+def _samples_lost(evidence: Evidence, statistic: str) -> str:
+    """Why there are too few samples for a bound, when the case has enough of them; "" when it has not."""
+    wanted, found = evidence.references.gate == GateReason.VALID, blame(evidence)
+    lost = np.flatnonzero(wanted & ~done(evidence.records))
+    windows = evidence.case.vectors.windows[wanted]
+    count = len(np.unique(distinct_windows(windows))) if evidence.clock.deterministic else len(windows)
+    if not len(lost) or count < minimum_samples(QUANTILES[statistic], evidence.case.contracts.confidence):
+        return ""
+    see = "execution.fault" if faulted(evidence).any() or evidence.faults else found.check(int(lost[0]))
+    return f"{plural(len(lost), 'vector')} brought no time, and too few are left for a bound: see {see}"
 
 
 def _in_unit(value: float, limit: Limit, evidence: Evidence) -> float:
@@ -263,8 +312,11 @@ def _judge_repeat(evidence: Evidence) -> CheckResult:
         return sheet.not_judged(f"needs a board whose clock repeats; that of {evidence.board} does not")
     if reason := unready(evidence) or ("" if runs else "no vector was run twice: see execution.repeat"):
         return sheet.not_judged(reason)
-    for difference in run_differences(evidence):
-        if difference.field == "ticks":
+    found = blame(evidence)
+    slow = [difference for difference in run_differences(evidence) if difference.field == "ticks"]
+    explained = [(difference, _answer_first(evidence, found, difference)) for difference in slow]
+    for difference, see in explained:
+        if not see:
             sheet.add(
                 f"ticks {difference.first}",
                 f"{difference.again} in {difference.kind} {difference.attempt}, with the same output and decision",
@@ -272,7 +324,24 @@ def _judge_repeat(evidence: Evidence) -> CheckResult:
                 stage=_first_difference(difference.first, difference.again),
                 hint="the time of a window depends on what ran before: a slow path on a counter, a cache, an interrupt",
             )
+    for see in dict.fromkeys(see for _, see in explained if see):
+        those = [difference for difference, other in explained if other == see]
+        sheet.add(
+            "the same ticks",
+            f"{plural(len(those), 'run')} took another time, but an answer broke first",
+            vector=evidence.case.vectors.name(those[0].vector),
+            stage=found.text(those[0].vector) or _first_difference(those[0].first, those[0].again),
+            hint=see,
+        )
     return sheet.result(numbers={"runs_compared": runs})
+
+
+def _answer_first(evidence: Evidence, found: Blame, difference: ReplayDifference) -> str:
+    """What broke on this vector, or in the same run of the set, before its time did; "" when nothing did."""
+    if found.broke[difference.vector] or found.before_decide[difference.vector]:
+        return broke_first(evidence, found, difference.vector)
+    check = answer_check(evidence, difference)
+    return f"answers did not repeat either, which comes first: see {check}" if check else ""
 
 
 def _first_difference(first: str, again: str) -> str:

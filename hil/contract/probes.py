@@ -6,11 +6,13 @@ import numpy as np
 
 from hil.case.types import Limit
 from hil.contract.blame import done
-from hil.contract.execution import element_name
+from hil.contract.causes import OUTPUTS, guess
+from hil.contract.causes.outputs import Outputs, output_name
+from hil.contract.execution import failing_calls
 from hil.contract.ready import asked, unready
 from hil.contract.rejects import GateProbes
 from hil.contract.types import Check, CheckResult, Evidence
-from hil.contract.verdict import Sheet
+from hil.contract.verdict import Sheet, plural
 
 
 def _judge_probes(evidence: Evidence) -> CheckResult:
@@ -21,7 +23,7 @@ def _judge_probes(evidence: Evidence) -> CheckResult:
     numbers = {"probes_compared": len(evidence.section(GateProbes).outputs)}
     if not evidence.section(GateProbes).outputs:
         return sheet.not_judged(_no_probes(evidence), numbers)
-    largest = 0
+    largest, hint = 0, _hint(evidence)
     for probe in evidence.section(GateProbes).outputs:
         wanted, given = (np.frombuffer(data, np.int8).astype(int) for data in (probe.expected, probe.observed))
         expected, observed = f"{len(wanted)} elements of output", f"{len(given)} elements"
@@ -31,10 +33,34 @@ def _judge_probes(evidence: Evidence) -> CheckResult:
             if not (distance > lsb).any():
                 continue
             place = int(distance.argmax())
-            expected = f"{wanted[place]} at {element_name(evidence.case, place)}"
+            expected = f"{wanted[place]} at {output_name(evidence.case.decide.labels, place)}"
             observed = f"{given[place]} ({distance[place]} LSB off)"
-        sheet.add(expected, observed, vector=probe.name, stage="invoke", hint=_PROBE_HINT)
+        sheet.add(expected, observed, vector=probe.name, stage="invoke", hint=hint)
     return sheet.result(value=float(largest), numbers=numbers)
+
+
+def _hint(evidence: Evidence) -> str:
+    """What all outputs that are off look like, or where to look."""
+    probes, output = evidence.section(GateProbes).outputs, evidence.case.model.output
+    pairs = [(p.expected, p.observed) for p in probes if len(p.expected) == len(p.observed) == output.elements]
+    if not pairs:
+        return _PROBE_HINT
+    both = np.array([[np.frombuffer(data, np.int8) for data in pair] for pair in pairs], np.int16)
+    off = np.abs(both[:, 0] - both[:, 1]).max(axis=1) > evidence.case.contracts.lsb
+    if not off.any():
+        return _PROBE_HINT
+    run = Outputs(
+        wanted=both[:, 0],
+        observed=both[:, 1],
+        rows=np.flatnonzero(off),
+        prepared=np.zeros((len(pairs), 0), np.int8),
+        zero_point=output.quantisation.zero_point,
+        labels=evidence.case.decide.labels,
+        operators=evidence.case.model.operators,
+        vector=lambda row: probes[row].name,
+    )
+    cause = guess(OUTPUTS, run)
+    return f"{cause} ({int(off.sum()):,} of {plural(len(pairs), 'window')} off)" if cause else _PROBE_HINT
 
 
 _PROBE_HINT = "other arithmetic at values that the vectors do not reach: compare kernels and clamps with the oracle's"
@@ -46,6 +72,8 @@ def _no_probes(evidence: Evidence) -> str:
         return reason  # they are made from a valid window
     if evidence.faults:
         return "the run ended before: see execution.fault"
+    if failing_calls(evidence):
+        return "the model failed on all of them: see execution.complete"
     return "no valid window that the harness made came through: see input.rejects"
 
 

@@ -8,7 +8,7 @@ from hil.contract.blame import done
 from hil.contract.input import gate_words, reason_name
 from hil.contract.ready import asked, unready
 from hil.contract.types import Check, CheckResult, Evidence, Section
-from hil.contract.verdict import Sheet
+from hil.contract.verdict import Sheet, plural
 from hil.records import GateReason, Record, Status
 
 
@@ -52,10 +52,29 @@ def _judge_rejects(evidence: Evidence) -> CheckResult:
         if evidence.faults:
             return sheet.not_judged("the run ended before: see execution.fault")
         sheet.add("windows at the edges of the gate's rules", "none was sent", hint="run the probes of this case")
-    for probe in evidence.section(GateProbes).probes:
-        if faults := _probe_faults(probe):
+    probes = evidence.section(GateProbes).probes
+    for probe in probes:
+        if faults := _probe_faults(probe, bool(evidence.faults)):
             sheet.add(_probe_wanted(probe), "; ".join(faults), vector=probe.name, **_probe_place(probe))
-    return sheet.result(numbers={"windows_sent": len(evidence.section(GateProbes).probes)})
+    numbers = {"windows_sent": len(probes)}
+    if not sheet.total and (reason := _cut_short(probes)):
+        return sheet.not_judged(reason, numbers)
+    return sheet.result(numbers=numbers)
+
+
+def _cut_short(probes: tuple[GateProbe, ...]) -> str:
+    """Why not all of these windows say something about gate and prepare; "" when they do. What broke is not theirs."""
+    lost = sum(probe.record is None for probe in probes)
+    if lost:
+        return f"{plural(lost, 'window')} brought no record: see execution.fault"
+    failed = sum(probe.record is not None and _invoke_failed(probe, probe.record) for probe in probes)
+    return f"the model failed on {plural(failed, 'window')}: see execution.complete" if failed else ""
+
+
+def _invoke_failed(probe: GateProbe, record: Record) -> bool:
+    """It went through gate and prepare as it should, and broke behind them. An agent may leave the digest out then."""
+    prepared = probe.digest is None or record.digest in (0, probe.digest)
+    return prepared and probe.expected is GateReason.VALID == record.gate and record.status == Status.INVOKE_FAILED
 
 
 def _probe_wanted(probe: GateProbe) -> str:
@@ -73,11 +92,15 @@ def _probe_place(probe: GateProbe) -> dict[str, str]:
     return {"stage": "prepare", "hint": "compare prepare with docs/pipeline.md at values that the vectors do not reach"}
 
 
-def _probe_faults(probe: GateProbe) -> list[str]:
-    """What is wrong with the record of one window that the harness made; empty when all is as it must be."""
+def _probe_faults(probe: GateProbe, broke: bool) -> list[str]:
+    """What gate and prepare did wrong with one window that the harness made; empty when nothing. broke: whether a fault
+    is noted, which then says why no record came.
+    """
     record = probe.record
     if record is None:
-        return ["no record came back"]
+        return [] if broke else ["no record came back"]
+    if _invoke_failed(probe, record):
+        return []
     if probe.expected is GateReason.VALID:
         return _valid_faults(record, probe.digest)
     faults = []
@@ -96,7 +119,7 @@ def _valid_faults(record: Record, digest: int | None) -> list[str]:
     faults = []
     if record.gate != GateReason.VALID or record.status == Status.REJECTED:
         faults.append(gate_words(int(record.gate), True))
-    elif record.status != Status.DONE:
+    elif record.status not in (Status.DONE, Status.INVOKE_FAILED):
         faults.append(f"status {record.status.name.lower().replace('_', ' ')}")
     elif digest is not None and record.digest != digest:
         faults.append(f"digest {record.digest:08x}; min {record.minimum}, max {record.maximum}")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hil.contract.blame import done
+from hil.contract.blame import done, faulted
 from hil.contract.operators import OperatorProfile
 from hil.contract.ready import asked, unready
 from hil.contract.types import Check, CheckResult, Evidence, ReplayDifference, Section
 from hil.contract.verdict import Sheet
+from hil.records import Status
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,20 @@ class Repeats(Section):
     replay_runs: int = 0
     pass_runs: int = 0
     differences: tuple[ReplayDifference, ...] = ()
+    alone: tuple[Alone, ...] = ()  # vectors that did not repeat, run alone
+
+
+@dataclass(frozen=True)
+class Alone:
+    """A vector that did not repeat, run as the first window of a board just started.
+
+    gives: "first", as in the first pass; "again", as in the run that differed; "other", as in neither. before: the
+    vector that ran just before it in the run that is not as this one, -1 for none.
+    """
+
+    vector: int
+    gives: str
+    before: int = -1
 
 
 def run_differences(evidence: Evidence) -> tuple[ReplayDifference, ...]:
@@ -27,7 +42,22 @@ def run_differences(evidence: Evidence) -> tuple[ReplayDifference, ...]:
 
 
 _ORDER = ("status", "gate", "digest", "output")
-_STAGE_OF = {"status": "", "gate": "gate", "digest": "prepare", "output": "invoke"}
+_STAGE_OF = {"gate": "gate", "digest": "prepare", "output": "invoke"}
+_STATUS_STAGE = {Status.REJECTED: "gate", Status.PREPARE_FAILED: "prepare", Status.INVOKE_FAILED: "invoke"}
+
+
+def answer_check(evidence: Evidence, slow: ReplayDifference) -> str:
+    """The check that says that answers differ in the same run as this time, or on the same vector; "" when none do."""
+    fields = {
+        other.field
+        for other in run_differences(evidence)
+        if other.field != "ticks"
+        and (other.vector == slow.vector or (other.kind, other.attempt) == (slow.kind, slow.attempt))
+    }
+    if fields == {"decision"}:
+        return "decision.repeat"
+    again = "execution.replay" if slow.kind == "pass" else "execution.repeat"
+    return again if fields else ""
 
 
 def _judge_repeat(evidence: Evidence) -> CheckResult:
@@ -61,13 +91,49 @@ def _judge_again(check: str, evidence: Evidence, kind: str, runs: int, wanted: i
             f"{difference.field} {difference.first}",
             f"{difference.field} {difference.again} in run {difference.attempt}",
             vector=evidence.case.vectors.name(difference.vector),
-            stage=_STAGE_OF.get(difference.field, ""),
-            hint="state survives from one run to the next: uninitialised memory, a buffer not cleared, or a race",
+            stage=_stage(difference),
+            hint=_hint(evidence, difference),
         )
     numbers: dict[str, float | int | str] = {"runs_compared": runs}
     if kind == "replay":
         numbers["vectors_replayed"] = evidence.section(Repeats).replayed
     return sheet.result(numbers=numbers)
+
+
+def not_repeated(evidence: Evidence, vector: int) -> str:
+    """The check that says why the runs of this vector are not alike: it broke, or what came out was not the same."""
+    if faulted(evidence)[vector]:
+        return "execution.fault"
+    kinds = {each.kind for each in run_differences(evidence) if each.vector == vector}
+    return "execution.repeat" if "replay" in kinds else "execution.replay"
+
+
+def _stage(difference: ReplayDifference) -> str:
+    """Where the two runs part. A status says it itself: of the two, the one that went less far."""
+    if difference.field != "status":
+        return _STAGE_OF.get(difference.field, "")
+    stages = (stage for status, stage in _STATUS_STAGE.items() if status.name in (difference.first, difference.again))
+    return next(stages, "")
+
+
+def _hint(evidence: Evidence, difference: ReplayDifference) -> str:
+    if Status.INVOKE_FAILED.name in (difference.first, difference.again):
+        return "the model's run failed in one of the two: see execution.complete"
+    alone = next((each for each in evidence.section(Repeats).alone if each.vector == difference.vector), None)
+    return _STATE if alone is None else f"{_alone_words(evidence, alone)}; {_STATE}"
+
+
+def _alone_words(evidence: Evidence, alone: Alone) -> str:
+    """What running the vector alone told of the two runs."""
+    before = f", {evidence.case.vectors.name(alone.before)}" if alone.before >= 0 else ""
+    if alone.gives == "first":
+        return f"run alone it gives what it gave at first: the other run depends on the window before{before}"
+    if alone.gives == "again":
+        return f"run alone it gives the other run's: what it gave at first depends on the window before{before}"
+    return "run alone it gives neither of the two: it does not depend on the window before alone"
+
+
+_STATE = "state survives from one run to the next: uninitialised memory, a buffer not cleared, or a race"
 
 
 def _first_fields(evidence: Evidence, kind: str) -> list[ReplayDifference]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hil.case.types import Limit
 from hil.contract.blame import Blame
 from hil.contract.types import MAX_FINDINGS, CheckResult, Evidence, Finding, Outcome
+from hil.contract.wire import REPEATED, Wire
 
 Index = NDArray[np.intp]
 Numbers = Mapping[str, float | int | str]
@@ -40,6 +41,7 @@ class Sheet:
         self.check, self.evidence, self.limit = check, evidence, limit
         self.findings: list[Finding] = []
         self.total = 0
+        self._repeated = {evidence.case.vectors.name(vector) for vector in evidence.section(Wire).vectors}
 
     def add(self, expected: str, observed: str, *, vector: str = "", stage: str = "", hint: str = "") -> None:
         """One finding. `vector` is a name from the case or of a probe, "" for the whole run."""
@@ -56,7 +58,7 @@ class Sheet:
                 observed=observed,
                 limit=str(self.limit) if self.limit is not None else "",
                 stage=stage,
-                hint=hint,
+                hint="; ".join(filter(None, (hint, REPEATED if vector in self._repeated else ""))),
             )
         )
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import cbor2
 
-from hil.errors import AgentError, DeviceReset, DeviceSilent, LinkError
+from hil.errors import AgentError, DeviceEnded, DeviceFault, DeviceReset, DeviceSilent, LinkError
 from hil.link import frame
 from hil.link.messages import PROTOCOL
 from hil.link.rtt import Rtt
@@ -44,14 +44,23 @@ class LinkClient:
     """Requests over one RTT attachment.
 
     alive: called every few milliseconds of waiting; raises when the board is gone or the firmware left a fault record.
+    last_taken: id of the last request that the firmware took up, from RAM that a restart leaves alone; None when this
+    firmware does not keep it.
     """
 
-    def __init__(self, rtt: Rtt, alive: Callable[[], None], counters: LinkCounters | None = None) -> None:
+    def __init__(
+        self,
+        rtt: Rtt,
+        alive: Callable[[], None],
+        counters: LinkCounters | None = None,
+        last_taken: Callable[[], int | None] = lambda: None,
+    ) -> None:
         """counters: where to go on counting, when this is a further attachment of one session."""
-        self._rtt, self._alive = rtt, alive
+        self._rtt, self._alive, self._last_taken = rtt, alive, last_taken
         self._reader = frame.FrameReader()
         self._id = secrets.randbits(32)  # so that a reply to another client's request is never taken for ours
         self._boot: int | None = None
+        self.last_answered: int | None = None  # id of the last request that brought a reply
         self._late: dict[int, int] = {}  # replies that may still come to repeats of a request, by its id
         self._wrong: tuple[int, float] | None = None  # id that a reply to this request had, and since when
         self.counters = counters or LinkCounters()
@@ -73,38 +82,50 @@ class LinkClient:
 
         The same frame goes out again when `repeat_s` passed without an answer and the firmware has read all of the
         last one; the agent answers a repeated request from its cache, so nothing runs twice.
-        Raises DeviceSilent after `timeout_s`, DeviceReset when the start counter changed, AgentError when the agent
+        Raises DeviceSilent after `timeout_s`, DeviceReset when the firmware restarted, AgentError when the agent
         refuses, LinkError when a reply is no message of the schema or comes under a wrong id, and what `alive` raises.
+        DeviceReset, DeviceFault, DeviceEnded and DeviceSilent say in `begun` whether the firmware had taken up this
+        request when it broke.
         """
-        data = frame.encode(self.next_message(command))
+        asked = _Exchange(next(iter(command)), frame.END + frame.encode(self.next_message(command)))
+        try:
+            return self._exchange(asked, timeout_s, repeat_s, sent)
+        except (DeviceFault, DeviceEnded, DeviceSilent) as error:
+            error.begun = self._begun(asked)
+            raise
+
+    def _exchange(
+        self, asked: _Exchange, timeout_s: float, repeat_s: float, sent: Callable[[], None]
+    ) -> dict[str, Any]:
         self._wrong = None
         start = time.monotonic()
         deadline = start + timeout_s
-        self._send(frame.END + data, deadline)
-        sent()
+        self._rtt.look()  # a restart that is seen before anything is sent was not this request's
+        asked.taken_before = self._rtt.taken
+        if not self._rtt.made_anew:
+            asked.sent = True
+            self._send(asked.data, deadline)
+            sent()
         repeat_at = start + repeat_s
         for now in self._ticks(deadline):
             for message in self._reader.feed(self._rtt.read()):
-                reply = self._match(message)
+                reply = self._match(message, asked)
                 if reply is not None:
                     return reply
             self._refuse_wrong_id(now)
-            if now < repeat_at:
-                continue
-            if self._rtt.made_anew():
-                self._ask_again_who_is_there(deadline)
-            elif self._rtt.drained():
+            if self._rtt.made_anew and self._rtt.published:
+                self._ask_again_who_is_there(asked, deadline)
+            elif now >= repeat_at and self._rtt.drained() and not self._rtt.made_anew:
                 self.counters.repeats += 1
                 self._late[self._id] = self._late.get(self._id, 0) + 1
-                self._send(frame.END + data, deadline)
-            else:
-                continue
-            repeat_s *= 2
-            repeat_at = now + repeat_s
+                self._send(asked.data, deadline)
+                repeat_s *= 2
+                repeat_at = now + repeat_s
         self.counters.damaged = self._damaged_before + self._reader.damaged
         raise DeviceSilent(
-            f"no answer to {next(iter(command))!r} within {timeout_s:g} s "
+            f"no answer to {asked.name!r} within {timeout_s:g} s "
             f"({self.counters.repeats} repeats, {self._reader.damaged} damaged frames received, "
+            f"{self.counters.ignored} replies to other requests, "
             f"request {'read' if self._rtt.drained() else 'not read'} by the firmware)"
         )
 
@@ -137,13 +158,28 @@ class LinkClient:
             "writes into the ring"
         )
 
-    def _ask_again_who_is_there(self, deadline: float) -> None:
+    def _ask_again_who_is_there(self, asked: _Exchange, deadline: float) -> None:
         """The firmware restarted and knows nothing of the request. What may have brought it down is not sent again: the
-        reply to a hello tells the new start counter.
+        reply to a hello says that it is back, and its start counter.
         """
+        asked.restarted, asked.begun = True, self._begun(asked)
         self._rtt.attach()
         self._reader = frame.FrameReader(self._reader.damaged)
-        self._send(frame.END + frame.encode(cbor2.dumps([self._id, {"hello": PROTOCOL}])), deadline)
+        asked.data = frame.END + frame.encode(cbor2.dumps([self._id, {"hello": PROTOCOL}]))
+        self._send(asked.data, deadline)
+
+    def _begun(self, asked: _Exchange) -> bool:
+        """Whether the firmware had taken up the request when it broke. Where it does not say, a request that was sent
+        and that it read a part of counts as begun, and so does any that was sent before a restart.
+        """
+        if not asked.sent:
+            return False
+        last = self._last_taken()
+        if last == self._id:
+            return True
+        if self._rtt.made_anew:  # nobody knows any more how much of the request was read
+            return last is None
+        return self._rtt.taken != asked.taken_before
 
     def _ticks(self, deadline: float) -> Any:
         """Host times to look for a reply at: at first without pause, then with growing naps."""
@@ -164,13 +200,13 @@ class LinkClient:
         view = data
         for _ in self._ticks(deadline):
             view = view[self._rtt.write(view) :]
-            if not view:
+            if not view or self._rtt.made_anew:
                 return
         raise DeviceSilent(
             f"the firmware read no more of a request: {len(view)} of {len(data)} bytes did not fit the ring"
         )
 
-    def _match(self, message: bytes) -> dict[str, Any] | None:
+    def _match(self, message: bytes, asked: _Exchange) -> dict[str, Any] | None:
         self.counters.damaged = self._damaged_before + self._reader.damaged
         try:
             number, boot, result = cbor2.loads(message)
@@ -183,9 +219,14 @@ class LinkClient:
         if number != self._id:
             self._ignore(number)
             return None
-        if self._boot is not None and boot != self._boot:
-            raise DeviceReset(self._boot, boot)
-        self._boot = boot
+        before, self._boot = self._boot, boot
+        if before is None:
+            before = boot
+            asked.restarted &= asked.name != "hello"  # else it restarted before the session began
+        if asked.restarted or boot != before:
+            # Where the new start answers the request itself, it was taken up behind the restart.
+            raise DeviceReset(before, boot, begun=asked.restarted and asked.begun)
+        self.last_answered = number
         if not isinstance(result, dict):
             raise LinkError(f"a reply with a good CRC has no result map: {message[:32].hex(' ')}")
         if "error" in result:
@@ -200,3 +241,15 @@ class LinkClient:
             self._late[number] -= 1
         elif self._wrong is None:
             self._wrong = number, time.monotonic()
+
+
+@dataclass
+class _Exchange:
+    """One request on its way: its name, its frame, and what is known of it."""
+
+    name: str
+    data: bytes
+    sent: bool = False  # or at least begun to be
+    taken_before: int = 0  # where the firmware's end of the ring was before it was sent
+    restarted: bool = False  # the firmware restarted, and was asked who is there
+    begun: bool = False  # the firmware had taken it up before that

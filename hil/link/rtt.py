@@ -17,6 +17,7 @@ ID = b"SEGGER RTT"
 BLOCK_BYTES = 24 + 2 * 24  # one up and one down ring
 _UP, _DOWN = 24, 48
 _WRITE, _READ = 12, 16
+_INDICES = _UP + _WRITE  # where the first of the four indices lies
 
 
 class Memory(Protocol):
@@ -69,13 +70,23 @@ class Rtt:
         self._up, self._down = _Ring.parse("up", block, _UP), _Ring.parse("down", block, _DOWN)
         self._up_read, self._down_write = self._up.read, self._down.write
         self._down_read = self._down.read  # as it was when last looked at: there is at least as much room
+        self._made_anew = False
 
+    @property
     def made_anew(self) -> bool:
-        """Whether a restarted firmware has published its block again: nobody else moves the host's two indices."""
-        if not self.ready(self._memory, self._address):
-            return False
-        found = self._index(_UP + _READ, self._up.size), self._index(_DOWN + _WRITE, self._down.size)
-        return found != (self._up_read, self._down_write)
+        """Whether a restarted firmware makes its block anew, as far as was looked: nobody else moves the host's two
+        indices. Nothing is read or written any more then, until the next `attach`.
+        """
+        return self._made_anew
+
+    @property
+    def published(self) -> bool:
+        """Whether there is a whole block now: a firmware that makes it anew takes its id away first."""
+        return self.ready(self._memory, self._address)
+
+    def look(self) -> None:
+        """See how far the firmware is, and whether the block is still the one that was attached to."""
+        self._look()
 
     @staticmethod
     def ready(memory: Memory, address: int) -> bool:
@@ -85,7 +96,7 @@ class Rtt:
     def read(self) -> bytes:
         """All bytes that wait in the up ring; empty when there are none."""
         write, read = self._look(), self._up_read
-        if write == read:
+        if write == read or self._made_anew:
             return b""
         if write > read:
             data = self._memory.read(self._up.buffer + read, write - read)
@@ -102,7 +113,7 @@ class Rtt:
             self._look()
         write, size = self._down_write, self._down.size
         taken = min(len(data), self._room())
-        if not taken:
+        if not taken or self._made_anew:
             return 0
         head = min(taken, size - write)
         self._memory.write(self._down.buffer + write, data[:head])
@@ -117,21 +128,28 @@ class Rtt:
         self._look()
         return self._down_read == self._down_write
 
+    @property
+    def taken(self) -> int:
+        """Where the firmware's end of the down ring was when last looked at: it moves when a byte is taken."""
+        return self._down_read
+
     def _room(self) -> int:
         return (self._down_read - self._down_write - 1) % self._down.size
 
     def _look(self) -> int:
-        """Write index of the up ring, and the read index of the down ring on the way: an access to a debug probe costs
-        more than the bytes between the two.
+        """Write index of the up ring, and the three other indices on the way: an access to a debug probe costs more
+        than the bytes between them.
         """
-        first, last = _UP + _WRITE, _DOWN + _READ
-        words = self._memory.read(self._address + first, last + 4 - first)
-        write = self._inside(int.from_bytes(words[:4], "little"), self._up.size)
-        self._down_read = self._inside(int.from_bytes(words[-4:], "little"), self._down.size)
-        return write
+        words = self._memory.read(self._address + _INDICES, _DOWN + _READ + 4 - _INDICES)
 
-    def _index(self, offset: int, size: int) -> int:
-        return self._inside(int.from_bytes(self._memory.read(self._address + offset, 4), "little"), size)
+        def index(offset: int, size: int) -> int:
+            return self._inside(int.from_bytes(words[offset - _INDICES :][:4], "little"), size)
+
+        write = index(_UP + _WRITE, self._up.size)
+        self._down_read = index(_DOWN + _READ, self._down.size)
+        own = index(_UP + _READ, self._up.size), index(_DOWN + _WRITE, self._down.size)
+        self._made_anew |= own != (self._up_read, self._down_write)
+        return write
 
     def _inside(self, value: int, size: int) -> int:
         if value >= size:

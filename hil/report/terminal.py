@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import Self
 
-from hil.runfile import Board, Case, Check, Latency, Memory
+from hil.runfile import Board, Case, Check, Latency, Link, Memory
 
 _EVERY_S = 0.2
 _STATISTICS = ("p50", "p95", "p99", "max")
@@ -26,6 +26,8 @@ def case_table(case: Case, board: Board) -> Iterator[str]:
         yield from _latency_rows(case.latency, board)
     if case.memory is not None and not case.memory.host:
         yield _memory_row(case.memory)
+    if case.link is not None and (case.link.repeats or case.verdict != "passed"):
+        yield from _link_row(case.link)
 
 
 def _contract_row(contract: str, checks: list[Check]) -> str:
@@ -58,6 +60,18 @@ def _memory_row(memory: Memory) -> str:
         f"  flash {memory.flash_bytes:,} B (image {memory.image_flash_bytes:,} + bundle {memory.bundle_bytes:,})"
         f"  static RAM {memory.ram_bytes:,} B"
     )
+
+
+def _link_row(link: Link) -> Iterator[str]:
+    """What the link mended: it may be why a check failed, and each repeat is why the run took longer."""
+    parts = (
+        ("requests repeated", link.repeats, ", each after half a second or more without a reply"),
+        ("damaged frames dropped", link.damaged, ""),
+        ("replies to other requests ignored", link.ignored, ""),
+    )
+    words = "; ".join(f"{what} {count:,}{more}" for what, count, more in parts if count)
+    if words:
+        yield f"  link       {words}"
 
 
 class ProgressLine:

@@ -18,7 +18,9 @@ def _collect(run: SessionState) -> BundleProbes:
     if not board.probe_bundles:
         return BundleProbes(spared=True)
     try:
-        return BundleProbes(tuple(_send(board, run.image, stimulus) for stimulus in bundle_stimuli(run.bundle)))
+        room = run.image.symbol("__hil_bundle_bytes")
+        stimuli = [stimulus for stimulus in bundle_stimuli(run.bundle) if len(stimulus.bundle) <= room]
+        return BundleProbes(tuple(_send(board, run.image, stimulus) for stimulus in stimuli))
     finally:
         board.provision(run.image, run.bundle)
 

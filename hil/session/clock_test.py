@@ -19,7 +19,7 @@ from hil.session.step import Scope, Step
 
 _WRAP_TICKS = 1 << 24  # a spin takes longer in invoke than counters that wrap early can count
 _NAPS = 5
-_ATTEMPTS = 8  # on a counter that also counts what the host lets it wait
+_ATTEMPTS = 30  # on a counter that also counts what the host lets it wait
 _GOOD_RATIO = 0.95
 
 

@@ -27,6 +27,7 @@ from hil.session.share import Share, whole
 from hil.session.state import SessionState
 from hil.session.step import Scope
 from hil.session.steps import Sections, take, wanted
+from hil.session.steps import merge as merge_sections
 
 _U32 = 0xFFFFFFFF
 Keep = Callable[[RunRecords], None]
@@ -92,7 +93,7 @@ def run_share(
             deadline,
             progress,
         )
-        scopes = (Scope.SHARE, Scope.LEAD) if share.lead else (Scope.SHARE,)
+        scopes = (Scope.SHARE, Scope.LEAD, Scope.EACH) if share.lead else (Scope.SHARE, Scope.EACH)
         sections = take(wanted(case, *scopes), run) if device.hello.bundle_status == 0 else {}
         progress("references", len(case.vectors), len(case.vectors))
         return Part(
@@ -132,7 +133,7 @@ def conclude(
             run = SessionState(
                 case, [], True, device, image, provisioned, stimuli, models, part.records, deadline, _silent
             )
-            part = _joined(part, run, take(steps, run))
+            part = _joined(part, run, take([*steps, *wanted(case, Scope.EACH)], run))
     evidence = Evidence(
         case=case,
         board=board.config.name,
@@ -163,7 +164,7 @@ def _joined(part: Part, run: SessionState, sections: Sections) -> Part:
         inferences=part.inferences + run.device.inferences,
         faults=(*part.faults, *run.faults),
         other_canaries=part.other_canaries | run.other_canaries,
-        sections={**part.sections, **sections},
+        sections=merge_sections([part.sections, sections]),
     )
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import islice
 from typing import TypeVar
+
+import numpy as np
 
 from hil.board.base import Progress
 from hil.case.types import Case
@@ -17,8 +20,10 @@ from hil.records import FaultReport, Record, RunRecords, Status
 from hil.reference.compute import Stimuli
 from hil.reference.models import CaseModels
 
-MAX_FAULTS = 3  # after so many vectors without a record the rest is not run
+MAX_FAULTS = 3  # after so many faults the rest is not run
 NO_VECTOR = -1  # a fault while the harness's own probes ran
+_BEHIND = "it broke behind the reply, before it took up the next request"
+_BREAKS = (DeviceFault, DeviceEnded, DeviceReset, DeviceSilent)
 Answer = TypeVar("Answer")
 
 
@@ -41,6 +46,8 @@ class SessionState:
     labels: dict[str, int] = field(default_factory=dict)
     other_canaries: int = 0  # of records outside the first pass
     broken: bool = False  # the firmware did not come back after a fault
+    repeated: list[int] = field(default_factory=list)  # vectors whose request had to be repeated on the link
+    _answered: int = NO_VECTOR  # what the last request was about that brought a reply
 
     @property
     def stopped(self) -> bool:
@@ -49,35 +56,67 @@ class SessionState:
     def attempt(self, vector: int, action: Callable[[], Answer]) -> Answer | None:
         """The answer to one request, or None after a fault, reset or hang, which is noted; the board is running again
         then.
+
+        What broke before the firmware took the request up belongs to the one before, and the request is made again.
         """
-        board = self.device.board
+        counters, last = self.device.counters, self.device.last_answered
+        repeats = counters.repeats
         try:
-            return action()
-        except DeviceFault:
-            status, report = Status.FAULT, board.postmortem()
-        except DeviceEnded as error:
-            status, report = Status.RESET, FaultReport("the firmware ended", "unknown", str(error))
-        except DeviceReset as error:
-            status, report = Status.RESET, FaultReport("reset", "unknown", f"{error}\n{board.postmortem().text}")
-        except DeviceSilent as error:
-            report = board.postmortem()
-            status, report = Status.HANG, FaultReport("hang", report.stage, f"{error}\n{report.text}", report.registers)
+            answer = action()
+        except _BREAKS as error:
+            earlier = not error.begun and self.device.last_answered == last
+            status, report = self._what_broke(error)
+            if not error.begun:
+                report = replace(report, text=f"{_BEHIND}\n{report.text}")
+            self._note_fault(self._answered if earlier else vector, status, report)
+            self.restart()
+            self._warm_up()
+            return self.attempt(vector, action) if earlier and not self.stopped else None
+        finally:
+            if vector >= 0 and counters.repeats > repeats:
+                self.repeated.append(vector)
+        self._answered = vector
+        return answer
+
+    def _what_broke(self, error: DeviceFault | DeviceEnded | DeviceReset | DeviceSilent) -> tuple[int, FaultReport]:
+        """Status and report of a request that brought no reply."""
+        report = self.device.board.postmortem()
+        if isinstance(error, DeviceFault):
+            return Status.FAULT, report
+        if isinstance(error, DeviceEnded):
+            return Status.RESET, FaultReport("the firmware ended", "unknown", str(error))
+        if isinstance(error, DeviceReset):
+            return Status.RESET, FaultReport("reset", "unknown", f"{error}\nsince the restart: {report.text}")
+        return Status.HANG, FaultReport("hang", report.stage, f"{error}\n{report.text}", report.registers)
+
+    def _note_fault(self, vector: int, status: int, report: FaultReport) -> None:
+        """A vector that had its record by then keeps it."""
         self.faults.append(VectorFault(vector, status, report))
         if vector >= 0 and self.records.status[vector] == Status.NOT_RUN:
             self.records.status[vector] = status
-        self.restart()
-        return None
 
     def restart(self) -> None:
         """Bring the firmware back, after a fault that is told of elsewhere. When it does not come, the run ends here,
         and that is a finding.
         """
+        self._answered = NO_VECTOR
         try:
             self.device.restart()
         except (DeviceFault, DeviceEnded, DeviceSilent) as error:
             self.broken = True
             report = FaultReport("no restart", "start", f"{error}\n{self.device.board.postmortem().text}")
             self.faults.append(VectorFault(NO_VECTOR, Status.FAULT, report))
+
+    def _warm_up(self) -> None:
+        """As before the first vector: the time of the window behind a restart is compared with that of others, and must
+        not be that of the first window after a start.
+        """
+        told = {fault.vector for fault in self.faults}
+        done = (int(row) for row in np.flatnonzero(self.records.status == Status.DONE) if int(row) not in told)
+        for vector in islice(done, 1):
+            for _ in range(self.case.contracts.warmup):
+                if not self.stopped:
+                    self.note_other(self.vector(vector, fresh=True))
 
     def vector(self, index: int, fresh: bool) -> Record | None:
         """Run one vector of the case; None when the firmware broke. fresh: forget the decision state first."""

@@ -20,12 +20,14 @@ S = TypeVar("S", bound=Section)
 
 class Scope(Enum):
     """Who takes a step. SHARE: every share of the case, on its vectors. LEAD: one share, as what it does is done once a
-    case. WHOLE: one board, when the records of all shares are there; it is provisioned anew for that.
+    case. WHOLE: one board, when the records of all shares are there; it is provisioned anew for that. EACH: all of
+    these, at their end: what the session itself went through.
     """
 
     SHARE = "share"
     LEAD = "lead"
     WHOLE = "whole"
+    EACH = "each"
 
 
 def _only(sections: Sequence[S]) -> S:
@@ -39,8 +41,8 @@ class Step(Generic[S]):
     """section: its type, whose defaults stand for a step that was not taken.
 
     collect: is given the state of the run and looks for itself whether the run was stopped before. merge: makes one
-    section of those of several shares, in the order of the vectors; wanted for SHARE only. applies: whether a case
-    needs the step at all.
+    section of those of several shares, in the order of the vectors; wanted for SHARE and EACH only. applies: whether a
+    case needs the step at all.
     """
 
     section: type[S]

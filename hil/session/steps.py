@@ -14,6 +14,7 @@ from hil.session import (
     first_pass,
     gate_probes,
     guard_test,
+    invokes,
     link_test,
     memory_test,
     plain,
@@ -21,6 +22,7 @@ from hil.session import (
     repeats,
     score_probes,
     stream_probes,
+    wire,
     witness,
 )
 from hil.session.state import SessionState
@@ -41,6 +43,8 @@ STEPS: tuple[Step[Any], ...] = (
     guard_test.STEP,
     bundle_probes.STEP,
     stream_probes.STEP,
+    invokes.STEP,
+    wire.STEP,
 )
 
 Sections = dict[type[Section], Section]

@@ -15,11 +15,18 @@ from hil.case.types import LatencyLimit, Limit
 from hil.contract import CHECKS, checks_for, judge
 from hil.contract.damaged import BundleProbe, BundleProbes
 from hil.contract.input import PreparedDifference, PreparedTensors
+from hil.contract.instruments.clock import ClockTest, Timed
+from hil.contract.instruments.core import CoreTest
+from hil.contract.instruments.guards import GuardTest, Trip
+from hil.contract.instruments.link import LinkProbe, LinkTest
+from hil.contract.instruments.marks import Engine, Mark, MemoryTest, Plant
+from hil.contract.plain import PlainDifference, PlainRuns
 from hil.contract.rejects import GateProbe, GateProbes, ProbeOutput
 from hil.contract.repeats import Repeats
 from hil.contract.scores import ScoreProbes
 from hil.contract.types import BundleDifference, Evidence, Outcome, ReplayDifference, Section, VectorFault
-from hil.records import DecisionReason, FaultReport, GateReason, Record, Status
+from hil.contract.witnessed import Witnessed
+from hil.records import CoreState, DecisionReason, FaultReport, GateReason, Record, Status
 from hil.tensor import Quantisation
 
 # Those of a case without an accepted baseline or expectations: tests/baseline and tests/regen have the others.
@@ -60,6 +67,31 @@ def records(vectors: int | slice, **columns: Any) -> Callable[[Evidence], Eviden
 def contracts(**changes: Any) -> Callable[[Evidence], Evidence]:
     def damage(evidence: Evidence) -> Evidence:
         return replace(evidence, case=replace(evidence.case, contracts=replace(evidence.case.contracts, **changes)))
+
+    return damage
+
+
+def clock(**changes: Any) -> Callable[[Evidence], Evidence]:
+    """What the clock showed of its spin."""
+    return lambda evidence: with_section(evidence, ClockTest, spin=replace(evidence.section(ClockTest).spin, **changes))
+
+
+def deadline(**changes: Any) -> Callable[[Evidence], Evidence]:
+    def damage(evidence: Evidence) -> Evidence:
+        trip = evidence.section(GuardTest).deadline
+        assert trip is not None
+        return with_section(evidence, GuardTest, deadline=replace(trip, **changes))
+
+    return damage
+
+
+def longer_when_plain(units: int) -> Callable[[Evidence], Evidence]:
+    """Vector 9 takes so many units more, or less, when nobody looks."""
+
+    def damage(evidence: Evidence) -> Evidence:
+        found = evidence.section(PlainRuns).units.copy()
+        found[1] += units
+        return with_section(evidence, PlainRuns, units=found)
 
     return damage
 
@@ -204,6 +236,16 @@ def fault(evidence: Evidence) -> Evidence:
     evidence.records.status[12] = Status.FAULT
     report = FaultReport("bus fault", "invoke", "pc 0x00001234 conv.cc:88\nlast line of the log")
     return replace(evidence, faults=(VectorFault(12, Status.FAULT, report),))
+
+
+def alike(which: slice) -> Callable[[Evidence], Evidence]:
+    """These windows are the first one's."""
+
+    def damage(evidence: Evidence) -> Evidence:
+        evidence.case.vectors.windows[which] = evidence.case.vectors.windows[0]
+        return evidence
+
+    return damage
 
 
 def swap(evidence: Evidence) -> Evidence:
@@ -368,7 +410,14 @@ DEFECTS = (
         "execution.complete", "stage error", records(6, status=Status.INVOKE_FAILED), ("invoke failed",), "#6", "invoke"
     ),
     Defect("execution.output", "3 LSB", output(9, 2, 3), ("3 LSB off", "output [2] (shake)"), "#9", "invoke"),
-    Defect("execution.output", "1 LSB", output(9, 2, 1), ("set lsb = 1",), "#9", "invoke"),
+    Defect(
+        "execution.output",
+        "1 LSB",
+        output(9, 2, 1),
+        ("other rounding", "CONV_2D", "1 of 319 vectors off, by at most 1 LSB"),
+        "#9",
+        "invoke",
+    ),
     Defect("execution.golden", "other release", golden, ("4 LSB off", "the oracle agrees with the device"), "#9"),
     Defect("execution.golden", "device", output(9, 2, 3), ("see execution.output",), "#9", "invoke"),
     Defect("execution.probes", "3 LSB", probe_output(b"\0\0\3\0"), ("output [2]", "3 LSB off"), "noise", "invoke"),
@@ -493,8 +542,194 @@ DEFECTS = (
     Defect(
         "latency.total.p99",
         "too few",
-        records(slice(290, None), status=Status.NOT_RUN),
+        alike(slice(290, None)),
         ("299 distinct samples", "289 distinct samples", "95 %"),
+    ),
+)
+
+
+INSTRUMENTS = (
+    Defect(
+        "instruments.link",
+        "damage taken",
+        section(LinkTest, probes=(LinkProbe("a bit", "no reply", "a reply"),)),
+        ("a bit: no reply",),
+    ),
+    *(
+        Defect("instruments.clock", name, clock(**changes), words, stage=stage)
+        for name, changes, words, stage in (
+            (
+                "20 % slow",
+                {"units": (2_400_016, 4_800_032, 24_000_048, 26_400_064)},
+                ("3,000,000 instructions in gate", "-20.0 %"),
+                "gate",
+            ),
+            ("stuck", {"units": (0, 0, 0, 0)}, ("stands still",), "gate"),
+            (
+                "wraps at 24 bits",
+                {"units": (3_000_020, 6_000_040, 13_222_844, 16_222_864)},
+                ("in invoke", "shows 7,222,804"),
+                "invoke",
+            ),
+            (
+                "gate left out",
+                {"units": (3_000_020, 3_000_040, 27_000_060, 30_000_080)},
+                ("in prepare", "shows 20"),
+                "prepare",
+            ),
+            (
+                "faster than what went by",
+                {"counted": (Timed(33_000_080, 26_000_000, True),)},
+                ("not above 26,000,000", "a count"),
+                "",
+            ),
+            (
+                "slower than what went by",
+                {"counted": (Timed(26_000_000, 33_000_000, False),) * 2},
+                ("best of 2", "-21.2 %"),
+                "",
+            ),
+        )
+    ),
+    Defect(
+        "instruments.clock", "stops in sleep", section(ClockTest, slept=190), ("5 naps", "stops while the core sleeps")
+    ),
+    Defect(
+        "instruments.clock", "another PLL", section(ClockTest, core_hz=24_000_000), ("25,000,000 Hz", "24,000,000 Hz")
+    ),
+    Defect(
+        "instruments.stages",
+        "a stage is not counted",
+        longer_when_plain(20_000),
+        ("sum of its stages", "when nobody looks"),
+        vector="#9",
+    ),
+    Defect(
+        "instruments.stages",
+        "work before the clock",
+        section(ClockTest, plain=Timed(81_000, 171_000, True)),
+        ("product's own way", "90,000 are left"),
+    ),
+    Defect(
+        "instruments.stages",
+        "work in the meter",
+        section(ClockTest, run=Timed(81_100, 153_000, True)),
+        ("a measured window", "71,900 are left"),
+    ),
+    Defect(
+        "instruments.deadline", "never armed", deadline(trip=Trip("spun")), ("after 1,000,000", "it spun to its end")
+    ),
+    Defect(
+        "instruments.deadline", "another fault", deadline(trip=Trip("spun", "hard fault", "invoke")), ("hard fault",)
+    ),
+    Defect("instruments.deadline", "too early", deadline(left=400_000), ("after 675,000 instructions",)),
+    Defect("instruments.deadline", "too late", deadline(left=100_000), ("after 1,575,000 instructions",)),
+    Defect("instruments.stack_guard", "none", section(GuardTest, stack=Trip("written")), ("came back",)),
+    Defect(
+        "instruments.stack_guard",
+        "another fault",
+        section(GuardTest, stack=Trip("written", "bus fault")),
+        ("bus fault",),
+    ),
+    Defect(
+        "instruments.null_guard",
+        "none",
+        section(GuardTest, null=(Trip("read", "bus fault"), Trip("executed"))),
+        ("address 0 is executed", "came back"),
+    ),
+    Defect(
+        "instruments.symbols", "stack", hello(stack_bytes=8192), ("4,096 bytes, by the ELF", "8,192 bytes in its hello")
+    ),
+    Defect(
+        "instruments.symbols",
+        "arena",
+        hello(arena_bytes=32768),
+        ("65,536 bytes, by the ELF", "32,768 bytes in its hello"),
+    ),
+    Defect(
+        "instruments.canaries", "placed late", section(MemoryTest, canaries=(0, 64)), ("directly above", "64 of them")
+    ),
+    Defect(
+        "instruments.canaries",
+        "never reported",
+        section(MemoryTest, plants=(Plant("below", 1, 0),)),
+        ("canary damage 1", "canary damage 0"),
+    ),
+    Defect(
+        "instruments.canaries",
+        "never restored",
+        section(MemoryTest, plants=(Plant("below", 0, 1),)),
+        ("canary damage 0", "canary damage 1"),
+    ),
+    Defect(
+        "instruments.arena_mark",
+        "halved",
+        section(MemoryTest, arena=Mark(5800, 3000, 8192, 8192)),
+        ("5,800 bytes of arena", "3,000 bytes"),
+    ),
+    Defect(
+        "instruments.arena_mark",
+        "deaf",
+        section(MemoryTest, arena=Mark(5800, 6000, 8192, 6000)),
+        ("8,192 bytes when", "6,000 bytes"),
+    ),
+    Defect(
+        "instruments.stack_mark",
+        "halved",
+        section(MemoryTest, stack=Mark(2000, 1000, 3000, 1500)),
+        ("2,000 bytes of stack", "1,000 bytes"),
+    ),
+    Defect(
+        "instruments.stack_mark",
+        "deaf",
+        section(MemoryTest, stack=Mark(2000, 2000, 3000, 2000)),
+        ("3,000 bytes when", "2,000 bytes"),
+    ),
+    Defect("instruments.core", "blind", section(CoreTest, masked=CoreState(0, 0, 0, 0)), ("PRIMASK 0x0",)),
+    Defect("input.received", "a byte changed", records(50, received=7), ("00000007", "not by prepare"), vector="#50"),
+    Defect("input.received", "a probe changed", section(Witnessed, damaged=2), ("2 windows of the harness's own",)),
+    Defect("execution.core", "a mask left", records(60, core=(1, 0, 0, 0)), ("PRIMASK 0x1",), vector="#60"),
+    Defect(
+        "execution.core",
+        "a mask left behind a probe",
+        section(Witnessed, left=CoreState(0, 16, 0, 0)),
+        ("BASEPRI 0x10", "harness's own"),
+    ),
+    Defect(
+        "execution.plain",
+        "another answer",
+        section(PlainRuns, differences=(PlainDifference(70, "output", "01", "02"),)),
+        ("output 01", "output 02 when nobody looks"),
+        vector="#70",
+        stage="invoke",
+    ),
+    Defect("execution.plain", "a stage is skipped", longer_when_plain(-30_000), ("when nobody looks",), vector="#9"),
+    Defect(
+        "execution.model",
+        "other bytes run",
+        section(MemoryTest, engine=Engine(0x8000, 2000, 0x20000400, 8192, "ee" * 32)),
+        ("that the engine runs", "ee" * 32, "0x00008000"),
+        stage="invoke",
+    ),
+    Defect(
+        "execution.arena",
+        "eight times as much",
+        section(MemoryTest, engine=Engine(0x21000000, 2000, 0x20000400, 65536, "ab" * 32)),
+        ("8,192 bytes for the interpreter", "given 65,536 bytes"),
+    ),
+    Defect(
+        "execution.damaged",
+        "bytes behind",
+        section(BundleProbes, probes=(BundleProbe("bytes behind", 0, 7),)),
+        ("accepted (status 0)", "status 7"),
+    ),
+    Defect(
+        "latency.refused",
+        "a slow gate",
+        records(7, gate_ticks=2_000_000),
+        ("as the slowest window", "1,250,000"),
+        vector="#7",
+        stage="gate",
     ),
 )
 
@@ -505,14 +740,15 @@ def test_the_run_as_built_breaks_no_check(evidence: Evidence) -> None:
 
 
 def test_every_check_has_a_defect() -> None:
-    assert {defect.check for defect in DEFECTS} == set(BY_ID)
+    assert {defect.check for defect in (*DEFECTS, *INSTRUMENTS)} == set(BY_ID)
 
 
-@pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: f"{defect.check}: {defect.name}")
+@pytest.mark.parametrize("defect", [*DEFECTS, *INSTRUMENTS], ids=lambda defect: f"{defect.check}: {defect.name}")
 def test_the_check_finds_its_defect(evidence: Evidence, defect: Defect) -> None:
     broken = defect.damage(evidence)
     result = judge(BY_ID[defect.check], broken)
-    assert result.outcome is Outcome.FAILED
+    instrument = defect.check.startswith("instruments.")
+    assert result.outcome is (Outcome.INVALID if instrument else Outcome.FAILED)
     assert result.total >= len(result.findings) >= 1
     finding = result.findings[0]
     assert (finding.case, finding.check, finding.contract) == ("motion", defect.check, defect.check.split(".")[0])

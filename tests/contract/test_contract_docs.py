@@ -33,6 +33,7 @@ def test_the_page_gives_the_title_and_formula_of_the_code(check: Check) -> None:
 def test_every_check_has_its_own_id_title_and_contract() -> None:
     assert len({check.id for check in CHECKS}) == len(CHECKS)
     assert {check.contract for check in CHECKS} == {
+        "instruments",
         "input",
         "execution",
         "decision",

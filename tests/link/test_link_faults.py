@@ -98,7 +98,8 @@ def board(case: Case, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nati
 def client_over(board: NativeBoard, down: Line | None = None, up: Line | None = None) -> LinkClient:
     address = board.image.symbol("_SEGGER_RTT")
     line = DamagedRtt(board.memory, address, down or Line(untouched), up or Line(untouched))
-    return LinkClient(line, board.check)
+    last = board.image.symbol("hil_last_request")
+    return LinkClient(line, board.check, last_taken=lambda: int.from_bytes(board.memory.read(last, 4), "little"))
 
 
 def commands(case: Case) -> list[dict[str, Any]]:
@@ -340,8 +341,10 @@ def meanwhile(client: LinkClient, action: Callable[[], None]) -> Iterator[None]:
     assert not pending
 
 
+@pytest.mark.parametrize("raised", [1, 0], ids=["counter raised", "counter not raised"])
 @pytest.mark.parametrize("lost", ["request", "reply", "nothing"])
-def test_a_restart_in_mid_flight_is_a_reset_and_soon(lost: str, board: NativeBoard, case: Case) -> None:
+def test_a_restart_in_mid_flight_is_a_reset_and_soon(lost: str, raised: int, board: NativeBoard, case: Case) -> None:
+    """It is known by more than the start counter, and begun by then is only what the firmware had taken up."""
     board.reset()
     open_line = [True]
     line = Line(lambda data: [data] if open_line[0] else [])
@@ -352,6 +355,8 @@ def test_a_restart_in_mid_flight_is_a_reset_and_soon(lost: str, board: NativeBoa
     open_line[0] = False
 
     def restart() -> None:
+        if not raised:
+            board.memory.write(board.image.symbol("hil_boot_count"), (before - 1).to_bytes(4, "little"))
         board.reset()
         open_line[0] = True
 
@@ -361,8 +366,30 @@ def test_a_restart_in_mid_flight_is_a_reset_and_soon(lost: str, board: NativeBoa
     command = messages.run_command(1, True, 0, case.vectors.payload(0))
     with pytest.raises(DeviceReset) as caught, meanwhile(client, restart if lost != "nothing" else lambda: None):
         client.request(command, 30.0, 0.05)
-    assert (caught.value.before, caught.value.after) == (before, before + 1)
+    assert (caught.value.before, caught.value.after) == (before, before + raised)
+    assert caught.value.begun == (lost == "reply")
     assert time.monotonic() - begun < 10
+
+
+def test_a_restart_that_only_the_counter_tells_is_one(board: NativeBoard, case: Case) -> None:
+    """As of a firmware that finds its control block in place and keeps it."""
+    board.reset()
+    client = client_over(board)
+    client.request(messages.hello_command(), 5.0)
+    before = client.boot
+    assert before is not None
+    board.memory.write(board.image.symbol("hil_boot_count"), (before + 1).to_bytes(4, "little"))
+    with pytest.raises(DeviceReset) as caught:
+        client.request(messages.run_command(1, True, 0, case.vectors.payload(0)), 5.0)
+    assert (caught.value.before, caught.value.after, caught.value.begun) == (before, before + 1, False)
+
+
+def test_a_first_request_finds_a_firmware_that_restarted_before(board: NativeBoard) -> None:
+    """The session begins behind the restart: no reset of it."""
+    board.reset()
+    client = client_over(board)
+    board.reset()
+    assert messages.decode_hello(client.request(messages.hello_command(), 5.0, 0.05), 0).bundle_status == 0
 
 
 def test_a_firmware_that_goes_is_named_with_its_signal(board: NativeBoard) -> None:

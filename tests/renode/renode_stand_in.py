@@ -168,6 +168,8 @@ class Monitor:
         return f"0x{int.from_bytes(self.machine.read(number, 4), 'little'):08X}\n\n"
 
     def _register(self, name: str) -> str:
+        if name == "ExecutedInstructions":
+            return f"0x{self.machine.instructions:x}\n\n"
         if name not in REGISTERS:
             raise Refused(f"sysbus.cpu does not provide a field, method or property {name}.\n")
         return f"0x{self.machine.read_register(REGISTERS[name]):x}\n\n"

@@ -24,7 +24,15 @@ extern "C" {
 // Linker script.
 extern uint8_t __hil_shared_start[], __hil_shared_end[];
 extern const uint8_t __hil_bundle_start[], __hil_bundle_bytes[];
+
+// Static, so that its addresses fit 32 bits like the board's.
+alignas(4096) uint8_t hil_native_stack[hil::native::kStackGuardBytes + hil::native::kStackBytes];
 }
+
+// The names that a Cortex-M4's linker script gives to its stack.
+asm(".globl __hil_stack_low, __hil_stack_top\n"
+    ".set __hil_stack_low, hil_native_stack + " HIL_TEXT(HIL_NATIVE_GUARD_BYTES) "\n"
+    ".set __hil_stack_top, __hil_stack_low + " HIL_TEXT(HIL_STACK_BYTES) "\n");
 
 namespace hil::native {
 namespace {
@@ -33,9 +41,7 @@ constexpr int kWatchdogSignal = SIGALRM;
 constexpr uint32_t kNanosecondsPerSecond = 1000000000;
 constexpr uint32_t kLongestDeadlineSeconds = 10;
 
-// Static, so that its addresses fit 32 bits like the board's.
-alignas(4096) uint8_t stack_memory[kStackGuardBytes + kStackBytes];
-uint8_t* stack_top = stack_memory + sizeof(stack_memory);
+uint8_t* stack_top = hil_native_stack + kStackGuardBytes + kStackBytes;
 
 timer_t watchdog;
 timespec clock_start;
@@ -102,7 +108,7 @@ void DieWithParent(pid_t parent) {
 
 }  // namespace
 
-Span<uint8_t> StackMemory() { return stack_memory; }
+Span<uint8_t> StackMemory() { return hil_native_stack; }
 
 }  // namespace hil::native
 
@@ -114,8 +120,8 @@ int main(int argc, char** argv) {
   }
   DieWithParent(getppid());
   MapSharedRam(argv[2]);
-  mprotect(stack_memory, kStackGuardBytes, PROT_NONE);
-  uint8_t* const stack = stack_memory + kStackGuardBytes;
+  mprotect(hil_native_stack, kStackGuardBytes, PROT_NONE);
+  uint8_t* const stack = hil_native_stack + kStackGuardBytes;
   hil::PaintStack(hil::Span<uint32_t>(reinterpret_cast<uint32_t*>(stack), kStackBytes / sizeof(uint32_t)));
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
@@ -197,7 +203,7 @@ void Idle(uint32_t polls) {
 void MemoryBarrier() { __sync_synchronize(); }
 
 Span<uint32_t> Stack() {
-  uint8_t* const low = stack_memory + kStackGuardBytes;
+  uint8_t* const low = hil_native_stack + kStackGuardBytes;
   return Span<uint32_t>(reinterpret_cast<uint32_t*>(low), static_cast<size_t>(stack_top - low) / sizeof(uint32_t));
 }
 

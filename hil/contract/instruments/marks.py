@@ -79,7 +79,7 @@ def _blind(evidence: Evidence, found: MemoryTest, what: object) -> str:
         return "the run ended before: see execution.fault"
     if found.blind:
         return found.blind
-    return "" if what is not None else "the image has no symbol for it (docs/link.md)"
+    return "" if what is not None else "no symbol of the image says where it lies, or the board does not reach it"
 
 
 def _judge_canaries(evidence: Evidence) -> CheckResult:

@@ -1,0 +1,71 @@
+"""Knows what the usual mistakes look like, and guesses the cause of a difference from what it looks like.
+
+A guess is a small function that is given what was wanted and what came, and says what it looks like, or "" when it does
+not. The first of a table that says something wins, so the most specific come first. A new front end brings the guesses
+that only it needs with a row in `FRONT_ENDS`, and the values before its rounding in `source.SOURCES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
+
+from hil.contract.causes import answers, channels, outputs, tensors, values
+from hil.contract.causes.answers import Answers
+from hil.contract.causes.outputs import Outputs
+from hil.contract.causes.pair import Pair
+
+Subject = TypeVar("Subject")
+
+# A tensor that is not the reference's: of any front end.
+TENSORS: tuple[Callable[[Pair], str], ...] = (
+    tensors.stale,
+    tensors.partly_stale,
+    tensors.clamped,
+    channels.swapped,
+    tensors.laid_out,
+    tensors.shifted,
+    tensors.sample_lost,
+    values.other_offset,
+    values.constant,
+    values.negated,
+    values.scaled,
+    values.mean,
+    tensors.empty,
+    values.rounded,
+)
+# By prepare stage, and before those of any.
+FRONT_ENDS: Mapping[str, tuple[Callable[[Pair], str], ...]] = {"scale": (values.misread,)}
+
+# Outputs of the model that are not the oracle's, over all vectors that are off, or over one of them.
+OUTPUTS: tuple[Callable[[Outputs], str], ...] = (
+    outputs.constant,
+    outputs.still,
+    outputs.late,
+    outputs.input_memory,
+    outputs.permuted,
+    outputs.clamped,
+    outputs.offset,
+    outputs.scaled,
+    outputs.by_position,
+    outputs.one_position,
+    outputs.one_class,
+    outputs.from_on,
+    outputs.rounded,
+)
+
+# Answers of the decide stage, its texts, or the true labels of the vectors, that are not those of the reference.
+ANSWERS: tuple[Callable[[Answers], str], ...] = (answers.permuted, answers.always)
+
+
+def guess(table: Iterable[Callable[[Subject], str]], subject: Subject) -> str:
+    """What it looks like, "" when it has no known shape."""
+    return next(filter(None, (look(subject) for look in table)), "")
+
+
+def tensor_cause(pair: Pair, stage: str) -> str:
+    """What the difference between two prepared tensors looks like. stage: id of the prepare stage."""
+    return guess((*FRONT_ENDS.get(stage, ()), *TENSORS), pair)
+
+
+__all__ = ["ANSWERS", "FRONT_ENDS", "OUTPUTS", "TENSORS", "guess", "tensor_cause"]

@@ -1,0 +1,236 @@
+"""Knows what the usual mistakes around the model's run do to its outputs, over all vectors that are off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil.contract.causes.factors import cut_words, factor_between
+from hil.tensor import INT8_MAX, INT8_MIN
+
+Rows = NDArray[np.intp]
+_FEW = 3  # vectors: with fewer, what they have in common is chance
+_SWING = 8  # LSB: with smaller scores any row looks like a multiple
+_ENOUGH = 50  # vectors that are looked at where each costs much
+_WIDEST = 128  # elements of an output whose permutation is looked for
+_SHOWN = 4
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The outputs that are the model's own, in the order in which the board ran them; int16 [n, elements] each.
+
+    rows [k]: those that are off, at least one, which a guess is about; prepared int8 [n, input elements]; zero_point:
+    of the output; vector: the name of a row.
+    """
+
+    wanted: NDArray[np.int16]
+    observed: NDArray[np.int16]
+    rows: Rows
+    prepared: NDArray[np.int8]
+    zero_point: int
+    labels: tuple[str, ...]
+    operators: tuple[str, ...]
+    vector: Callable[[int], str]
+
+    @cached_property
+    def difference(self) -> NDArray[np.int16]:
+        """Of the rows that are off: [k, elements]."""
+        return self.observed[self.rows] - self.wanted[self.rows]
+
+    @cached_property
+    def winner(self) -> NDArray[np.intp]:
+        """The reference's highest element of each row: [n]."""
+        highest: NDArray[np.intp] = self.wanted.argmax(axis=1)
+        return highest
+
+    def position(self, element: int) -> str:
+        return output_name(self.labels, element)
+
+
+def output_name(labels: tuple[str, ...], element: int) -> str:
+    """An element of the output, with the label that it is the score of."""
+    return f"output [{element}]{f' ({labels[element]})' if element < len(labels) else ''}"
+
+
+# ---- the output is something else ------------------------------------------------------------------------------------
+
+
+def constant(run: Outputs) -> str:
+    """Every vector of the run gives the same, though it should not."""
+    first = run.observed[0]
+    if len(run.observed) < 2 or (run.observed != first).any() or (run.wanted == run.wanted[0]).all():
+        return ""
+    flat = len(np.unique(first)) == 1
+    ask = "is the model run at all, and is this its output tensor?" if flat else "does the input reach the model?"
+    return f"constant output: every vector gives {_row(first)}; {ask}"
+
+
+def still(run: Outputs) -> str:
+    """The output is still that of the window before."""
+    rows = run.rows[run.rows > 0]
+    if not len(rows) or len(rows) < len(run.rows) - 1 or (run.observed[rows] != run.observed[rows - 1]).any():
+        return ""
+    cause = "is the model's run skipped there (an early return, a busy flag, a cache), or its result read too early?"
+    if len(rows) >= _FEW and (run.observed[rows[0] :] == run.observed[rows[0]]).all():
+        return (
+            f"skipped invoke: from {run.vector(rows[0])} on the output stays that of {run.vector(rows[0] - 1)}; {cause}"
+        )
+    return f"skipped invoke, or a stale output: it is still that of the vector before; {cause}"
+
+
+def late(run: Outputs) -> str:
+    """The output is what the vector before should have given."""
+    rows = run.rows[run.rows > 0]
+    if not len(rows) or len(rows) < len(run.rows) - 1 or (run.observed[rows] != run.wanted[rows - 1]).any():
+        return ""
+    return (
+        "stale output, that of the vector before: is the output read before the model's run ends, or does the model "
+        "run before its input is written?"
+    )
+
+
+def input_memory(run: Outputs) -> str:
+    """The output is a stretch of the model's input tensor, which shares memory with it: the model did not run."""
+    width, rows = run.wanted.shape[1], run.rows[:_ENOUGH]
+    if run.prepared.shape[1] < width or width * len(rows) < 2 * _FEW or len(np.unique(run.observed[rows])) < 2:
+        return ""
+    windows = np.lib.stride_tricks.sliding_window_view(run.prepared[rows], width, axis=1)
+    places = np.flatnonzero((windows == run.observed[rows][:, np.newaxis]).all(axis=(0, 2)))
+    if not len(places):
+        return ""
+    where = f"the input tensor's memory, from element {places[0]} on"
+    return f"skipped invoke: the output is {where}; is the model run at all?"
+
+
+def permuted(run: Outputs) -> str:
+    """The right scores in other places, the same way on every vector."""
+    width, rows = run.wanted.shape[1], run.rows[:_ENOUGH]
+    if not 2 <= width <= _WIDEST or len(run.rows) * (width - 1) < _FEW:
+        return ""
+    same = (run.observed[rows][:, :, None] == run.wanted[rows][:, None, :]).all(axis=0)
+    source = np.where(same.diagonal(), np.arange(width), same.argmax(axis=1))
+    if len(set(source.tolist())) < width or (run.observed != run.wanted[:, source]).any():
+        return ""
+    moved = [f"{run.position(at)} holds {run.position(of)}" for at, of in enumerate(source) if at != of]
+    shown = f"{', '.join(moved[:_SHOWN])}{', ...' if len(moved) > _SHOWN else ''}"
+    return f"permuted outputs: {shown}; are the labels of this model in another order?"
+
+
+# ---- the output is the right one, changed ----------------------------------------------------------------------------
+
+
+def clamped(run: Outputs) -> str:
+    """Only high or low scores differ: cut at other bounds, or wrapped around."""
+    wanted, observed = run.wanted[run.rows], run.observed[run.rows]
+    edge = (wanted == INT8_MIN) | (wanted == INT8_MAX)
+    different = wanted != observed
+    if not (different & ~edge).any() and (np.sign(wanted) != np.sign(observed))[different].any():
+        return (
+            f"missing clamp: scores beyond [{INT8_MIN}, {INT8_MAX}] wrapped around; which kernel lacks its saturation?"
+        )
+    low, high = int(run.observed.min()), int(run.observed.max())
+    if low < high and different.sum() > 1 and (run.observed == np.clip(run.wanted, low, high)).all():
+        cut = cut_words(run.wanted, low, high)
+        return f"other clamp: scores are cut at {cut}; look at the activation's range in the last kernels"
+    return ""
+
+
+def offset(run: Outputs) -> str:
+    """Every score of every vector is off by the same."""
+    step = int(run.difference.flat[int(np.abs(run.difference).argmax())])
+    shifted = np.clip(run.wanted + step, INT8_MIN, INT8_MAX)
+    if len(run.rows) < _FEW or (run.observed != shifted).any():
+        return ""
+    return f"offset: every score is off by {step:+d}; is it the zero point of the output, or that of the last operator?"
+
+
+def scaled(run: Outputs) -> str:
+    """Scores are a multiple of what they should be around the zero point."""
+    inside = np.abs(run.wanted) < INT8_MAX
+    wanted, given = ((row - run.zero_point)[inside].astype(np.float64) for row in (run.wanted, run.observed))
+    if len(run.rows) < _FEW or np.abs(wanted).max(initial=0) < _SWING:
+        return ""
+    found = factor_between(wanted, given, (INT8_MIN - run.zero_point, INT8_MAX - run.zero_point), 1.01)
+    if found is None or found.holds(1) or found.holds(0):
+        return ""
+    return f"scale factor: scores are {found} the oracle's around the zero point; is the output scale another model's?"
+
+
+# ---- what the vectors that are off have in common --------------------------------------------------------------------
+
+
+def by_position(run: Outputs) -> str:
+    """One place of the output is off by the same on every vector of the run."""
+    where = np.flatnonzero((run.difference != 0).any(axis=0))
+    if len(run.rows) < _FEW or len(where) != 1:
+        return ""
+    place, steps = where[0], run.difference[:, where[0]]
+    step = int(steps[int(np.abs(steps).argmax())])
+    if (run.observed[:, place] != np.clip(run.wanted[:, place] + step, INT8_MIN, INT8_MAX)).any():
+        return ""
+    return f"offset: {run.position(place)} is off by {step:+d} on every vector; look at the bias of that score"
+
+
+def one_position(run: Outputs) -> str:
+    """Only one place of the output is off."""
+    where = np.flatnonzero((run.difference != 0).any(axis=0))
+    if len(run.rows) < _FEW or len(where) != 1 or run.wanted.shape[1] < 2:
+        return ""
+    return (
+        f"only {run.position(where[0])} is off: another kernel or flag would move the others too; look at what writes "
+        "there, the weights and bias of that score first"
+    )
+
+
+def one_class(run: Outputs) -> str:
+    """Only vectors with one right answer are off, and there are others."""
+    classes = np.unique(run.winner[run.rows])
+    if len(classes) != 1 or (run.winner == classes[0]).all():
+        return ""
+    whole = int((run.winner == classes[0]).sum()) == len(run.rows)
+    if len(run.rows) < (_FEW if whole else 2 * _FEW):
+        return ""
+    highest = f"vectors whose highest score is {run.position(classes[0])}"
+    return f"only {highest} are off{', all of them' if whole else ''}: what runs only there?"
+
+
+def from_on(run: Outputs) -> str:
+    """From some vector on they are off, and none before."""
+    first = int(run.rows.min())
+    count = len(run.wanted) - first
+    if len(run.rows) < _FEW or first < _FEW or len(run.rows) * 2 < count:
+        return ""
+    return (
+        f"from {run.vector(first)} on, window {first + 1:,} of the run: {len(run.rows):,} of {count:,} are off, and "
+        "none before; look for a counter, an accumulator or a buffer that is full by then"
+    )
+
+
+def rounded(run: Outputs) -> str:
+    """No score is off by more than one."""
+    if np.abs(run.difference).max() > 1:
+        return ""
+    return (
+        "other rounding: look first at the version of the kernels and at the compiler's flags (-ffast-math, fused "
+        f"multiply-add), operator by operator: {', '.join(run.operators)}; if other kernels are meant to run here, "
+        "lsb in [contract.execution] is what they may differ by"
+    )
+
+
+def other(run: Outputs) -> str:
+    """Nothing that is known."""
+    return (
+        "other arithmetic: compare kernels, operator versions and compiler flags with the oracle's, operator by "
+        f"operator: {', '.join(run.operators)}"
+    )
+
+
+def _row(values: NDArray[np.int16]) -> str:
+    """A row of scores, shortened."""
+    shown = ", ".join(map(str, values[:_SHOWN].tolist()))
+    return f"[{shown}{', ...' if len(values) > _SHOWN else ''}]"

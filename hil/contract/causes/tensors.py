@@ -1,0 +1,97 @@
+"""Knows what a tensor looks like that is another one, lies in memory otherwise, or was cut."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hil.contract.causes.factors import cut_words
+from hil.contract.causes.pair import Pair
+from hil.tensor import INT8_MAX, INT8_MIN
+
+_STRETCH = 4  # elements: of fewer that equal the vector before, chance is as good a cause
+
+
+def stale(pair: Pair) -> str:
+    """The whole tensor is that of the vector before."""
+    if pair.previous is None or not np.array_equal(pair.observed, pair.previous):
+        return ""
+    return "stale input buffer: the tensor is that of the vector before; is the window copied before prepare runs?"
+
+
+def partly_stale(pair: Pair) -> str:
+    """A stretch of it is that of the vector before: a line of a cache, the half of a double buffer."""
+    if pair.previous is None:
+        return ""
+    different = np.flatnonzero(pair.different.ravel())
+    stretch = slice(int(different[0]), int(different[-1]) + 1) if len(different) >= _STRETCH else slice(0)
+    old, new = pair.previous.ravel()[stretch], pair.observed.ravel()[stretch]
+    if not len(old) or not np.array_equal(old, new):
+        return ""
+    return (
+        f"stale in part: elements {stretch.start} to {stretch.stop - 1} are those of the vector before; "
+        "is the buffer complete, and the cache invalidated, before prepare runs?"
+    )
+
+
+def clamped(pair: Pair) -> str:
+    """Only large values differ: they wrapped around, or were cut elsewhere."""
+    clipped = (pair.expected == INT8_MIN) | (pair.expected == INT8_MAX)
+    if (pair.different & clipped).any() and not (pair.different & ~clipped).any():
+        if pair.source is not None and _wrapped(pair):
+            return _WRAPPED
+        if (np.sign(pair.expected) != np.sign(pair.observed))[pair.different].any():
+            return _WRAPPED
+        return f"other clamp: only values at {INT8_MIN} or {INT8_MAX} differ"
+    low, high = int(pair.observed.min()), int(pair.observed.max())
+    if low < high and pair.different.sum() > 1 and np.array_equal(pair.observed, np.clip(pair.expected, low, high)):
+        return f"other clamp: values are cut at {cut_words(pair.expected, low, high)}"
+    return ""
+
+
+_WRAPPED = f"missing clamp: values beyond [{INT8_MIN}, {INT8_MAX}] wrapped around"
+
+
+def _wrapped(pair: Pair) -> bool:
+    """The device's elements are the low eight bits of the values, rounded as the reference rounds."""
+    low_bits = (np.floor(pair.exact + 0.5).astype(np.int64) & 0xFF).astype(np.uint8).view(np.int8)
+    return bool(np.array_equal(low_bits, pair.observed))
+
+
+def laid_out(pair: Pair) -> str:
+    """The right elements in another order."""
+    if np.array_equal(pair.observed.ravel(), pair.expected.T.ravel()):
+        return "channel-major layout: the tensor is the transpose of the sample-major one"
+    if np.array_equal(pair.observed, pair.expected[::-1]):
+        return "time runs backwards: the last sample comes first"
+    return ""
+
+
+def shifted(pair: Pair) -> str:
+    """The window begins a sample late or early."""
+    if len(pair.expected) < 3:
+        return ""
+    if np.array_equal(pair.observed[:-1], pair.expected[1:]):
+        return "off-by-one window: it starts one sample late"
+    if np.array_equal(pair.observed[1:], pair.expected[:-1]):
+        return "off-by-one window: it starts one sample early"
+    return ""
+
+
+def sample_lost(pair: Pair) -> str:
+    """From some sample on the window is one ahead or behind: a sample was dropped there, or taken twice."""
+    first = int(np.flatnonzero(pair.different.any(axis=1))[0])
+    if first < 1 or len(pair.expected) - first < 3:
+        return ""
+    if np.array_equal(pair.observed[first:-1], pair.expected[first + 1 :]):
+        return f"lost sample: from sample {first} on the window is one sample ahead"
+    if np.array_equal(pair.observed[first:], pair.expected[first - 1 : -1]):
+        return f"doubled sample: from sample {first} on the window is one sample behind"
+    return ""
+
+
+def empty(pair: Pair) -> str:
+    """Every element is the same."""
+    values = np.unique(pair.observed)
+    if len(values) > 1 or pair.observed.size < 2:
+        return ""
+    return f"tensor never written, or the window arrived empty: every element is {values[0]}"
