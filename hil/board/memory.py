@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -67,6 +68,25 @@ class SharedMemory:
                 f"{size} bytes at {address:#010x} are outside the RAM shared with the board ({self.base:#x}-{end:#x})"
             )
         return at
+
+
+class Memories:
+    """Several memories of one target as one; an access lies in one of them."""
+
+    def __init__(self, parts: Sequence[SharedMemory]) -> None:
+        self._parts = tuple(parts)
+
+    def read(self, address: int, size: int) -> bytes:
+        """Raises BoardError when the range is not inside one of the memories."""
+        return self._holding(address, size).read(address, size)
+
+    def write(self, address: int, data: bytes) -> None:
+        """Raises BoardError when the range is not inside one of the memories."""
+        self._holding(address, len(data)).write(address, data)
+
+    def _holding(self, address: int, size: int) -> SharedMemory:
+        inside = (part for part in self._parts if part.base <= address and address + size <= part.base + part.size)
+        return next(inside, self._parts[0])  # which refuses
 
 
 class ProcessMemory:

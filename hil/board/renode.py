@@ -7,15 +7,16 @@ from __future__ import annotations
 import mmap
 import os
 import shutil
+import time
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from hil.board.config import BoardConfig, check_settings
 from hil.board.firmware import FirmwareBoard
-from hil.board.memory import SharedMemory
+from hil.board.memory import Memories, SharedMemory
 from hil.board.outside import FreeRunning, OnlyMemory, Outside
 from hil.errors import BoardError, DeviceEnded, UsageError
 from hil.image.elf import Image
@@ -25,8 +26,9 @@ from hil.records import ClockSpec
 from hil.renode.process import GET, SUPPORTED, RenodeProcess, check_version, find_renode, version_of
 
 _ERASED = b"\xff"
+_SIGN_S = 10.0  # between two signs of life while the firmware is waited for
 _PROBE = 0x5EED_C0DE  # no value that a memory has by itself
-_FLASH, _RAM = "flash", "ram"  # names of the two shared memories in the platform, and of their folders
+_FLASH, _RAM, _CCM = "flash", "ram", "ccm"  # names of the shared memories in the platform, and of their folders
 _ABORT = b"CPU abort"  # in Renode's log, when the core cannot go on
 # Where the fault status lies: Armv7-M Architecture Reference Manual, B3.2.2.
 _FAULT_STATUS = {"cfsr": 0xE000ED28, "hfsr": 0xE000ED2C, "mmfar": 0xE000ED34, "bfar": 0xE000ED38}
@@ -131,19 +133,23 @@ class RenodeBoard(FirmwareBoard):
         self._await_boot()
 
     def outside(self) -> AbstractContextManager[Outside]:
-        """The RAM that is shared, and Renode's own count of executed instructions."""
+        """All memories, which are shared, and Renode's own count of executed instructions."""
         machine = self._running()
         try:
             machine.instructions()
         except BoardError:  # this Renode does not tell
-            return nullcontext(OnlyMemory(machine.ram))
-        return nullcontext(FreeRunning(machine.ram, "Renode's count of executed instructions", machine.instructions))
+            return nullcontext(OnlyMemory(machine.memories))
+        counter = "Renode's count of executed instructions"
+        return nullcontext(FreeRunning(machine.memories, counter, machine.instructions))
 
     def core_registers(self) -> Mapping[str, int]:
         try:
             return self._running().registers()
         except BoardError:
             return {}
+
+    def mute(self) -> str:
+        return self._machine.silence() if self._machine else ""
 
     def words(self) -> str:
         return self._machine.new_uart() if self._machine else ""
@@ -197,6 +203,8 @@ class RenodeBoard(FirmwareBoard):
         machine = self._running()
         if ended := machine.ended():
             raise BoardError(f"run: board {self.config.name}: Renode went away: {ended}\n  next: run it again")
+        if silence := machine.silence_by_now():
+            raise BoardError(f"run: board {self.config.name}: {silence}")
         if abort := machine.abort():
             raise DeviceEnded(f"board {self.config.name}: the core cannot go on: {abort}\n{self.postmortem().text}")
 
@@ -213,11 +221,16 @@ class _Machine:
         self._uart = self._process.folder.path / "uart.log"
         self._uart_taken = self._log_read = 0
         self._started = False
+        self._sign_of_life = time.monotonic()
         self._memories: list[SharedMemory] = []
         try:
-            self._load(config.file.parent / settings.platform, config.file.parent / settings.script)
-            self.flash = self._share(_FLASH, settings.flash)
-            self.ram = self._share(_RAM, settings.ram)
+            areas = {_FLASH: settings.flash, _RAM: settings.ram}
+            if settings.other_ram is not None:
+                areas[_CCM] = settings.other_ram
+            self._load(config.file.parent / settings.platform, config.file.parent / settings.script, list(areas))
+            shared = {name: self._share(name, area) for name, area in areas.items()}
+            self.flash, self.ram = shared[_FLASH], shared[_RAM]
+            self.memories = Memories([*shared.values()])
         except BaseException:
             self.close()
             raise
@@ -228,6 +241,7 @@ class _Machine:
         self._robot.command("machine Reset")
         self._robot.command("machine Start" if self._started else "start")  # the first one starts virtual time, too
         self._started = True
+        self._sign_of_life = time.monotonic()
 
     def pause(self) -> None:
         """Stop between two instructions."""
@@ -240,13 +254,29 @@ class _Machine:
 
     def registers(self) -> dict[str, int]:
         """Of the core, which is stopped meanwhile, so that they belong together."""
-        self.pause()
-        try:
-            found = {name: self._robot.number(f"sysbus.cpu {theirs}") for name, theirs in _CORE.items()}
-            status = {name: self._robot.number(f"sysbus ReadDoubleWord {at:#x}") for name, at in _FAULT_STATUS.items()}
-        finally:
-            self._robot.command("machine Start")
+        ask = self._robot.number
+        with self._process.own_doing():  # it complains of a status register that it does not have
+            self.pause()
+            try:
+                found = {name: ask(f"sysbus.cpu {theirs}") for name, theirs in _CORE.items()}
+                status = {name: ask(f"sysbus ReadDoubleWord {at:#x}") for name, at in _FAULT_STATUS.items()}
+            finally:
+                self._robot.command("machine Start")
         return found | status
+
+    def silence_by_now(self) -> str:
+        """As `silence`, after asking for a sign of life every few seconds: what the firmware says is in shared memory,
+        so a Renode that stands still would only show by the longest wait for the firmware.
+        """
+        if time.monotonic() > self._sign_of_life + _SIGN_S:
+            with suppress(BoardError):
+                self._robot.command("version")
+            self._sign_of_life = time.monotonic()
+        return self.silence()
+
+    def silence(self) -> str:
+        """What Renode has not answered, in words; "" as long as it answers."""
+        return self._robot.silence()
 
     @property
     def pid(self) -> int | None:
@@ -298,12 +328,12 @@ class _Machine:
             memory.close()
         self._process.stop()
 
-    def _load(self, platform: Path, script: Path) -> None:
+    def _load(self, platform: Path, script: Path, names: list[str]) -> None:
         folder = self._process.folder.path
-        for name in (_FLASH, _RAM):
+        for name in names:
             (folder / name).mkdir()
         # The platform file says what the machine is; where its shared memories lie is this run's affair.
-        shared = "".join(f"{name}: {{ sharedMemoryFileRoot: {_quoted(folder / name)} }}\n" for name in (_FLASH, _RAM))
+        shared = "".join(f"{name}: {{ sharedMemoryFileRoot: {_quoted(folder / name)} }}\n" for name in names)
         shutil.copy(platform, folder / "board.repl")
         (folder / "run.repl").write_text(f'using "./board.repl"\n\n{shared}', encoding="utf-8")
         variables = {"platform": folder / "run.repl", "uart": self._uart, "log": self._process.log}

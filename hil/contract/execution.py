@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from hil.board.fault import advice
 from hil.case.types import Case, Limit
 from hil.contract.blame import Blame, blame, comparable, output_distance, ran, run_order
 from hil.contract.causes import OUTPUTS, guess
@@ -103,7 +104,7 @@ def _judge_model(evidence: Evidence) -> CheckResult:
             hint="the board runs another model than the case judges: build the bundle again and provision it",
         )
     engine = evidence.section(MemoryTest).engine
-    if not reason and engine is not None and engine.model_sha256 != evidence.case.model.sha256.lower():
+    if not reason and engine is not None and engine.model_sha256 not in ("", evidence.case.model.sha256.lower()):
         sheet.add(
             f"model SHA-256 {evidence.case.model.sha256}, of the bytes that the engine runs",
             f"{engine.model_sha256} of the {number(engine.model_bytes)} bytes at {engine.model_address:#010x}",
@@ -229,15 +230,12 @@ def _judge_fault(evidence: Evidence) -> CheckResult:
 
 
 def _fault_hint(fault: VectorFault) -> str:
-    if fault.vector < 0:
-        return _OWN_HINT
-    return _RESET_HINT if fault.status == Status.RESET else _FAULT_HINT
+    own = "" if fault.vector >= 0 else f"{_OWN_HINT}; "
+    return own + advice(fault.report.kind, fault.report.registers)
 
 
 _START_HINT = "it broke while it set the model up, before any window: read the operator's kernel at that place"
-_RESET_HINT = "what restarts the core there: a watchdog, a lockup, a software reset? replay this vector alone"
 _OWN_HINT = "it broke on a window or scores that the harness made itself, or outside of any request"
-_FAULT_HINT = "read the program counter's function and line above; replay this vector alone"
 
 
 def _judge_complete(evidence: Evidence) -> CheckResult:

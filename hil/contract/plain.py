@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.contract.ready import unready
+from hil.contract.repeats import RUN_FAILED
 from hil.contract.types import Check, CheckResult, Evidence, Section
 from hil.contract.verdict import Sheet, number
 from hil.records import ClockSpec, Status
@@ -81,8 +82,8 @@ def _judge_plain(evidence: Evidence) -> CheckResult:
             f"{difference.field} {difference.measured}, as when it is measured",
             f"{difference.field} {difference.plain} when nobody looks",
             vector=evidence.case.vectors.name(difference.vector),
-            stage=_STAGE_OF.get(difference.field, ""),
-            hint="the product behaves otherwise without observer or deadline: look at what it asks of either",
+            stage="invoke" if _failed(difference) else _STAGE_OF.get(difference.field, ""),
+            hint=RUN_FAILED if _failed(difference) else _OTHERWISE,
         )
     if evidence.clock.kind != "host time":
         for vector, whole, stages in found.shorter(evidence):
@@ -93,6 +94,14 @@ def _judge_plain(evidence: Evidence) -> CheckResult:
                 hint="a stage is skipped, or does less, without observer or deadline",
             )
     return sheet.result(numbers={"windows": len(found.vectors)})
+
+
+_OTHERWISE = "the product behaves otherwise without observer or deadline: look at what it asks of either"
+
+
+def _failed(difference: PlainDifference) -> bool:
+    """The model's run returned an error in one of the two, which is told with the number of its call."""
+    return Status.INVOKE_FAILED.name in (difference.measured, difference.plain)
 
 
 CHECKS = (

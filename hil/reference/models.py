@@ -15,16 +15,39 @@ from hil.errors import CaseError, UsageError
 from hil.interpreter.process import InterpreterProcess
 from hil.reference.float import FloatReference
 from hil.reference.int8 import Int8Oracle
+from hil.reference.prepare import real_values
 
 
 @dataclass(frozen=True)
 class Outputs:
     """What both models answer: int8 [n, output elements], and float32 [n, output elements] or None without a float
-    model. Rows that were not asked for, or that the gate rejects, hold zeros.
+    model: `real` to the prepared tensors, `chain` to the raw windows (None too where the tensor is the window). Rows
+    that were not asked for, or that the gate rejects, hold zeros.
     """
 
     int8: NDArray[np.int8]
     real: NDArray[np.float32] | None
+    chain: NDArray[np.float32] | None
+
+    @classmethod
+    def empty(cls, case: Case) -> Outputs:
+        """The columns of all vectors of a case, to be filled with `put`."""
+        shape = len(case.vectors), case.model.output.elements
+        real = np.zeros(shape, np.float32) if case.float_model is not None else None
+        chain = None if real is None or case.prepare.id == "tensor" else np.zeros(shape, np.float32)
+        return cls(np.zeros(shape, np.int8), real, chain)
+
+    def put(self, rows: NDArray[np.intp], answers: Outputs) -> None:
+        """Fill these rows; `answers` has one row for each of them."""
+        self.int8[rows] = answers.int8
+        for column, some in ((self.real, answers.real), (self.chain, answers.chain)):
+            if column is not None and some is not None:
+                column[rows] = some
+
+    def take(self, rows: NDArray[np.intp]) -> Outputs:
+        """These rows alone."""
+        real, chain = (None if column is None else column[rows] for column in (self.real, self.chain))
+        return Outputs(self.int8[rows], real, chain)
 
 
 class CaseModels:
@@ -84,12 +107,17 @@ class CaseModels:
         self.open()
         return self._floating
 
-    def answer(self, prepared: NDArray[np.int8]) -> Outputs:
-        """What both say to prepared tensors int8 [n, input elements]. Raises UsageError when a model cannot be run."""
-        output = self.int8.run(prepared)
+    def answer(self, prepared: NDArray[np.int8], windows: NDArray[np.generic] | None = None) -> Outputs:
+        """What both say to prepared tensors int8 [n, input elements]. windows: [n, ...], the raw ones that they were
+        made of; without them there is no `chain`. Raises UsageError when a model cannot be run.
+        """
+        output, case = self.int8.run(prepared), self._case
         if self.floating is None:
-            return Outputs(output, None)
-        return Outputs(output, self.floating.run(prepared, self._case.model.input.quantisation))
+            return Outputs(output, None, None)
+        real, chain = self.floating.run(prepared, case.model.input.quantisation), None
+        if windows is not None and case.prepare.id != "tensor":
+            chain = self.floating.run_real(real_values(windows, case.prepare, case.model.input))
+        return Outputs(output, real, chain)
 
     def close(self) -> None:
         """End both processes. Safe to call twice."""

@@ -7,11 +7,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hil.case.types import Case
+from hil.report.run_json import shown_path
 from hil.session import Share
 
 OUTCOME = "outcome."  # what came of a case
 HELD = "held"  # the output folder is taken
 BROKEN = "broken."  # a worker without a board
+
+
+def kept_image(target: str) -> str:
+    """The copy of the image that was built and judged."""
+    return f"{target}.elf"
+
+
+def title(case: Case, cases: Sequence[Case]) -> str:
+    """What messages call a case: its name, with its path where another case of the run has the same name."""
+    alone = sum(each.name == case.name for each in cases) < 2
+    return case.name if alone else f"{case.name} ({shown_path(case.path)})"
 
 
 def file_stem(case: Case, cases: Sequence[Case], board: str) -> str:

@@ -36,9 +36,10 @@ _MANY_WRITES, _LARGE_WRITE = 16, 4096  # beyond this all translated code is forg
 class Machine:
     """An STM32F429 that runs what its flash holds.
 
-    `flash` (2 MB) and `sram` (192 KB): buffers to use, writable, kept by the caller until `close`; without them the
-    flash is blank. `uart`: called with each byte that USART3 sends and its rate in baud. `lockup_after`: instructions
-    of firmware in flash after which the core locks up. `protected`, `stuck`: see `FlashInterface`.
+    `flash` (2 MB), `sram` (192 KB) and `ccm` (64 KB): buffers to use, writable, kept by the caller until `close`;
+    without them the flash is blank. `uart`: called with each byte that USART3 sends and its rate in baud.
+    `lockup_after`: instructions of firmware in flash after which the core locks up. `protected`, `stuck`: see
+    `FlashInterface`.
 
     A new machine is halted at power-on reset; `resume` runs it. After `load` or `load_elf`: `reset`.
     """
@@ -51,10 +52,11 @@ class Machine:
         protected: tuple[int, ...] = (),
         stuck: tuple[int, ...] = (),
         lockup_after: int | None = None,
+        ccm: memoryview | None = None,
     ) -> None:
         self._emulator = Emulator()
         self._uc = uc = self._emulator.uc
-        self.memory = MemoryMap(uc, flash, sram)
+        self.memory = MemoryMap(uc, flash, sram, ccm)
         self.core = Core(uc, self.memory, self._handler_entered)
         self.flash_interface = stm32f4.FlashInterface(self.memory.flash, protected, stuck)
         self.devices = Devices(

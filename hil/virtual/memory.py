@@ -63,19 +63,28 @@ class _Piece:
 
 
 class MemoryMap:
-    """All memories, mapped into one emulator. The buffers may be the caller's: flash of 2 MB, SRAM of 192 KB."""
+    """All memories, mapped into one emulator. The buffers may be the caller's: flash of 2 MB, SRAM of 192 KB,
+    core-coupled RAM of 64 KB.
+    """
 
-    def __init__(self, uc: Any, flash: memoryview | None = None, sram: memoryview | None = None) -> None:
+    def __init__(
+        self,
+        uc: Any,
+        flash: memoryview | None = None,
+        sram: memoryview | None = None,
+        ccm: memoryview | None = None,
+    ) -> None:
         self._uc = uc
         if flash is None:
             flash = memoryview(mmap.mmap(-1, FLASH_BYTES))
             flash[:] = b"\xff" * FLASH_BYTES
         self.flash = flash.cast("B")
         self.sram = (memoryview(mmap.mmap(-1, SRAM_BYTES)) if sram is None else sram).cast("B")
+        self._ccm = (memoryview(mmap.mmap(-1, CCM_BYTES)) if ccm is None else ccm).cast("B")
         self._regions = (
             Region.over(SRAM_BASE, SRAM_BYTES, self.sram),
             Region.over(FLASH_BASE, FLASH_BYTES, self.flash, writable=False),
-            Region.over(CCM_BASE, CCM_BYTES, memoryview(mmap.mmap(-1, CCM_BYTES)), executable=False),
+            Region.over(CCM_BASE, CCM_BYTES, self._ccm, executable=False),
             Region.over(ALIAS_BASE, FLASH_BYTES, self.flash, writable=False),
             Region.over(ROM_BASE, ROM_BYTES, _factory_values(), writable=False),
         )

@@ -22,8 +22,14 @@ from hil.project.quarantine import load_quarantine
 
 PROJECT = Path(__file__).resolve().parents[2]
 BUDGET = 'case = "motion"\n[memory]\narena_bytes = { budget = 4096 }\n'
-QUARANTINE = '[[quarantine]]\ncase = "a"\ncheck = "execution.output"\nreason = "r"\n'
-    'issue = "https://tracker.example/issues/12"\nexpires = 2030-01-01\n'
+QUARANTINE = """\
+[[quarantine]]
+case = "a"
+check = "execution.output"
+reason = "r"
+issue = "https://tracker.example/issues/12"
+expires = 2030-01-01
+"""
 
 
 def marked(file: Path) -> Path:

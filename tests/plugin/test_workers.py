@@ -150,6 +150,9 @@ def test_a_worker_that_dies_costs_a_test_and_nothing_else(tmp_path: Path, image:
     assert finished.code == FAILED
     assert "crashed" in finished.text
     assert finished.run["cases"][0]["verdict"] == "passed"
+    assert finished.run["verdict"] == "error"
+    (lost,) = finished.run["lost_workers"]
+    assert f"the run broke: workers that ended before their time: {lost}; others took up their cases" in finished.text
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
@@ -161,6 +164,7 @@ def test_interrupted_workers_leave_nothing(tmp_path: Path, image: str, number: s
         finished = run.wait()
     assert finished.code == INTERRUPTED, finished.text
     assert finished.run["verdict"] == "interrupted"
+    assert finished.run["lost_workers"] == []
 
 
 def test_on_qemu_two_workers_leave_the_same_bytes(tmp_path: Path) -> None:

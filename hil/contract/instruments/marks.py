@@ -35,7 +35,9 @@ class Mark:
 
 @dataclass(frozen=True)
 class Engine:
-    """What the inference engine was set up with, as it lies in target memory; model_sha256: of the bytes there."""
+    """What the inference engine was set up with, as it lies in target memory; model_sha256: of the bytes there,
+    "" when the board does not reach them.
+    """
 
     model_address: int
     model_bytes: int
