@@ -70,7 +70,10 @@ class NativeBoard(HostedBoard):
         pid = self.pid
         if pid is None:
             return {}
-        os.kill(pid, signal.SIGALRM)
+        try:
+            os.kill(pid, signal.SIGALRM)
+        except ProcessLookupError:  # it has ended
+            return {}
         end = time.monotonic() + _CONFESS_S
         while time.monotonic() < end:
             if found := self.fault():
