@@ -50,7 +50,7 @@ def make_run(folder: Path, records: int) -> None:
 
 def cost(folder: Path) -> dict[str, float]:
     """Time and memory of the page of the run in `folder`."""
-    from hil.report.page.command import write_page
+    from hil.report.page.commands import write_page
     from hil.runfile import read_run
 
     run = read_run(folder)

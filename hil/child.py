@@ -14,6 +14,19 @@ from hil.errors import BoardError
 _DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
 
 
+_ALL = 1 << 20
+_FIRST_LINES, _LAST_LINES, _LINE = 8, 24, 1000
+
+
+def both_ends(text: str) -> str:
+    """The first and the last lines of what a program said: what it died of may stand in either."""
+    lines = [line[:_LINE] for line in text.strip().splitlines()]
+    left_out = len(lines) - _FIRST_LINES - _LAST_LINES
+    if left_out > 0:
+        lines[_FIRST_LINES:-_LAST_LINES] = [f"... ({left_out} lines) ..."]
+    return "\n".join(lines)
+
+
 def _signal_name(number: int) -> str:
     try:
         return signal.Signals(number).name
@@ -67,8 +80,10 @@ class Child:
         if code is None:
             return None
         how = f"was killed by {_signal_name(-code)}" if code < 0 else f"ended with exit code {code}"
-        words = self.words().strip()
-        return f"{self.name} {how}" + (f"; its last words:\n{words}" if words else "")
+        whole = self.words(_ALL).strip()
+        words = both_ends(whole)
+        which = "last words" if words == whole else "first and last words"
+        return f"{self.name} {how}" + (f"; its {which}:\n{words}" if words else "")
 
     def words(self, size: int = 4000) -> str:
         """The last `size` bytes that it wrote to stdout and stderr."""

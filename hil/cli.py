@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     add_trend_command(commands)
     add_budget_command(commands, board_folders)
     add_baseline_commands(commands)
-    add_gate_command(commands)
+    add_gate_command(commands, board_folders)
     add_release_command(commands, board_folders)
     return parser
 

@@ -55,6 +55,7 @@ class _Case(Part):
     """records: "" when the case left none; `error` says why. image: of a case that came to its end."""
 
     name: str
+    title: str = ""
     records: str
     error: str = ""
     manifest: _Manifest
@@ -109,7 +110,7 @@ class _Run:
 
     @property
     def cases(self) -> dict[str, _Case]:
-        return {case.name: case for case in self.document.listed}
+        return {case.title or case.name: case for case in self.document.listed}
 
     def records(self, name: str) -> Columns:
         """The columns of one case's records. Raises UsageError when they are not there or damaged."""

@@ -13,6 +13,11 @@ from pathlib import Path
 class HilError(Exception):
     """Base of all errors that hil raises on purpose."""
 
+    def add(self, more: str) -> None:
+        """Put one more line into the text, in front of its advice."""
+        text, mark, advice = str(self).partition("\n  next: ")
+        self.args = (f"{text}\n  {more}{mark}{advice}",)
+
     def __reduce__(self) -> tuple[object, ...]:
         """Class and text go to another process, whatever arguments the class was made with."""
         return _again, (type(self), str(self))
@@ -83,13 +88,15 @@ class DeviceSilent(LinkError):
 class DeviceReset(BenchError):
     """The firmware restarted while a session was open: its start counter changed, or it made its link anew.
 
-    begun: as in DeviceEnded.
+    after: None when it has said nothing since. begun: as in DeviceEnded.
     """
 
-    def __init__(self, before: int, after: int, *, begun: bool = True) -> None:
+    def __init__(self, before: int, after: int | None, *, begun: bool = True) -> None:
         self.before, self.after, self.begun = before, after, begun
         how = f"start counter {before} -> {after}"
-        if before == after:
+        if after is None:
+            how = f"start counter {before}, and it has not answered since"
+        elif before == after:
             how = f"it made the control block of its link anew; its start counter did not move from {after}"
         super().__init__(f"the firmware restarted in mid-session ({how})")
 

@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import pytest
 
 from hil.board.base import Board
 from hil.board.config import BENCH_OPTIONS
-from hil.case.load import load_case
+from hil.case.load import load_case, name_of
 from hil.case.types import Case
 from hil.contract import checks_for
 from hil.contract.types import Check, CheckResult, Outcome
 from hil.device import Device
 from hil.environment import environment_name
 from hil.errors import BenchError, HilError, UsageError
+from hil.interruption import Interruption
 from hil.project.quarantine import QUARANTINE_FILE
 from hil.report.markdown import summary
 from hil.report.outdir import SUMMARY_FILE
 from hil.report.page.commands import write_page
-from hil.report.terminal import ProgressLine, case_table
-from hil.run import PROJECT, HilRun, Settings
+from hil.report.terminal import ProgressLine, case_table, run_notes
+from hil.run import PROJECT, HilRun, Refusal, Settings
 from hil.runfile import Run, read_run
 from hil.workers import LeadPlugin, crew_of, is_lead, run_of, tell_misuse
 
@@ -34,8 +33,7 @@ CASE_FILE = "case.toml"
 REPORTS = ("html", "none")
 SHOWN_FINDINGS = 3  # of one check, on the terminal
 _RUN = pytest.StashKey[HilRun]()
-_INTERRUPTION = pytest.StashKey["_Interruption"]()
-_CASE_ERRORS = pytest.StashKey[list[str]]()
+_INTERRUPTION = pytest.StashKey[Interruption]()
 _JUDGED = pytest.StashKey["_CaseTests"]()
 _LEAD = pytest.StashKey[LeadPlugin]()
 _NOTHING_JUDGED = pytest.StashKey[bool]()
@@ -128,8 +126,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if (wanted := _option(config, "hil-report")) not in REPORTS:
         raise pytest.UsageError(f"--hil-report: {wanted!r} is none of {', '.join(REPORTS)}")
     config.addinivalue_line("markers", "hil_case(path): the case that the `case` and `device` fixtures use")
-    config.stash[_CASE_ERRORS] = []
-    config.stash[_INTERRUPTION] = _Interruption()
+    config.stash[_INTERRUPTION] = Interruption()
+    config.pluginmanager.register(_WayOut(config.stash[_INTERRUPTION]))
     config.stash[_JUDGED] = _CaseTests()
     config.pluginmanager.register(config.stash[_JUDGED])
     folders = [_path(config, "hil-boards"), config.rootpath / "boards", PROJECT / "boards"]
@@ -144,9 +142,9 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.stash[_RUN] = run_of(config, settings, lambda title: _progress(config, title))
     if is_lead(config):
+        config.stash[_INTERRUPTION].guard()
         config.stash[_LEAD] = LeadPlugin(settings)
         config.pluginmanager.register(config.stash[_LEAD])
-        config.stash[_INTERRUPTION].guard()
     if config.getoption("--board"):  # named for this very run: tell a wrong name at once, even when nothing needs it
         try:
             _ = config.stash[_RUN].config
@@ -179,14 +177,31 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> CaseFile |
 class CaseFile(pytest.File):
     """A case.toml; its items are the checks that the case asks for."""
 
-    def collect(self) -> Iterator[CheckItem]:
+    def collect(self) -> Iterator[CheckItem | RefusedItem]:
         try:
             case = load_case(self.path)
         except UsageError as error:
-            self.config.stash[_CASE_ERRORS].append(str(error))
+            yield RefusedItem.from_parent(self, name="case", error=error)
             return
         for check in checks_for(case):
             yield CheckItem.from_parent(self, name=check.id, case=case, check=check)
+
+
+class RefusedItem(pytest.Item):
+    """A case.toml that is no case: an error of its own, that stops no other case."""
+
+    def __init__(self, *, error: UsageError, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.error = error
+
+    def setup(self) -> None:
+        self.config.stash[_RUN].refuse(Refusal(self.path, name_of(self.path), self.error))
+
+    def runtest(self) -> None:
+        raise AssertionError("a refused case is told before it runs")
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        return self.path, 0, f"{self.path.parent.name}: case"
 
 
 class CheckItem(pytest.Item):
@@ -201,7 +216,7 @@ class CheckItem(pytest.Item):
         if error := run.not_run(self.case):
             _skip_on(run, error)
         if error := run.broken(self.case):
-            pytest.skip(f"the run of case {self.case.name} broke, see its first test: {type(error).__name__}")
+            pytest.skip(f"the run of case {run.title(self.case)} broke, see its first test: {type(error).__name__}")
         result = run.result(self.case, self.check)
         if result.outcome is Outcome.INVALID:  # in here, so that pytest counts an error, and no failed test
             self._record_properties(result)
@@ -219,7 +234,7 @@ class CheckItem(pytest.Item):
             raise ContractBroken(result)
 
     def reportinfo(self) -> tuple[Path, int, str]:
-        return self.path, 0, f"{self.case.name}: {self.check.id}"
+        return self.path, 0, f"{self.config.stash[_RUN].title(self.case)}: {self.check.id}"
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         error = excinfo.value
@@ -231,7 +246,7 @@ class CheckItem(pytest.Item):
         run = self.config.stash[_RUN]
         case, clock = run.facts(self.case), run.clock(self.case)
         facts: dict[str, object] = {
-            "case": self.case.name,
+            "case": run.title(self.case),
             "case_version": self.case.version,
             "board": run.config.name,
             "clock": clock["kind"] if clock else "",
@@ -270,11 +285,12 @@ def describe(check: Check, result: CheckResult) -> str:
 
 @pytest.hookimpl(trylast=True)  # after -k and -m have taken items away
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Misuse stops here, before anything starts."""
+    """Misuse stops here, before anything starts; a refused case is an error of that case, unless nothing is to run."""
     try:
-        if errors := config.stash[_CASE_ERRORS]:
+        errors = [str(item.error) for item in items if isinstance(item, RefusedItem)]
+        if errors and config.option.collectonly:
             raise UsageError("\n".join(errors))
-        if any(_needs_board(item) for item in items) and not config.option.collectonly:
+        if (errors or any(_needs_board(item) for item in items)) and not config.option.collectonly:
             config.stash[_INTERRUPTION].guard()
             cases = {item.case.path: item.case for item in items if isinstance(item, CheckItem)}
             config.stash[_RUN].prepare(list(cases.values()))
@@ -288,28 +304,32 @@ def _needs_board(item: pytest.Item) -> bool:
     return isinstance(item, CheckItem) or "board" in getattr(item, "fixturenames", ())
 
 
-class _Interruption:
-    """Ctrl-C, and SIGTERM, by which a CI system ends a job: both leave by one door, so that everything is released.
+def _has_line(entry: Any) -> bool:
+    try:
+        return bool(entry.lineno >= 0)
+    except TypeError:
+        return False
 
-    A signal may come where Python drops what its handler raises, in a finalizer for instance: `check` raises it again.
-    """
 
-    def __init__(self) -> None:
-        self._signal: signal.Signals | None = None
+class _WayOut:
+    """From these hooks on all is being released, and no signal may cut that short."""
 
-    def guard(self) -> None:
-        """Take the signals over; one that is ignored, as in a background job of a shell, stays so."""
-        signal.signal(signal.SIGTERM, self._raise)
-        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, self._raise)
+    def __init__(self, interruption: Interruption) -> None:
+        self._interruption = interruption
 
-    def check(self) -> None:
-        if self._signal is not None:
-            raise KeyboardInterrupt(self._signal.name)
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """A hook of pytest: the exception has come to the session's end.
 
-    def _raise(self, number: int, frame: FrameType | None) -> None:
-        self._signal = signal.Signals(number)
-        raise KeyboardInterrupt(self._signal.name)
+        A signal may come at an instruction that belongs to no line, and pytest breaks where it shows that place.
+        """
+        self._interruption.leave()
+        excinfo.traceback = excinfo.traceback.filter(_has_line)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """A hook of pytest: the other plugins' ends come behind this."""
+        self._interruption.leave()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -360,6 +380,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     config = session.config
     lead = config.stash.get(_LEAD, None)
     run = lead.lead if lead else config.stash[_RUN]
+    if config.stash[_INTERRUPTION].came:  # the last signal may have come too late to raise anything
+        session.exitstatus = exitstatus = pytest.ExitCode.INTERRUPTED
     try:
         written = run.finish(interrupted=exitstatus == pytest.ExitCode.INTERRUPTED)
         if written is not None:
@@ -399,6 +421,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         run.close()
     if lead := config.stash.get(_LEAD, None):
         lead.close()
+    if interruption := config.stash.get(_INTERRUPTION, None):
+        interruption.give_back()
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
@@ -414,6 +438,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     for case in done.document.cases:
         for line in case_table(case, done.document.board):
             terminalreporter.line(line)
+    for line in run_notes(done.document):
+        terminalreporter.line(line, red=True)
     if config.stash.get(_NOTHING_JUDGED, False):
         terminalreporter.line("no check was judged: a gate in which nothing ran fails", red=True)
     if message := config.stash.get(_NOT_REPORTED, ""):

@@ -80,8 +80,8 @@ class Quarantine(Part):
 
 
 class Check(Part):
-    """outcome `marginal` is a pass; a failed check with a `quarantine` does not fail its case; `invalid`: what it was
-    measured with is broken.
+    """outcome `marginal` is a pass that asks to be looked at: `reason` says why, `hint` what next. A failed check with
+    a `quarantine` does not fail its case. `invalid`: what it was measured with is broken.
     """
 
     id: str
@@ -94,6 +94,7 @@ class Check(Part):
     findings_total: int
     findings: list[Finding]
     quarantine: Quarantine | None = None
+    hint: str = ""
 
     @property
     def contract(self) -> str:
@@ -214,6 +215,40 @@ class DecisionFacts(Part):
     unknown: str
 
 
+class Answered(Part):
+    """How one side answers labelled vectors. recall: by label, null where no vector has it. accepted: vectors that got
+    a label; wrongly_accepted: not their own; unknown: none.
+    """
+
+    accuracy: float
+    recall: list[float | None]
+    accepted: int
+    wrongly_accepted: int
+    unknown: int
+
+
+class AnswerGap(Part):
+    """What each step changes of the accuracy, from the float model on the raw window to the device; lost: below 0."""
+
+    input: float
+    quantisation: float
+    device: float
+
+
+class Answers(Part):
+    """All sides over the same labelled vectors, each window decided alone: the float model on the raw window and on the
+    prepared tensor (null without one), the simulated int8 model, the device.
+    """
+
+    vectors: int
+    labelled: list[int]
+    float_chain: Answered | None
+    float_tensor: Answered | None
+    int8: Answered
+    device: Answered
+    gap: AnswerGap | None
+
+
 class Fault(Part):
     vector: int
     kind: str
@@ -228,13 +263,19 @@ class Link(Part):
 
 
 class Case(Part):
-    """One case of a run. Keys of the evidence are null when the bench broke: `error` says how."""
+    """One case of a run. Keys of the evidence are null when the bench broke, and when the case was refused before it
+    ran: `error` says how. A refused case that could not be read has the version 0.
+
+    title: the name, with the path behind it where another case of the run has the same; "" in runs of older versions.
+    """
 
     name: str
+    title: str = ""
     version: int
     path: str
-    verdict: Literal["passed", "failed", "invalid", "error", "not judged"]
+    verdict: Literal["passed", "marginal", "failed", "invalid", "error", "not judged"]
     error: str
+    refused: bool = False
     host_seconds: float
     vectors: int
     inferences: int
@@ -252,8 +293,24 @@ class Case(Part):
     operators: list[Operator] = []
     operators_vector: str = ""
     baseline: BaselineFacts | None = None
+    answers: Answers | None = None
     faults: list[Fault] = []
     link: Link | None = None
+
+    @property
+    def what_happened(self) -> str:
+        """How `error` is introduced."""
+        return "the case was refused" if self.refused else "the bench broke"
+
+    @property
+    def called(self) -> str:
+        """What tells it from every other case of its run."""
+        return self.title or self.name
+
+    @property
+    def is_twin(self) -> bool:
+        """Whether another case of its run has the same name."""
+        return self.called != self.name
 
     def check(self, name: str) -> Check | None:
         """The check of that id, None when the case does not ask for it."""
@@ -267,26 +324,39 @@ class SourceFacts(Part):
     changed: bool
 
 
+class Firmware(Part):
+    """Where the image came from. given: it was named and not built; kept: its ELF in the folder of the run, "" when it
+    is not there, as it is of an image that was given.
+    """
+
+    given: bool
+    kept: str
+
+
 class RunManifest(Part):
-    """source: null when the image was named and not built, or git could not tell."""
+    """source: null when the image was named and not built, or git could not tell. firmware: null in older runs."""
 
     hil: str
     python: str
     host: str
     packages: dict[str, str | None]
     source: SourceFacts | None = None
+    firmware: Firmware | None = None
 
 
 class Document(Part):
-    """A whole run.json, schema `hil-run/1`."""
+    """A whole run.json, schema `hil-run/1`. lost_workers: those that ended before their time; others took up their
+    cases.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True, title=SCHEMA)
 
     format: Literal["hil-run/1"] = Field(alias="schema")
-    verdict: Literal["passed", "failed", "invalid", "error", "interrupted", "nothing judged"]
+    verdict: Literal["passed", "marginal", "failed", "invalid", "error", "interrupted", "nothing judged"]
     started: str
     host_seconds: float
     workers: int
+    lost_workers: list[str] = []
     board: Board
     manifest: RunManifest
     cases: list[Case]
@@ -306,18 +376,21 @@ class Run:
         return self.file.parent
 
     def case(self, name: str) -> Case:
-        """The case of that name. Raises UsageError when the run has none, or two."""
-        found = [case for case in self.document.cases if case.name == name]
-        if len(found) != 1:
-            names = ", ".join(case.name for case in self.document.cases) or "none"
-            problem = f"has no case {name!r}, only: {names}" if not found else f"has {len(found)} cases named {name!r}"
+        """The case of that name or title. Raises UsageError when the run has none, or two."""
+        found = [case for case in self.document.cases if name in (case.name, case.called)]
+        if not found:
+            names = ", ".join(case.called for case in self.document.cases) or "none"
+            problem = f"has no case {name!r}, only: {names}"
             raise UsageError(f"{self.file}: {problem}\n  fix: name a case of this run, or run that one")
+        if len(found) > 1:
+            names = " or ".join(f'"{case.called}"' for case in found)
+            raise UsageError(f"{self.file}: has {len(found)} cases named {name!r}\n  fix: say which: {names}")
         return found[0]
 
     def records(self, case: Case) -> Columns:
         """The columns of one case's records. Raises UsageError when they are not there, damaged, or not this run's."""
         if not case.records:
-            raise UsageError(f"{self.file}: case {case.name} left no records: {case.error}\n  fix: run it again")
+            raise UsageError(f"{self.file}: case {case.called} left no records: {case.error}\n  fix: run it again")
         return read_records(self.folder / case.records, case.records_sha256)
 
 

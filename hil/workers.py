@@ -57,8 +57,10 @@ class LeadPlugin:
         """A worker has taken the output folder by now, when there is a case to run."""
         self.lead.join()
 
-    def pytest_testnodedown(self, node: Any) -> None:
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
         """A worker has ended; one that crashed left no output."""
+        if error is not None:
+            self.lead.lost_workers.append(str(node.gateway.id))
         self.misuse = self.misuse or getattr(node, "workeroutput", {}).get(_MISUSE, "")
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -16,6 +17,8 @@ from typing import Any, Self, TypeVar
 
 PASSED, FAILED, INTERRUPTED, USAGE_ERROR = 0, 1, 2, 4  # pytest.ExitCode
 LIMIT_S = 120.0
+# Left out of each run: hypothesis is a tool of these tests only, and loading it is a fifth of the start of a run.
+WITHOUT = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")
 PROJECT = Path(__file__).resolve().parents[1]
 Found = TypeVar("Found")
 
@@ -67,8 +70,7 @@ class HarnessRun:
             "-W",
             "error",
             "-ra",
-            "-p",
-            "no:cacheprovider",
+            *WITHOUT,
             f"--hil-out={self.out}",
         ]
         command += [f"--junit-xml={folder / 'junit.xml'}", f"--rootdir={folder}"]
@@ -91,9 +93,9 @@ class HarnessRun:
             self.process.kill()
             self.process.communicate()
 
-    def wait(self) -> Finished:
-        """The result; fails when the run does not end, or leaves a process or a file behind."""
-        text, _ = self.process.communicate(timeout=LIMIT_S)
+    def wait(self, limit_s: float = LIMIT_S) -> Finished:
+        """The result; fails when the run does not end in time, or leaves a process or a file behind."""
+        text, _ = self.process.communicate(timeout=limit_s)
         self.assert_nothing_left()
         return Finished(self.process.returncode, text, self.out)
 
@@ -145,6 +147,17 @@ def processes() -> list[int]:
 
 def command_line(pid: int) -> str:
     return _read(Path(f"/proc/{pid}/cmdline")).replace("\0", " ").strip()
+
+
+def state_of(pid: int) -> str:
+    """What the process does, in the words of proc(5): "R (running)", "T (stopped)"; "" when there is none."""
+    return _status(pid).get("State", "")
+
+
+def stop_still(pid: int) -> None:
+    """Stop the process, and return when it has stopped."""
+    os.kill(pid, signal.SIGSTOP)
+    observe(lambda: state_of(pid).startswith("T"))
 
 
 def is_board(pid: int) -> bool:

@@ -131,6 +131,7 @@ def make_references() -> References:
         ),
         output=output,
         float_output=floats.astype(np.float32),
+        float_chain=floats.astype(np.float32),
         winner=winner.astype(np.int32),
         score=score.astype(np.int32),
         answer=answer.astype(np.int32),
@@ -270,6 +271,26 @@ def build_evidence() -> Evidence:
                 score_probe("stream step 0", (90, -128, -128, -128), 0, True),
             )
         ),
+    )
+
+
+def evidence_of(case: Case, references: References) -> Evidence:
+    """What a device leaves behind that does what the references say, on a case of files."""
+    rows = RunRecords.empty(len(case.vectors), case.model.output.elements)
+    valid = references.gate == GateReason.VALID
+    rows.status[:] = np.where(valid, Status.DONE, Status.REJECTED)
+    for name in ("gate", "digest", "output", "winner", "score", "answer", "reason"):
+        getattr(rows, name)[:] = getattr(references, name)
+    return Evidence(
+        case=case,
+        board="qemu",
+        clock=INSTRUCTIONS,
+        image=ImageFacts("ef" * 32, 150_000, 80_000, 4096),
+        bundle_bytes=3000,
+        bundle_sha256="CD" * 32,
+        hello=make_hello(case),
+        records=rows,
+        references=references,
     )
 
 

@@ -11,6 +11,8 @@ from hil.image.elf import Image
 ENTRY = "_ZN3hil7AppMainEv"  # first function of the application, after the start-up code
 SPIN, UNDEFINED = b"\xfe\xe7", b"\x00\xde"  # b . and udf #0, ARMv7-M ARM, A7.7.12 and A7.7.194
 RETURN = b"\x70\x47"  # bx lr
+# movw/movt r0, AIRCR; movw/movt r1, VECTKEY and SYSRESETREQ; str r1, [r0]; b .
+RESET_ITSELF = bytes.fromhex("4ef60c50cef2000040f20401c0f2fa510160fee7")
 MASK_INTERRUPTS = b"\x72\xb6"  # cpsid i: a fault behind it escalates to a hard fault
 
 

@@ -29,7 +29,7 @@ from hil.case.types import Channel, Prepare
 from hil.reference.decide import raw_threshold
 from hil.reference.float import FloatReference
 from hil.reference.int8 import Int8Oracle
-from hil.reference.prepare import prepare
+from hil.reference.prepare import prepare, real_values
 
 HERE = Path(__file__).resolve().parent
 SEED = 20180501
@@ -66,8 +66,8 @@ class Stage:
         return self.oracle.run(prepare(windows, self.stage, self.oracle.input))
 
     def float_scores(self, windows: Counts) -> NDArray[np.float32]:
-        """float32 [n, labels] of counts [n, samples, channels]."""
-        return self.reference.run(prepare(windows, self.stage, self.oracle.input), self.oracle.input.quantisation)
+        """float32 [n, labels] of the real values that counts [n, samples, channels] stand for, not of their tensors."""
+        return self.reference.run_real(real_values(windows, self.stage, self.oracle.input))
 
 
 @dataclass

@@ -39,7 +39,7 @@ def prepare(run: Run, names: Sequence[str], *, by: str, reason: str) -> list[Acc
     if not run.sealed:
         problem = "seal: the file is not as the run wrote it"
         raise UsageError(f"{run.file}: {problem}\n  fix: run the case again, and accept that run")
-    chosen = list(names) or [case.name for case in run.document.cases]
+    chosen = list(names) or [case.called for case in run.document.cases]
     if not chosen:
         raise UsageError(f"{run.file}: no case ran\n  fix: accept a run that judged something")
     for name in chosen:
@@ -60,11 +60,12 @@ def _refuse_failed(run: Run, case: Case) -> None:
     broken = ", ".join(check.id for check in failed if check.quarantine is None)
     if run.document.verdict == "interrupted" or case.error:
         raise UsageError(
-            f"{run.file}: case {case.name} was cut short: {case.error or 'interrupted'}\n  fix: run it again to its end"
+            f"{run.file}: case {case.called} was cut short: {case.error or 'interrupted'}\n"
+            f"  fix: run it again to its end"
         )
     if broken:
         raise UsageError(
-            f"{run.file}: case {case.name} broke {broken}\n  fix: mend that first: it is no matter of a baseline"
+            f"{run.file}: case {case.called} broke {broken}\n  fix: mend that first: it is no matter of a baseline"
         )
     if invalid := ", ".join(check.id for check in case.checks if check.outcome == "invalid"):
         raise UsageError(
@@ -72,7 +73,7 @@ def _refuse_failed(run: Run, case: Case) -> None:
         )
     if not any(check.outcome in ("passed", "marginal") for check in case.checks):
         raise UsageError(
-            f"{run.file}: case {case.name}: no check was judged\n  fix: accept a run that judged something"
+            f"{run.file}: case {case.called}: no check was judged\n  fix: accept a run that judged something"
         )
 
 

@@ -64,7 +64,7 @@ def _diff(options: argparse.Namespace) -> int:
     from hil.runfile import read_run
 
     run = read_run(options.run_file)
-    found = [diff(run, name) for name in options.case or [case.name for case in run.document.cases]]
+    found = [diff(run, name) for name in options.case or [case.called for case in run.document.cases]]
     for item in found:
         for line in diff_lines(item):
             print(line)

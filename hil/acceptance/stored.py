@@ -107,6 +107,7 @@ def _references(columns: Columns) -> References:
         digest=columns["digest"],
         output=columns["reference_output"],
         float_output=columns.get("float_output"),
+        float_chain=columns.get("float_chain"),
         winner=columns["winner"],
         score=columns["score"],
         answer=columns["reference_answer"],

@@ -115,12 +115,14 @@ class Made(Part):
 class Measurements(Part):
     """What one run measured, as far as it is compared. accuracy: None without true labels.
 
-    agreement: figures of the agreement contract by name, those that the case allows. latency: by stage, empty when
-    nothing was done.
+    agreement: figures of the agreement contract by name, those that the case allows, from the same prepared tensor;
+    agreement_chain: those of the whole chain, empty in a file that was accepted before they were kept. latency: by
+    stage, empty when nothing was done.
     """
 
     accuracy: Number | None
     agreement: dict[str, Number]
+    agreement_chain: dict[str, Number] = {}
     board: str
     case: str
     clock: ClockFacts

@@ -57,7 +57,10 @@ class Board(Protocol):
         """Return when the board is alive and the firmware has left no fault record; raise otherwise. Cheap."""
 
     def postmortem(self) -> FaultReport:
-        """Where the firmware is or died: registers, function and line, last lines of the log."""
+        """Where the firmware is or died: registers, function and line, last lines of the log.
+
+        Raises BoardError when the board does not answer either.
+        """
 
     def close(self) -> None:
         """Release everything. Safe to call twice."""

@@ -72,6 +72,45 @@ def causes(registers: Mapping[str, int]) -> list[str]:
     return found
 
 
+# What to look at next: of the first bits of CFSR that are set, or of the kind of fault where no bit tells more.
+_ADVICE_BY_CFSR = (
+    (1 << 4 | 1 << 12, "the stack ran out while the core saved its registers: give it more, or look for a recursion"),
+    (
+        1 << 1 | 1 << 9,
+        "look at the pointer that is used at pc: there is no memory at the address, or the MPU protects it",
+    ),
+    (1 << 10, "the store lies some instructions before pc: look for a pointer that is wrong there"),
+    (1 << 0 | 1 << 8, "a jump to where no code is: look at lr for the caller, and at the function pointer it used"),
+    (1 << 16 | 1 << 17, "look at how the code came to pc: a wrong function pointer, or a return address overwritten"),
+    (1 << 18 | 1 << 3 | 1 << 11, "the return from an interrupt went wrong: its stack was overwritten"),
+    (1 << 19, "a floating-point instruction with the FPU off: is it switched on before this code runs?"),
+    (
+        1 << 24,
+        "LDM, LDRD, STM and STRD need an address that four divides: look at the pointer at pc, and at casts to it",
+    ),
+    (1 << 25, "a divisor is zero at pc: check it before"),
+)
+_ADVICE_BY_KIND = {
+    "hard fault": "CFSR is 0, so neither an access nor an instruction was found wrong: look for SVC, a breakpoint, or "
+    "an interrupt without a handler (the log ends with its number); docs/boards.md says what an emulator does not tell",
+    "deadline missed": "look for a loop at pc that does not end; if the stage is only slow, see its latency",
+    "hang": "look for a loop at pc that does not end, or what it waits for there; a deadline ends it sooner",
+    "reset": "what restarts the core there: a watchdog, a lockup, a software reset? replay this vector alone",
+    "stack overflow": "look for a large local array or a recursion at pc, or give the stack more",
+    "arena canary overwritten": "a kernel or a stage writes outside the arena: run this vector on `native`",
+    "abort or failed assertion": "look at the caller at pc: what it asserts does not hold for this vector",
+    "sanitizer report": "the log above says what is wrong, with file and line",
+}
+_ADVICE = "read the program counter's function and line above; replay this vector alone"
+
+
+def advice(kind: str, registers: Mapping[str, int]) -> str:
+    """What to look at next after a fault of this kind, as far as the fault status tells."""
+    cfsr = registers.get("cfsr", 0)
+    found = next((text for bits, text in _ADVICE_BY_CFSR if cfsr & bits), "")
+    return found or _ADVICE_BY_KIND.get(kind, _ADVICE)
+
+
 def decode(record: bytes) -> Fault | None:
     """The fault in `record` (RECORD_BYTES of target RAM), or None when the firmware has left none."""
     words = struct.unpack("<18I", record)

@@ -68,6 +68,10 @@ class FirmwareBoard(ABC):
         """Registers of the running core by name (pc, lr, sp, xpsr, cfsr, hfsr, mmfar, bfar), as many as can be told."""
         return {}
 
+    def mute(self) -> str:
+        """Why what runs the firmware is known not to answer, which is not the firmware's own silence; "" by default."""
+        return ""
+
     def outside(self) -> AbstractContextManager[Outside]:
         """As `Board.outside`; a kind that has a counter, or more memory than the link needs, gives those."""
         return nullcontext(OnlyMemory(self.memory))
@@ -169,6 +173,8 @@ class FirmwareBoard(ABC):
 
     def _hang(self) -> FaultReport:
         registers = dict(self.core_registers())
+        if mute := self.mute():
+            raise BoardError(f"run: board {self.config.name}: {mute}")
         if "pc" not in registers:
             text = f"no fault record; the program counter is not known{self._log_tail()}"
             return FaultReport("hang", "unknown", text)

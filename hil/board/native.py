@@ -22,7 +22,11 @@ from hil.image.elf import Image
 from hil.records import ClockSpec
 
 HOST_TIME = ClockSpec("host time", "ns", 1, 1, 1_000_000_000, False, 1_000_000_000)
-_CONFESS_S = 2.0
+_CONFESS_S = 5.0
+_MUTE = (
+    f"the firmware's process does not answer a signal within {_CONFESS_S:g} s\n"
+    "  next: did somebody stop the process (SIGSTOP), or is the machine overloaded? Run it again"
+)
 
 
 class Settings(BaseModel):
@@ -41,6 +45,8 @@ def open_board(config: BoardConfig, log: Path) -> NativeBoard:
 
 class NativeBoard(HostedBoard):
     """A host process; its ticks are host time, on which no latency limit is judged."""
+
+    _mute = ""
 
     def check_image(self, image: Image) -> None:
         image.require_machine(platform.machine())
@@ -74,9 +80,14 @@ class NativeBoard(HostedBoard):
             os.kill(pid, signal.SIGALRM)
         except ProcessLookupError:  # it has ended
             return {}
+        self._mute = ""
         end = time.monotonic() + _CONFESS_S
         while time.monotonic() < end:
             if found := self.fault():
                 return {"pc": found.registers["pc"]}
             time.sleep(1e-3)
+        self._mute = _MUTE
         return {}
+
+    def mute(self) -> str:
+        return self._mute

@@ -28,7 +28,11 @@ from hil.need import Row, tool_row
 from hil.records import ClockSpec
 
 _NS = 1_000_000_000
-_QMP_TIMEOUT_S = 2.0
+_QMP_TIMEOUT_S = 5.0  # it answers in milliseconds, whatever the firmware does
+_MUTE = (
+    f"QEMU does not answer its monitor within {_QMP_TIMEOUT_S:g} s\n"
+    "  next: did somebody stop the process (SIGSTOP), or is the machine overloaded? Run it again"
+)
 _POLL = "hil_agent_poll"
 _GIVES_UP = "qemu: fatal:"
 _REGISTERS = {"pc": "R15", "lr": "R14", "sp": "R13", "xpsr": "XPSR"}  # names of the monitor
@@ -93,6 +97,7 @@ class QemuBoard(HostedBoard):
         super().__init__(config, instruction_clock(settings), log, settings.shared_base, settings.shared_bytes)
         self._program, self._settings = program, settings
         self._monitor: socket.socket | None = None
+        self._mute = ""
         self._debug: tuple[socket.socket, socket.socket] | None = None
         self._stub: GdbStub | None = None
 
@@ -102,6 +107,7 @@ class QemuBoard(HostedBoard):
 
     def command(self, image: Image) -> tuple[Sequence[str], Sequence[int]]:
         self._close_monitor()
+        self._mute = ""
         self._monitor, theirs = socket.socketpair()
         self._theirs = theirs
         self._debug = socket.socketpair()
@@ -163,10 +169,16 @@ class QemuBoard(HostedBoard):
         try:
             dead = self._child is not None and self._child.ended() is not None
             answer = super().words() if dead else _ask_monitor(self._monitor, "info registers")
+        except TimeoutError:
+            self._mute = _MUTE
+            return {}
         except (OSError, ValueError):
             return {}
         found = {name: re.search(rf"{number}=([0-9a-f]{{8}})", answer) for name, number in _REGISTERS.items()}
         return {name: int(match[1], 16) for name, match in found.items() if match}
+
+    def mute(self) -> str:
+        return self._mute
 
     def _stop(self) -> None:
         super()._stop()

@@ -7,8 +7,9 @@ from __future__ import annotations
 import mmap
 import os
 import shutil
+import time
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -25,6 +26,7 @@ from hil.records import ClockSpec
 from hil.renode.process import GET, SUPPORTED, RenodeProcess, check_version, find_renode, version_of
 
 _ERASED = b"\xff"
+_SIGN_S = 10.0  # between two signs of life while the firmware is waited for
 _PROBE = 0x5EED_C0DE  # no value that a memory has by itself
 _FLASH, _RAM, _CCM = "flash", "ram", "ccm"  # names of the shared memories in the platform, and of their folders
 _ABORT = b"CPU abort"  # in Renode's log, when the core cannot go on
@@ -146,6 +148,9 @@ class RenodeBoard(FirmwareBoard):
         except BoardError:
             return {}
 
+    def mute(self) -> str:
+        return self._machine.silence() if self._machine else ""
+
     def words(self) -> str:
         return self._machine.new_uart() if self._machine else ""
 
@@ -198,6 +203,8 @@ class RenodeBoard(FirmwareBoard):
         machine = self._running()
         if ended := machine.ended():
             raise BoardError(f"run: board {self.config.name}: Renode went away: {ended}\n  next: run it again")
+        if silence := machine.silence_by_now():
+            raise BoardError(f"run: board {self.config.name}: {silence}")
         if abort := machine.abort():
             raise DeviceEnded(f"board {self.config.name}: the core cannot go on: {abort}\n{self.postmortem().text}")
 
@@ -214,6 +221,7 @@ class _Machine:
         self._uart = self._process.folder.path / "uart.log"
         self._uart_taken = self._log_read = 0
         self._started = False
+        self._sign_of_life = time.monotonic()
         self._memories: list[SharedMemory] = []
         try:
             areas = {_FLASH: settings.flash, _RAM: settings.ram}
@@ -233,6 +241,7 @@ class _Machine:
         self._robot.command("machine Reset")
         self._robot.command("machine Start" if self._started else "start")  # the first one starts virtual time, too
         self._started = True
+        self._sign_of_life = time.monotonic()
 
     def pause(self) -> None:
         """Stop between two instructions."""
@@ -245,13 +254,29 @@ class _Machine:
 
     def registers(self) -> dict[str, int]:
         """Of the core, which is stopped meanwhile, so that they belong together."""
-        self.pause()
-        try:
-            found = {name: self._robot.number(f"sysbus.cpu {theirs}") for name, theirs in _CORE.items()}
-            status = {name: self._robot.number(f"sysbus ReadDoubleWord {at:#x}") for name, at in _FAULT_STATUS.items()}
-        finally:
-            self._robot.command("machine Start")
+        ask = self._robot.number
+        with self._process.own_doing():  # it complains of a status register that it does not have
+            self.pause()
+            try:
+                found = {name: ask(f"sysbus.cpu {theirs}") for name, theirs in _CORE.items()}
+                status = {name: ask(f"sysbus ReadDoubleWord {at:#x}") for name, at in _FAULT_STATUS.items()}
+            finally:
+                self._robot.command("machine Start")
         return found | status
+
+    def silence_by_now(self) -> str:
+        """As `silence`, after asking for a sign of life every few seconds: what the firmware says is in shared memory,
+        so a Renode that stands still would only show by the longest wait for the firmware.
+        """
+        if time.monotonic() > self._sign_of_life + _SIGN_S:
+            with suppress(BoardError):
+                self._robot.command("version")
+            self._sign_of_life = time.monotonic()
+        return self.silence()
+
+    def silence(self) -> str:
+        """What Renode has not answered, in words; "" as long as it answers."""
+        return self._robot.silence()
 
     @property
     def pid(self) -> int | None:

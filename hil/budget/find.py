@@ -8,8 +8,9 @@ from pathlib import Path
 
 from hil.board.config import BoardConfig, board_files, load_board, read_board
 from hil.budget.file import BudgetFile, read_budget
+from hil.budget.limits import limits_of
 from hil.budget.sheet import sheet
-from hil.budget.types import RunCase, Sheet, Sources
+from hil.budget.types import PowerSource, RunCase, Sheet, Sources
 from hil.case.load import FILE_NAME, load_case
 from hil.errors import CaseError, UsageError
 from hil.runfile import RUN_FILE, Run, read_run
@@ -78,29 +79,39 @@ def _all_folders() -> list[Path]:
 
 
 def _sheet(folder: Path, asked: _Asked) -> Sheet:
-    plan = _plan(folder / _PLAN_FILE)
     case = load_case(folder) if (folder / FILE_NAME).is_file() else None
+    plan = plan_of(folder, case.name if case is not None else "")
     name = case.name if case is not None else plan.case if plan is not None else ""
-    if case is not None and plan is not None and plan.case != case.name:
-        problem = f"it is the plan of {plan.case!r}, the case here is {case.name!r}"
-        raise CaseError(folder / _PLAN_FILE, "case", problem, f'write case = "{case.name}"')
-    mine, notes = _run_case(asked, name)
+    mine, notes = _run_case(asked, name, folder)
     if mine is not None and case is not None:
         notes += _other_files(mine, case.version, case.files)
     board = asked.board or (_board_of(mine.board, asked.board_folders) if mine is not None else None)
-    return sheet(Sources(case, plan, mine, board, (*asked.notes, *notes)))
+    power = PowerSource(board.name, board.file.name, board.power) if board is not None else None
+    limits = limits_of(case) if case is not None else None
+    return sheet(Sources(limits, plan, mine, power, (*asked.notes, *notes)))
 
 
-def _plan(file: Path) -> BudgetFile | None:
-    return read_budget(file) if file.is_file() else None
+def plan_of(folder: Path, case: str) -> BudgetFile | None:
+    """The budget.toml in the folder of a case, None without one. case: its name, "" when there is no case yet.
+
+    Raises CaseError when it cannot be read, or is the plan of another case.
+    """
+    file = folder / _PLAN_FILE
+    plan = read_budget(file) if file.is_file() else None
+    if plan is not None and case and plan.case != case:
+        problem = f"it is the plan of {plan.case!r}, the case here is {case!r}"
+        raise CaseError(file, "case", problem, f'write case = "{case}"')
+    return plan
 
 
-def _run_case(asked: _Asked, name: str) -> tuple[RunCase | None, tuple[str, ...]]:
+def _run_case(asked: _Asked, name: str, folder: Path) -> tuple[RunCase | None, tuple[str, ...]]:
     """The case's part of the run, and what is to be said when it has none."""
     run = asked.run
     if run is None:
         return None, ()
     found = [case for case in run.document.cases if case.name == name]
+    if len(found) > 1:
+        found = [case for case in found if Path(case.path).resolve().parent == folder.resolve()] or found
     if len(found) != 1:
         return None, (
             f"{run.file} has {'no' if not found else 'more than one'} case {name}",

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from hil.budget.file import BudgetFile, Size
-from hil.budget.time import energy_rows, latency_rows, limits_of, planned_latency
+from hil.budget.limits import CaseLimits
+from hil.budget.time import energy_rows, latency_limits, latency_rows, planned_latency
 from hil.budget.types import Row, Sheet, Sources
-from hil.case.types import Case
 
 _BYTES = "bytes"
 _NO_SIZES = "built for a workstation: its sizes are not the product's"
@@ -20,7 +20,7 @@ def sheet(sources: Sources) -> Sheet:
     case, plan, run = sources.case, sources.plan, sources.run
     rows = [*_flash_rows(sources), *_memory_rows(sources), *latency_rows(sources), *energy_rows(sources)]
     shown = [replace(row, margin=sources.margin) for row in rows if (row.budget, row.figure) != (None, None)]
-    board = run.board if run is not None else sources.board.name if sources.board is not None else ""
+    board = run.board if run is not None else sources.board.board if sources.board is not None else ""
     return Sheet(
         case=case.name if case is not None else plan.case if plan is not None else "",
         version=case.version if case is not None else None,
@@ -51,16 +51,16 @@ def _disagreements(sources: Sources) -> Iterator[str]:
             yield f"{what}: budget.toml allows {planned:,.15g}, case.toml {own:,.15g}; the gate judges case.toml"
 
 
-def _both(case: Case, plan: BudgetFile) -> Iterator[tuple[str, float | None, float | None]]:
+def _both(case: CaseLimits, plan: BudgetFile) -> Iterator[tuple[str, float | None, float | None]]:
     sizes = {
-        "flash": (case.contracts.flash_bytes, plan.flash.total_bytes),
-        "static RAM": (case.contracts.ram_bytes, plan.memory.ram_bytes),
+        "flash": (case.flash_bytes, plan.flash.total_bytes),
+        "static RAM": (case.ram_bytes, plan.memory.ram_bytes),
         "arena": (case.arena_bytes, plan.memory.arena_bytes),
-        "stack": (case.contracts.stack_bytes, plan.memory.stack_bytes),
+        "stack": (case.stack_bytes, plan.memory.stack_bytes),
     }
     for what, (own, size) in sizes.items():
         yield what, own, size.budget if size is not None else None
-    for (clock, stage, statistic), limit in limits_of(case).items():
+    for (clock, stage, statistic), limit in latency_limits(case).items():
         amount = planned_latency(plan, clock, stage, statistic)
         yield f"{stage} {statistic} in {clock}", limit, amount.budget if amount is not None else None
 
@@ -73,8 +73,8 @@ def _flash_rows(sources: Sources) -> Iterator[Row]:
     image, bundle, total = plan.image_bytes, plan.bundle_bytes, plan.total_bytes
     yield _size_row("flash: image", image, found.image_flash_bytes if found else None)
     yield _size_row("flash: bundle", bundle, found.bundle_bytes if found else None)
-    own = sources.case.contracts.flash_bytes if sources.case is not None else None
-    whole = _size_row("flash: image + bundle", total, found.flash_bytes if found else None, own)
+    own = sources.case.flash_bytes if sources.case is not None else None
+    whole = _size_row("flash: image + bundle", total, found.flash_bytes if found else None, own, "memory.flash")
     if whole.planned is None and image is not None and bundle is not None:
         whole = replace(whole, planned=_sum(image.planned, bundle.planned))
     yield whole
@@ -101,31 +101,30 @@ def _sum(one: float | None, other: float | None) -> float | None:
 
 def _memory_rows(sources: Sources) -> Iterator[Row]:
     plan, found, case = sources.memory, sources.found, sources.case
-    contracts = case.contracts if case is not None else None
-    yield _size_row(
-        "static RAM", plan.ram_bytes, found.ram_bytes if found else None, contracts.ram_bytes if contracts else None
-    )
+    own = case.ram_bytes if case is not None else None
+    yield _size_row("static RAM", plan.ram_bytes, found.ram_bytes if found else None, own, "memory.ram")
     # A mark of 0 was not measured.
     arena = (max(found.arena_high_water, found.arena_used) or None) if found else None
-    whole = _size_row("arena", plan.arena_bytes, arena, case.arena_bytes if case is not None else None)
+    whole = _size_row("arena", plan.arena_bytes, arena, case.arena_bytes if case is not None else None, "memory.arena")
     yield whole
-    if case is not None and case.contracts.arena_headroom is not None:
-        share = case.contracts.arena_headroom
+    if case is not None and case.arena_headroom is not None:
+        share = case.arena_headroom
         note = f"{100 * share:g} % of the arena must stay free"
         budget = int(case.arena_bytes * (1 - share) + 1e-9)
-        yield replace(whole, what="arena, headroom kept", budget=budget, note=note)
+        yield replace(whole, what="arena, headroom kept", budget=budget, note=note, check="memory.arena_headroom")
     stack = (found.stack_high_water or None) if found else None
-    row = _size_row("stack", plan.stack_bytes, stack, contracts.stack_bytes if contracts else None)
+    row = _size_row("stack", plan.stack_bytes, stack, case.stack_bytes if case is not None else None, "memory.stack")
     if row.budget is None and found is not None and found.stack_bytes:
         row = replace(row, budget=found.stack_bytes, note="the whole stack of the image")
     yield row
-    if contracts is not None and contracts.stack_headroom is not None and found is not None and found.stack_bytes:
-        note = f"{100 * contracts.stack_headroom:g} % of the {found.stack_bytes:,} bytes must stay free"
-        budget = int(found.stack_bytes * (1 - contracts.stack_headroom) + 1e-9)
-        yield replace(row, what="stack, headroom kept", budget=budget, note=note)
+    if case is not None and case.stack_headroom is not None and found is not None and found.stack_bytes:
+        note = f"{100 * case.stack_headroom:g} % of the {found.stack_bytes:,} bytes must stay free"
+        budget = int(found.stack_bytes * (1 - case.stack_headroom) + 1e-9)
+        yield replace(row, what="stack, headroom kept", budget=budget, note=note, check="memory.stack_headroom")
 
 
-def _size_row(what: str, size: Size | None, actual: int | None, own: int | None = None) -> Row:
-    """own: the budget of case.toml, which goes before that of the plan."""
+def _size_row(what: str, size: Size | None, actual: int | None, own: int | None = None, check: str = "") -> Row:
+    """own: the budget of case.toml, which goes before that of the plan, and which `check` holds the device to."""
     budget = own if own is not None else size.budget if size is not None else None
-    return Row(what, _BYTES, budget, size.planned if size is not None else None, actual)
+    planned = size.planned if size is not None else None
+    return Row(what, _BYTES, budget, planned, actual, check=check if own is not None else "")

@@ -46,10 +46,10 @@ def lines(sheet: Sheet) -> Iterator[str]:
     columns = {
         "what": [row.what for row in sheet.rows],
         "unit": [row.unit for row in sheet.rows],
-        "budget": [(">= " if row.least and row.budget is not None else "") + _number(row.budget) for row in sheet.rows],
-        "planned": [_number(row.planned) for row in sheet.rows],
-        "actual": [_number(row.actual) for row in sheet.rows],
-        "slack": [_number(row.slack) for row in sheet.rows],
+        "budget": [(">= " if row.least and row.budget is not None else "") + number(row.budget) for row in sheet.rows],
+        "planned": [number(row.planned) for row in sheet.rows],
+        "actual": [number(row.actual) for row in sheet.rows],
+        "slack": [number(row.slack) for row in sheet.rows],
         "margin": ["" if row.margin_percent is None else f"{row.margin_percent:.1f} %" for row in sheet.rows],
         "state": [str(row.state) for row in sheet.rows],
         "note": [row.note for row in sheet.rows],
@@ -71,7 +71,8 @@ def _table(columns: Mapping[str, Sequence[str]], left: Sequence[str]) -> Iterato
         yield line(dict(zip(shown, row, strict=True)))
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """A figure for people, "" for none."""
     if value is None:
         return ""
     return f"{value:,.0f}" if value == int(value) else f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.1f}"

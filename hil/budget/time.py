@@ -9,19 +9,16 @@ from collections.abc import Iterator
 
 from hil.budget import energy as energy_of
 from hil.budget.file import CLOCKS, STATISTICS, Amount, BudgetFile
+from hil.budget.limits import CaseLimits
 from hil.budget.types import Row, RunCase, Sources
-from hil.case.types import STAGES, Case
+from hil.case.types import STAGES
 
 Key = tuple[str, str, str]  # clock of budget.toml (its unit), stage, statistic
 
 
-def limits_of(case: Case) -> dict[Key, float]:
+def latency_limits(case: CaseLimits) -> dict[Key, float]:
     """The latency limits of case.toml."""
-    return {
-        (limit.limit.unit, limit.stage, limit.statistic): limit.limit.maximum
-        for limit in case.contracts.latency
-        if limit.limit.maximum is not None
-    }
+    return {(limit.unit, limit.stage, limit.statistic): limit.maximum for limit in case.latency}
 
 
 def planned_latency(plan: BudgetFile, clock: str, stage: str, statistic: str) -> Amount | None:
@@ -32,7 +29,7 @@ def planned_latency(plan: BudgetFile, clock: str, stage: str, statistic: str) ->
 
 def latency_rows(sources: Sources) -> Iterator[Row]:
     """A row for each limit of case and plan; a stage without any has its p99 shown."""
-    limits = limits_of(sources.case) if sources.case is not None else {}
+    limits = latency_limits(sources.case) if sources.case is not None else {}
     run_unit = sources.run.clock.unit if sources.run is not None and sources.run.clock is not None else ""
     for clock in CLOCKS:
         for stage in STAGES:
@@ -49,9 +46,9 @@ def _latency_row(sources: Sources, limits: dict[Key, float], key: Key) -> Row | 
         return None
     budget = limits.get(key, entry.budget if entry is not None else None)
     spent, note = _spent_in(sources, clock, stage, statistic)
-    return Row(
-        f"latency: {stage} {statistic}", clock, budget, entry.planned if entry is not None else None, spent, note=note
-    )
+    planned, check = entry.planned if entry is not None else None, f"latency.{stage}.{statistic}"
+    judged = check if key in limits else ""
+    return Row(f"latency: {stage} {statistic}", clock, budget, planned, spent, note=note, check=judged)
 
 
 def _spent_in(sources: Sources, unit: str, stage: str, statistic: str) -> tuple[float | None, str]:
@@ -59,7 +56,7 @@ def _spent_in(sources: Sources, unit: str, stage: str, statistic: str) -> tuple[
     run = sources.run
     if run is None or run.clock is None or run.case.latency is None:
         return None, ""
-    clock, confidence = run.clock, sources.case.contracts.confidence if sources.case is not None else None
+    clock, confidence = run.clock, sources.case.confidence if sources.case is not None else None
     value, note = _spent(run, stage, statistic, confidence)
     if unit == clock.unit:
         return value, note
@@ -181,7 +178,7 @@ def _missing(sources: Sources, planned_s: float | None, actual_s: float | None) 
     if sources.board is None:
         return "needs a board with a [power] table: --board=NAME"
     if sources.board.power is None:
-        return f"needs a [power] table in {sources.board.file.name}"
+        return f"needs a [power] table in {sources.board.file}"
     if planned_s is None and actual_s is None:
         return "needs the time of an inference: a run that counts cycles, a planned total in ms, or [assumed]"
     return ""

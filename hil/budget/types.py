@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from hil import runfile
-from hil.board.config import BoardConfig
+from hil.board.config import Power
 from hil.budget.file import BudgetFile, Flash, Memory
-from hil.case.types import Case
+from hil.budget.limits import CaseLimits
 
 
 class State(StrEnum):
@@ -24,7 +24,8 @@ class State(StrEnum):
 @dataclass(frozen=True)
 class Row:
     """One budget. `actual`, else `planned`, is held against `budget`; `least`: the budget is a minimum. margin: share
-    of the budget that should stay free.
+    of the budget that should stay free. check: the check of a run that holds the device to the same budget, "" when
+    only the sheet knows it.
     """
 
     what: str
@@ -35,6 +36,7 @@ class Row:
     least: bool = False
     margin: float = 0.0
     note: str = ""
+    check: str = ""
 
     @property
     def figure(self) -> float | None:
@@ -90,13 +92,22 @@ class RunCase:
 
 
 @dataclass(frozen=True)
-class Sources:
-    """What a sheet is made from; at least a case or a plan. power: of the board file, None when it gives none."""
+class PowerSource:
+    """The board whose power figures count, and the file that has them; power: None when it gives none."""
 
-    case: Case | None = None
+    board: str
+    file: str
+    power: Power | None
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a sheet is made from; at least a case or a plan. board: None when none is known."""
+
+    case: CaseLimits | None = None
     plan: BudgetFile | None = None
     run: RunCase | None = None
-    board: BoardConfig | None = None
+    board: PowerSource | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -104,7 +115,7 @@ class Sources:
         """That of the plan, else the one within which the case calls a check marginal."""
         if self.plan is not None and self.plan.margin is not None:
             return self.plan.margin
-        return self.case.contracts.margin if self.case is not None else 0.0
+        return self.case.margin if self.case is not None else 0.0
 
     @property
     def flash(self) -> Flash:

@@ -49,6 +49,7 @@ def contracts(table: CaseFile) -> Contracts:
         stack_bytes=memory.stack_bytes,
         stack_headroom=memory.stack_headroom,
         baseline=Tolerance(**{**dict(parts.baseline), "agreement": dict(parts.baseline.agreement)}),
+        meant=parts.sanity.expect,
     )
 
 

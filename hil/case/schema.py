@@ -15,6 +15,7 @@ MAX_WINDOWS = 1000  # debounce, cooldown
 MAX_REPLAYS = 1000
 MAX_PASSES = 10_000  # a soak test may want many
 MAX_WARMUP = 100
+NAME = r"[A-Za-z0-9_-]{1,63}"  # of a case: it names files and columns
 
 Count = Annotated[int, Field(ge=1, le=U32_MAX)]
 Positive = Annotated[float, Field(gt=0)]
@@ -22,6 +23,8 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Distance = Annotated[float, Field(ge=0)]
 Bytes = Annotated[int, Field(ge=0, le=U32_MAX)]
 Text = Annotated[str, Field(min_length=1)]
+# Kinds of the sanity contract (docs/contracts.md).
+Oddity = Literal["identical_windows", "saturated_input", "constant_output", "chance_accuracy", "unanswered_class"]
 
 
 def _one_or_list(value: Any) -> str:
@@ -47,7 +50,7 @@ class Table(BaseModel):
 
 
 class CaseTable(Table):
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,63}$")]
+    name: Annotated[str, Field(pattern=f"^{NAME}$")]
     version: Count
     source: Text
 
@@ -158,6 +161,10 @@ class BaselineContract(Table):
     ram_bytes: Bytes = 32
 
 
+class SanityContract(Table):
+    expect: Annotated[tuple[Oddity, ...], Field(strict=False)] = ()
+
+
 class ContractTables(Table):
     margin: Annotated[float, Field(ge=0, lt=1)] = 0.0
     input: InputContract = InputContract()
@@ -166,6 +173,7 @@ class ContractTables(Table):
     agreement: AgreementContract = AgreementContract()
     latency: LatencyContract = LatencyContract()
     baseline: BaselineContract = BaselineContract()
+    sanity: SanityContract = SanityContract()
 
 
 class MemoryBudget(Table):
@@ -229,6 +237,6 @@ class CaseFile(Table):
 TABLES = (
     *("case", "model", "input", "input.gate", "decision"),
     *("contract", "contract.input", "contract.execution", "contract.execution.deadline", "contract.decision"),
-    *("contract.agreement", "contract.latency", "contract.baseline", "contract.baseline.agreement"),
+    *("contract.agreement", "contract.latency", "contract.baseline", "contract.baseline.agreement", "contract.sanity"),
     *("budget", "budget.memory", "budget.latency", "budget.latency.instructions", "budget.latency.cycles"),
 )

@@ -217,7 +217,8 @@ def _check_labels(part: DecisionTable, tensor: TensorContract, say: Say) -> None
         )
         say(path, problem, f"list {tensor.elements} labels, in the order of the output")
     if part.unknown in part.labels:
-        say(("decision", "unknown"), f"{part.unknown!r} is also a label", "choose another text for the unknown answer")
+        fix = 'give the answer below the threshold another text, such as unknown = "no answer"'
+        say(("decision", "unknown"), f"{part.unknown!r} is also a label", fix)
 
 
 def _check_score(key: str, score: float, quantisation: Quantisation, say: Say) -> None:

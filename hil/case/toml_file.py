@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -194,10 +195,10 @@ def _value_fix(path: KeyPath, error: ErrorDetails) -> str:
     if key.endswith("_ms"):
         return "write a duration in milliseconds above 0"
     if kind == "literal_error":
-        close = difflib.get_close_matches(
-            str(value), error["ctx"]["expected"].replace("'", "").split(), n=1, cutoff=0.5
-        )
-        return f'write {key} = "{close[0]}"' if close else f"write one of {error['ctx']['expected']}"
+        words = re.findall(r"'([^']*)'", error["ctx"]["expected"])
+        close = difflib.get_close_matches(str(value), words, n=1, cutoff=0.5)
+        here = "write" if isinstance(path[-1], int) else f"write {key} ="  # an element of a list has no key
+        return f'{here} "{close[0]}"' if close else f"write one of {error['ctx']['expected']}"
     if kind in ("model_type", "model_attributes_type"):
         keys = _valid_keys([str(part) for part in path])
         return f"write {key}.{keys[0]} = ..., or {key} = {{ {keys[0]} = ... }}; its keys are {', '.join(keys)}"

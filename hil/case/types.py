@@ -14,7 +14,7 @@ from hil.tensor import TensorContract
 PARTS = ("prepare", "invoke", "decide")  # of the pipeline; the device tells the time at the end of each
 STAGES = (*PARTS, "total")  # what latency is told of
 # What a case is held to, in the order of blame.
-CONTRACTS = ("instruments", "input", "execution", "decision", "agreement", "latency", "memory", "baseline")
+CONTRACTS = ("instruments", "input", "execution", "decision", "agreement", "sanity", "latency", "memory", "baseline")
 BASELINES = "baseline"  # folder in a case's: accepted measurements, one file a board
 
 
@@ -236,6 +236,7 @@ class Contracts:
     stack_bytes: int | None = None
     stack_headroom: float | None = None
     baseline: Tolerance = Tolerance()
+    meant: tuple[str, ...] = ()  # kinds of the sanity contract that the case has on purpose
 
 
 @dataclass(frozen=True)

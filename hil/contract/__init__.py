@@ -18,6 +18,7 @@ from hil.contract import (
     refused,
     rejects,
     repeats,
+    sanity,
     scores,
     witnessed,
 )
@@ -41,6 +42,7 @@ CHECKS: tuple[Check, ...] = (
     *scores.CHECKS,
     *accuracy.CHECKS,
     *agreement.CHECKS,
+    *sanity.CHECKS,
     *latency.CHECKS,
     *refused.CHECKS,
     *memory.CHECKS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,17 +107,40 @@ def accuracies(evidence: Evidence) -> tuple[float | None, float | None]:
     return accuracy.accuracy(evidence, both, answers), accuracy.accuracy(evidence, both)
 
 
-def agreements(evidence: Evidence) -> dict[str, tuple[float, float]]:
-    """Agreement figures that both runs have, accepted and now, over the vectors done in both.
+@dataclass(frozen=True)
+class AgreementPair:
+    """One agreement figure, `before` as accepted and `now`; `chain`: of the whole chain, else of the prepared tensor.
+
+    tensor: the same two of the prepared tensor.
+    """
+
+    before: float
+    now: float
+    tensor: tuple[float, float]
+    chain: bool
+
+
+def agreements(evidence: Evidence) -> dict[str, AgreementPair]:
+    """Agreement figures that both runs have, over the vectors done in both: those of the whole chain, or of the
+    prepared tensor where the baseline was accepted before it kept others.
 
     When this run lost vectors, the accepted ones are computed again without them, if the float model is the same.
     """
     before, both = accepted(evidence), done_in_both(evidence)
-    now, first = agreement.figures(evidence, both), dict(before.agreement)
+    now = agreement.figures(evidence, both)
+    tensor, chain = dict(before.agreement), dict(before.agreement_chain)
     lost = (before.columns.status == Status.DONE) & ~both
     if lost.any() and before.made.float_model_sha256 == measured.made(evidence).float_model_sha256:
-        first = agreement.figures(evidence, both, before.columns.output)
-    return {key: (first[key], value) for key, value in now.items() if key in first}
+        again = agreement.figures(evidence, both, before.columns.output)
+        tensor = {key: figure.tensor for key, figure in again.items()}
+        chain = {key: figure.chain for key, figure in again.items()} if chain else {}
+    pairs = {}
+    for key, figure in now.items():
+        if key in chain:
+            pairs[key] = AgreementPair(chain[key], figure.chain, (tensor.get(key, chain[key]), figure.tensor), True)
+        elif key in tensor:
+            pairs[key] = AgreementPair(tensor[key], figure.tensor, (tensor[key], figure.tensor), False)
+    return pairs
 
 
 def prepared_changes(evidence: Evidence) -> Mask:

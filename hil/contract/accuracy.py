@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from hil.case.types import Limit
 from hil.contract import agreement
+from hil.contract.alone import real_answers
 from hil.contract.blame import blame, has_decide, ran
 from hil.contract.causes import guess
 from hil.contract.causes.answers import Answers, mostly_permuted
@@ -23,7 +24,7 @@ def _judge_accuracy(evidence: Evidence) -> CheckResult:
     if reason := unready(evidence):
         return sheet.not_judged(reason)
     label = evidence.case.vectors.label
-    population = _labelled(evidence)
+    population = labelled(evidence)
     if label is None or not population.any():
         return sheet.not_judged("no vector with a true label ran")
     found = blame(evidence)
@@ -56,7 +57,10 @@ def _cause(
     )
     if cause := guess((mostly_permuted,), answers):
         return "", f"looks like {cause}: is the `label` column in the order of decision.labels?"
-    real = _real_share(evidence, population)
+    references = evidence.references
+    real, tensor = (
+        _real_share(evidence, scores, population) for scores in (references.float_chain, references.float_output)
+    )
     if real is None or not limit.holds(real):
         return "", "the reference is as inaccurate: the model, the threshold or the labels, not the device"
     lost = f"the float model reaches {number(real)}, the int8 oracle {number(reference)}"
@@ -67,15 +71,16 @@ def _cause(
     ]
     if broken:
         return "", f"agreement is lost with it: {lost}; see {broken[0]}"
-    return "", f"lost in quantisation: {lost}; no figure in [contract.agreement] of the case says so"
+    where = "quantisation" if tensor is None or limit.holds(tensor) else "the input, on its way to the prepared tensor"
+    return "", f"lost in {where}: {lost}; no figure in [contract.agreement] of the case says so"
 
 
-def _real_share(evidence: Evidence, population: NDArray[np.bool_]) -> float | None:
-    """Accuracy of the float model, each vector decided alone; None without one."""
-    scores, label = evidence.references.float_output, evidence.case.vectors.label
+def _real_share(evidence: Evidence, scores: NDArray[np.float32] | None, population: NDArray[np.bool_]) -> float | None:
+    """Accuracy of the float model by its scores [n, labels], each vector decided alone; None without one."""
+    label = evidence.case.vectors.label
     if scores is None or label is None:
         return None
-    answers = np.where(scores.max(axis=1) >= agreement.threshold_score(evidence.case), scores.argmax(axis=1), -1)
+    answers = real_answers(evidence.case, scores.astype(np.float64))
     return float((answers == label)[population].mean())
 
 
@@ -86,7 +91,7 @@ def accuracy(
 
     among: only over these vectors; answers: label indices [n] in place of the device's, -1 for none.
     """
-    population = _labelled(evidence) if among is None else _labelled(evidence) & among
+    population = labelled(evidence) if among is None else labelled(evidence) & among
     if evidence.case.vectors.label is None or not has_decide(evidence.case) or not population.any():
         return None
     if answers is None:
@@ -94,7 +99,7 @@ def accuracy(
     return float((answers == evidence.case.vectors.label)[population].mean())
 
 
-def _labelled(evidence: Evidence) -> NDArray[np.bool_]:
+def labelled(evidence: Evidence) -> NDArray[np.bool_]:
     """Vectors that ran, have a true label and are not expected to be rejected."""
     vectors = evidence.case.vectors
     if vectors.label is None:
@@ -103,8 +108,8 @@ def _labelled(evidence: Evidence) -> NDArray[np.bool_]:
         wanted = evidence.references.gate == GateReason.VALID
     else:
         wanted = np.fromiter((not reason for reason in vectors.reject), np.bool_, len(vectors.reject))
-    labelled: NDArray[np.bool_] = (vectors.label >= 0) & wanted & ran(evidence.records)
-    return labelled
+    counted: NDArray[np.bool_] = (vectors.label >= 0) & wanted & ran(evidence.records)
+    return counted
 
 
 CHECKS = (

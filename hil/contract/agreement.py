@@ -1,4 +1,8 @@
-"""Knows the agreement contract: the float model against the device's dequantised output on the same prepared tensor."""
+"""Knows the agreement contract: the float model on the raw window against what the device makes of the same window.
+
+Beside each figure of this whole chain stands the one that both get from the same prepared tensor. What lies between the
+two is the input's share: the rounding and the clamp of prepare, on the scale that calibration gave the model.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +14,16 @@ from numpy.typing import NDArray
 
 from hil.case.types import Case, Limit
 from hil.contract import metrics
+from hil.contract.alone import real_answers, threshold_score
 from hil.contract.blame import blame, blocks, comparable, has_decide
+from hil.contract.input import clipped_shares, input_cure
 from hil.contract.metrics import Floats
 from hil.contract.ready import asked, unready
 from hil.contract.types import Check, CheckResult, Evidence
 from hil.contract.verdict import Sheet, number, plural
 
 Rows = NDArray[np.intp]
+_CLIPPED = 0.01  # share of the elements from which on the clamp is what to look at
 
 
 @dataclass(frozen=True)
@@ -54,28 +61,10 @@ def _noise(values: Floats) -> Floats:
     return noise
 
 
-def threshold_score(case: Case) -> float:
-    """The real score at which the device starts to accept: between the raw threshold and the next raw score.
-
-    Infinite where the threshold lies outside int8, so that every score, or none, is accepted.
-    """
-    threshold, quantisation = case.decide.threshold, case.model.output.quantisation
-    if threshold < -128:
-        return -np.inf
-    if threshold >= 127:
-        return np.inf
-    return (threshold + 0.5 - quantisation.zero_point) * quantisation.scale
-
-
 def _flips(case: Case, reference: Floats, observed: Floats) -> Floats:
     """1 where argmax and threshold, on the vector alone, differ and the float score is clear of the threshold."""
-    border = threshold_score(case)
-
-    def answers(scores: Floats) -> NDArray[np.intp]:
-        return np.where(scores.max(axis=1) >= border, scores.argmax(axis=1), -1)
-
-    excused = np.abs(reference.max(axis=1) - border) <= case.contracts.flip_band
-    flipped: Floats = ((answers(reference) != answers(observed)) & ~excused).astype(np.float64)
+    excused = np.abs(reference.max(axis=1) - threshold_score(case)) <= case.contracts.flip_band
+    flipped: Floats = ((real_answers(case, reference) != real_answers(case, observed)) & ~excused).astype(np.float64)
     return flipped
 
 
@@ -148,9 +137,17 @@ _METRICS = (
 )
 
 
+@dataclass(frozen=True)
+class Figure:
+    """One agreement figure, `chain` of the whole chain and `tensor` from the same prepared tensor."""
+
+    chain: float
+    tensor: float
+
+
 def figures(
     evidence: Evidence, among: NDArray[np.bool_] | None = None, output: NDArray[np.int8] | None = None
-) -> dict[str, float]:
+) -> dict[str, Figure]:
     """Every figure of this contract that the case allows, limited or not, over the vectors that can be compared.
 
     among: only over these; output: int8 [n, output elements] in place of the device's.
@@ -158,10 +155,9 @@ def figures(
     rows = np.flatnonzero(comparable(evidence) if among is None else comparable(evidence) & among)
     if not len(rows):
         return {}
+    observed = evidence.records.output if output is None else output
     return {
-        metric.key: metric.total(
-            _per_vector(metric, evidence, rows, evidence.records.output if output is None else output)
-        )
+        metric.key: _figure(metric, evidence, rows, observed)
         for metric in _METRICS
         if not _impossible(metric, evidence)
     }
@@ -181,47 +177,76 @@ def _judge(metric: _Metric) -> Callable[[Evidence], CheckResult]:
         clean = population & ~broken
         if not clean.any():
             return _none_clean(sheet, metric, evidence, np.flatnonzero(population), limit)
-        everything = _per_vector(metric, evidence, np.flatnonzero(population), evidence.records.output)
-        kept = everything
+        figure = kept = _figure(metric, evidence, np.flatnonzero(population), evidence.records.output)
         if broken.any():
-            kept = _per_vector(metric, evidence, np.flatnonzero(clean), evidence.records.output)
-        value, clean_value = metric.total(everything), metric.total(kept)
-        numbers = {"vectors": int(population.sum()), "vectors_unbroken": int(clean.sum())}
-        if not limit.holds(clean_value):
+            kept = _figure(metric, evidence, np.flatnonzero(clean), evidence.records.output)
+        if not limit.holds(kept.chain):
             _own_finding(sheet, metric, evidence, np.flatnonzero(clean), kept)
-            value = clean_value
-        elif not limit.holds(value):
+            figure = kept
+        elif not limit.holds(figure.chain):
             sheet.blame_earlier(np.flatnonzero(broken), found, f"{metric.key} {limit}")
-        return sheet.result(value=value, unit=limit.unit or metric.unit, numbers=numbers)
+        numbers = {"vectors": int(population.sum()), "vectors_unbroken": int(clean.sum()), **_shares(figure)}
+        return sheet.result(value=figure.chain, unit=limit.unit or metric.unit, numbers=numbers)
 
     return judge
+
+
+def _shares(figure: Figure) -> dict[str, float]:
+    """input_share: what the figure of the whole chain differs by from that of the prepared tensor."""
+    share = 0.0 if figure.chain == figure.tensor else figure.chain - figure.tensor
+    return {"on_the_prepared_tensor": figure.tensor, "input_share": share}
 
 
 def _none_clean(sheet: Sheet, metric: _Metric, evidence: Evidence, rows: Rows, limit: Limit) -> CheckResult:
     """Something broke earlier on every vector: a bad figure is a finding that says so, a good one proves nothing."""
     found = blame(evidence)
-    value = metric.total(_per_vector(metric, evidence, rows, evidence.records.output))
+    value = _figure(metric, evidence, rows, evidence.records.output).chain
     if limit.holds(value):
         return sheet.not_judged(f"an earlier contract broke on every vector: see {found.check(int(rows[0]))}")
     sheet.blame_earlier(rows, found, f"{metric.key} {limit}")
     return sheet.result(value=value, unit=limit.unit or metric.unit, numbers={"vectors": len(rows)})
 
 
-def _own_finding(sheet: Sheet, metric: _Metric, evidence: Evidence, rows: Rows, values: Floats) -> None:
-    value = metric.total(values)
-    oracle = metric.total(_per_vector(metric, evidence, rows, evidence.references.output))
-    same = "the int8 oracle is as far off: the loss is in quantisation; check calibration data and per-layer ranges"
-    other = f"the int8 oracle gives {number(oracle)}: the difference is inside the LSB budget; lower lsb"
+def _own_finding(sheet: Sheet, metric: _Metric, evidence: Evidence, rows: Rows, figure: Figure) -> None:
+    oracle = _figure(metric, evidence, rows, evidence.references.output)
+
+    def say(value: float) -> str:
+        return f"{number(value)} {metric.unit.removesuffix('s') if value == 1 else metric.unit}".rstrip()
+
     sheet.add(
         f"{metric.key} {sheet.limit}",
-        f"{number(value)}{f' {metric.unit}' if metric.unit else ''}{_worst(metric, evidence, rows, values)}",
-        stage="invoke" if oracle != value else "",
-        hint=same if oracle == value else other,
+        f"{say(figure.chain)}{_worst(metric, evidence, rows)}; on the same prepared tensor {say(figure.tensor)}",
+        stage="invoke" if oracle.chain != figure.chain else "",
+        hint=_hint(sheet, evidence, rows, figure, oracle),
     )
 
 
-def _worst(metric: _Metric, evidence: Evidence, rows: Rows, values: Floats) -> str:
+def _hint(sheet: Sheet, evidence: Evidence, rows: Rows, figure: Figure, oracle: Figure) -> str:
+    """Whose the loss is: the device's, the input's, or quantisation's."""
+    if oracle.chain != figure.chain:
+        return f"the int8 oracle gives {number(oracle.chain)}: the difference is inside the LSB budget; lower lsb"
+    assert sheet.limit is not None
+    if sheet.limit.holds(figure.tensor):
+        return f"the input: on the same prepared tensor the limit holds; {_of_the_input(evidence, rows)}"
+    rest = ""
+    if figure.tensor != figure.chain:
+        rest = f", but for the input's share, {number(figure.chain)} in place of {number(figure.tensor)}"
+    cure = "check calibration data and per-layer ranges"
+    return f"the int8 oracle is as far off: the loss is in quantisation{rest}; {cure}"
+
+
+def _of_the_input(evidence: Evidence, rows: Rows) -> str:
+    """Whether the clamp or the rounding of prepare is what the input loses, and the cure."""
+    share = float(clipped_shares(evidence.case, rows).mean())
+    if share >= _CLIPPED:
+        return f"its clamp cuts {number(round(100 * share, 1))} % of the elements; {input_cure(evidence.case)}"
+    step = f"steps of {evidence.case.model.input.quantisation.scale:.6g}"
+    return f"its clamp cuts next to nothing: it is the rounding to {step}, on windows between two answers"
+
+
+def _worst(metric: _Metric, evidence: Evidence, rows: Rows) -> str:
     """Names the vectors that weigh most; empty where values are not per vector."""
+    values = _per_vector(metric, evidence, rows, evidence.records.output, evidence.references.float_chain)
     if len(values) != len(rows):
         return ""
     badness = metric.badness(values)
@@ -233,14 +258,27 @@ def _worst(metric: _Metric, evidence: Evidence, rows: Rows, values: Floats) -> s
 def _impossible(metric: _Metric, evidence: Evidence) -> str:
     if evidence.references.float_output is None:
         return "the case has no float model"
+    if evidence.references.float_chain is None:
+        return "the run kept no outputs of the float model on the raw windows"
     if metric.key == "flips" and not has_decide(evidence.case):
         return "the case has no decide stage"
     return ""
 
 
-def _per_vector(metric: _Metric, evidence: Evidence, rows: Rows, output: NDArray[np.int8]) -> Floats:
+def _figure(metric: _Metric, evidence: Evidence, rows: Rows, output: NDArray[np.int8]) -> Figure:
+    """The figure on these vectors; output: int8 [n, output elements] of all vectors."""
+    chain, tensor = evidence.references.float_chain, evidence.references.float_output
+    with np.errstate(over="ignore", invalid="ignore"):  # a float model may overflow: NaN never holds a limit
+        value = metric.total(_per_vector(metric, evidence, rows, output, chain))
+        if tensor is chain:
+            return Figure(value, value)
+        return Figure(value, metric.total(_per_vector(metric, evidence, rows, output, tensor)))
+
+
+def _per_vector(
+    metric: _Metric, evidence: Evidence, rows: Rows, output: NDArray[np.int8], reference: NDArray[np.float32] | None
+) -> Floats:
     """The metric's values on these vectors, computed in blocks; one value in all where it runs across vectors."""
-    reference = evidence.references.float_output
     assert reference is not None  # _impossible() asks first
     quantisation = evidence.case.model.output.quantisation
 

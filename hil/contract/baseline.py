@@ -170,16 +170,21 @@ def _judge_agreement(evidence: Evidence) -> CheckResult:
     figures = agreements(evidence)
     if not figures:
         return sheet.not_judged("no agreement figure in both runs: is there a float model?")
-    for key, (before, now) in figures.items():
+    for key, pair in figures.items():
         tolerance = evidence.case.contracts.baseline.agreement.get(key, 0.0)
-        if agreement_worse(key, before, now, tolerance):
+        if agreement_worse(key, pair.before, pair.now, tolerance):
+            first, now = map(number, pair.tensor)
             sheet.add(
-                f"{key} not worse than {number(before)}{f' by {number(tolerance)}' if tolerance else ''}",
-                number(now),
+                f"{key} not worse than {number(pair.before)}{f' by {number(tolerance)}' if tolerance else ''}",
+                f"{number(pair.now)}{f'; on the same prepared tensor {first} -> {now}' if pair.chain else ''}",
                 hint=f"see baseline.outputs for the vectors; {put_in(evidence)}",
             )
-    pairs = (((key, now), (f"{key}_accepted", before)) for key, (before, now) in figures.items())
-    return sheet.result(numbers={name: value for both in pairs for name, value in both})
+    pairs = (((key, pair.now), (f"{key}_accepted", pair.before)) for key, pair in figures.items())
+    reason = "" if all(pair.chain for pair in figures.values()) else _OLD_FIGURES
+    return sheet.result(reason=reason, numbers={name: value for both in pairs for name, value in both})
+
+
+_OLD_FIGURES = "from the same prepared tensor: the baseline is older than the figures of the whole chain; accept a run"
 
 
 # ---- memory ----------------------------------------------------------------------------------------------------------
@@ -266,7 +271,7 @@ CHECKS = (
     _check("accuracy", "share of right answers", "accepted - accuracy <= tolerance", _judge_accuracy),
     _check(
         "agreement",
-        "every figure of the agreement contract, limited or not",
+        "every figure of the agreement contract, limited or not, of the whole chain",
         "loss against the accepted figure <= tolerance, for each figure",
         _judge_agreement,
     ),

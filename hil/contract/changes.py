@@ -133,7 +133,8 @@ def _quality(evidence: Evidence) -> Iterator[Change]:
         loss = first_share - share
         verdict = "worse" if loss > tolerance.accuracy + ROUNDING_OTHERS else "better" if loss < 0 else "same"
         yield Change("accuracy", "", first_share, share, verdict)
-    for key, (first, value) in agreements(evidence).items():
+    for key, figure in agreements(evidence).items():
+        first, value = figure.before, figure.now
         worse = agreement_worse(key, first, value, tolerance.agreement.get(key, 0.0))
         better = agreement_worse(key, value, first, 0.0)  # as far apart, the other way round
         verdict = "worse" if worse else "better" if better else "same"

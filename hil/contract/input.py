@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,13 +20,14 @@ from hil.contract.blame import (
     previous_vector,
     ran,
 )
-from hil.contract.causes import tensor_cause
-from hil.contract.causes.pair import pair_of
+from hil.contract.causes import tensor_cause, values_cause
+from hil.contract.causes.pair import Pair, pair_of
 from hil.contract.causes.source import source_of
 from hil.contract.ready import asked, refused, unready
 from hil.contract.types import Check, CheckResult, Evidence, Section
 from hil.contract.verdict import Sheet, add_differences, number
 from hil.records import GateReason, Status
+from hil.reference.prepare import clipped
 from hil.tensor import INT8_MAX, INT8_MIN, TensorContract
 
 
@@ -136,10 +137,11 @@ def _judge_prepared(evidence: Evidence) -> CheckResult:
     broken = blame(evidence)
     observed = {difference.vector: difference.observed for difference in evidence.section(PreparedTensors).differences}
     offending = prepared_differs(evidence)
+    causes = _likely_causes(evidence, observed)
 
     def describe(vector: int) -> None:
         row = evidence.references.prepared[vector]
-        expected, seen, hint = _prepared_words(evidence, vector, row, observed.get(vector))
+        expected, seen, hint = _prepared_words(evidence, vector, row, observed.get(vector), causes.get(vector, ""))
         sheet.add(expected, seen, vector=evidence.case.vectors.name(vector), stage=broken.text(vector), hint=hint)
 
     facts = _reference_facts(evidence)
@@ -195,7 +197,7 @@ def _reference_facts(evidence: Evidence) -> _Facts:
 
 
 def _prepared_words(
-    evidence: Evidence, vector: int, row: NDArray[np.int8], tensor: NDArray[np.int8] | None
+    evidence: Evidence, vector: int, row: NDArray[np.int8], tensor: NDArray[np.int8] | None, cause: str
 ) -> tuple[str, str, str]:
     """Expected, observed and hint of one vector that differs: digest, then min and max, then the first element."""
     records, references = evidence.records, evidence.references
@@ -215,16 +217,28 @@ def _prepared_words(
         first = int(different[0])
         expected.append(f"{row[first]} at {element_name(evidence.case, first)}")
         observed.append(f"{tensor[first]} there, {len(different):,} of {len(row):,} elements differ")
-    cause = _likely_cause(evidence, vector, row, tensor)
+    if len(tensor) != len(row):
+        cause = f"the tensor has {len(tensor)} elements instead of {len(row)}"
     return "; ".join(expected), "; ".join(observed), f"looks like {cause}" if cause else stage
 
 
-def _likely_cause(evidence: Evidence, vector: int, row: NDArray[np.int8], tensor: NDArray[np.int8]) -> str:
-    """What the difference of the device's tensor looks like, "" when it has no known shape."""
+def _likely_causes(evidence: Evidence, observed: Mapping[int, NDArray[np.int8]]) -> dict[int, str]:
+    """What the differences of the device's tensors look like, by vector, "" for nothing known: what they have in
+    common, unless one has a shape of its own.
+    """
+    pairs = {vector: _pair(evidence, vector, tensor) for vector, tensor in observed.items()}
+    different = {vector: pair for vector, pair in pairs.items() if pair is not None and pair.different.any()}
+    stage = evidence.case.prepare.id
+    common = values_cause(list(different.values()), stage) if different else ""
+    return {vector: tensor_cause(pair, stage, common) for vector, pair in different.items()}
+
+
+def _pair(evidence: Evidence, vector: int, tensor: NDArray[np.int8]) -> Pair | None:
+    row = evidence.references.prepared[vector]
     if len(tensor) != len(row):
-        return f"the tensor has {len(tensor)} elements instead of {len(row)}"
+        return None
     previous = previous_vector(evidence, vector)
-    pair = pair_of(
+    return pair_of(
         row,
         tensor,
         zero_point=evidence.case.model.input.quantisation.zero_point,
@@ -232,7 +246,6 @@ def _likely_cause(evidence: Evidence, vector: int, row: NDArray[np.int8], tensor
         previous=None if previous is None else evidence.references.prepared[previous],
         source=source_of(evidence.case, vector),
     )
-    return tensor_cause(pair, evidence.case.prepare.id)
 
 
 def tensor_channels(case: Case) -> int:
@@ -282,7 +295,31 @@ def _saturation_hint(evidence: Evidence) -> str:
         return "prepared tensors differ from the reference: see input.prepared first"
     if (done(evidence.records) & ~comparable(evidence)).any():
         return "windows that the gate must reject count here too: see input.gate first"
-    return "the reference saturates as much: full_scale is too small for this data, or the model's input range is"
+    return f"the reference saturates as much: {input_cure(evidence.case)}"
+
+
+def clipped_shares(case: Case, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Of each tensor channel the share of elements that the clamp of prepare cuts (hil.reference.prepare.clipped), over
+    these vectors, at least one.
+    """
+    channels = tensor_channels(case)
+    cut = np.zeros(channels, np.int64)
+    for block in blocks(rows, case.model.input.elements):
+        elements = clipped(case.vectors.windows[block], case.prepare, case.model.input)
+        cut += elements.reshape(-1, channels).sum(axis=0)
+    shares: NDArray[np.float64] = cut / (len(rows) * case.model.input.elements // channels)
+    return shares
+
+
+def input_cure(case: Case) -> str:
+    """What can be wrong with the way from a window to the tensor, by the keys and parts that its prepare stage has."""
+    scale = f"its input scale {case.model.input.quantisation.scale:.6g}"
+    calibrate = f"calibrate the model on data like these windows ({scale} does not fit them)"
+    if case.prepare.id == "scale":
+        return f"{calibrate}, or mend full_scale and offset"
+    if case.prepare.id == "quantize":
+        return f"{calibrate}, or bring the windows into the units that it was trained in"
+    return f"{calibrate}, or quantise the windows with {scale}"
 
 
 # ---- the gate --------------------------------------------------------------------------------------------------------

@@ -23,7 +23,8 @@ def mark(result: CheckResult, margin: float) -> CheckResult:
     reason = (
         f"{number(100 * left)} % from its limit ({result.limit}); the margin of the case is {number(100 * margin)} %"
     )
-    return replace(result, outcome=Outcome.MARGINAL, reason="; ".join(filter(None, (result.reason, reason))))
+    hint = "win room while there is some, or raise the limit"
+    return replace(result, outcome=Outcome.MARGINAL, reason="; ".join(filter(None, (result.reason, reason))), hint=hint)
 
 
 def _left(value: float, limit: Limit) -> float | None:

@@ -22,9 +22,11 @@ def comparable_clock(clock: ClockSpec) -> bool:
 
 def measure(evidence: Evidence) -> Measurements:
     """All that is compared, of one run of one case."""
+    figures = agreement.figures(evidence)
     return Measurements(
         accuracy=accuracy.accuracy(evidence),
-        agreement=agreement.figures(evidence),
+        agreement={key: figure.tensor for key, figure in figures.items()},
+        agreement_chain={key: figure.chain for key, figure in figures.items()},
         board=evidence.board,
         case=evidence.case.name,
         clock=clock_facts(evidence.clock),

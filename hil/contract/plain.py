@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from hil.contract.blame import Stage, blame
 from hil.contract.ready import unready
+from hil.contract.repeats import RUN_FAILED, run_differences
 from hil.contract.types import Check, CheckResult, Evidence, Section
 from hil.contract.verdict import Sheet, number
 from hil.records import ClockSpec, Status
@@ -76,13 +78,16 @@ def _judge_plain(evidence: Evidence) -> CheckResult:
         return sheet.not_judged("the firmware does not tell: it has no plain way (docs/link.md)")
     if not len(found.vectors):
         return sheet.not_judged("no vector ran: see execution.complete")
+    elsewhere = _decisions_broken(evidence)
     for difference in found.differences:
+        if elsewhere and difference.field == "decision":
+            continue  # it is not that nobody looked
         sheet.add(
             f"{difference.field} {difference.measured}, as when it is measured",
             f"{difference.field} {difference.plain} when nobody looks",
             vector=evidence.case.vectors.name(difference.vector),
-            stage=_STAGE_OF.get(difference.field, ""),
-            hint="the product behaves otherwise without observer or deadline: look at what it asks of either",
+            stage="invoke" if _failed(difference) else _STAGE_OF.get(difference.field, ""),
+            hint=RUN_FAILED if _failed(difference) else _OTHERWISE,
         )
     if evidence.clock.kind != "host time":
         for vector, whole, stages in found.shorter(evidence):
@@ -92,7 +97,25 @@ def _judge_plain(evidence: Evidence) -> CheckResult:
                 vector=evidence.case.vectors.name(vector),
                 hint="a stage is skipped, or does less, without observer or deadline",
             )
-    return sheet.result(numbers={"windows": len(found.vectors)})
+    numbers = {"windows": len(found.vectors)}
+    if elsewhere and not sheet.total and found.differences:
+        return sheet.not_judged(f"decisions are wrong when they are measured too: see {elsewhere}", numbers)
+    return sheet.result(numbers=numbers)
+
+
+def _decisions_broken(evidence: Evidence) -> str:
+    """The check that says that the decide stage is wrong, or does not repeat, when it is measured too; "" for none."""
+    if (blame(evidence).broken == Stage.DECIDE).any():
+        return "decision.answer"
+    return "decision.repeat" if any(each.field == "decision" for each in run_differences(evidence)) else ""
+
+
+_OTHERWISE = "the product behaves otherwise without observer or deadline: look at what it asks of either"
+
+
+def _failed(difference: PlainDifference) -> bool:
+    """The model's run returned an error in one of the two, which is told with the number of its call."""
+    return Status.INVOKE_FAILED.name in (difference.measured, difference.plain)
 
 
 CHECKS = (

@@ -20,20 +20,6 @@ class Repeats(Section):
     replay_runs: int = 0
     pass_runs: int = 0
     differences: tuple[ReplayDifference, ...] = ()
-    alone: tuple[Alone, ...] = ()  # vectors that did not repeat, run alone
-
-
-@dataclass(frozen=True)
-class Alone:
-    """A vector that did not repeat, run as the first window of a board just started.
-
-    gives: "first", as in the first pass; "again", as in the run that differed; "other", as in neither. before: the
-    vector that ran just before it in the run that is not as this one, -1 for none.
-    """
-
-    vector: int
-    gives: str
-    before: int = -1
 
 
 def run_differences(evidence: Evidence) -> tuple[ReplayDifference, ...]:
@@ -41,6 +27,8 @@ def run_differences(evidence: Evidence) -> tuple[ReplayDifference, ...]:
     return (*evidence.section(Repeats).differences, *evidence.section(OperatorProfile).differences)
 
 
+RUN_FAILED = "the model's run failed in one of the two: see execution.complete"
+_NAME_OF = {"replay": "repeat", "pass": "replay"}  # of the check, where it is not the kind of the run
 _ORDER = ("status", "gate", "digest", "output")
 _STAGE_OF = {"gate": "gate", "digest": "prepare", "output": "invoke"}
 _STATUS_STAGE = {Status.REJECTED: "gate", Status.PREPARE_FAILED: "prepare", Status.INVOKE_FAILED: "invoke"}
@@ -56,8 +44,7 @@ def answer_check(evidence: Evidence, slow: ReplayDifference) -> str:
     }
     if fields == {"decision"}:
         return "decision.repeat"
-    again = "execution.replay" if slow.kind == "pass" else "execution.repeat"
-    return again if fields else ""
+    return _check_of(slow.kind) if fields else ""
 
 
 def _judge_repeat(evidence: Evidence) -> CheckResult:
@@ -92,7 +79,7 @@ def _judge_again(check: str, evidence: Evidence, kind: str, runs: int, wanted: i
             f"{difference.field} {difference.again} in run {difference.attempt}",
             vector=evidence.case.vectors.name(difference.vector),
             stage=_stage(difference),
-            hint=_hint(evidence, difference),
+            hint=_hint(difference),
         )
     numbers: dict[str, float | int | str] = {"runs_compared": runs}
     if kind == "replay":
@@ -104,8 +91,13 @@ def not_repeated(evidence: Evidence, vector: int) -> str:
     """The check that says why the runs of this vector are not alike: it broke, or what came out was not the same."""
     if faulted(evidence)[vector]:
         return "execution.fault"
-    kinds = {each.kind for each in run_differences(evidence) if each.vector == vector}
-    return "execution.repeat" if "replay" in kinds else "execution.replay"
+    kinds = (each.kind for each in run_differences(evidence) if each.vector == vector)
+    return _check_of(next(kinds, "pass"))
+
+
+def _check_of(kind: str) -> str:
+    """The check that answers differ in runs of this kind."""
+    return f"execution.{_NAME_OF.get(kind, kind)}"
 
 
 def _stage(difference: ReplayDifference) -> str:
@@ -116,21 +108,10 @@ def _stage(difference: ReplayDifference) -> str:
     return next(stages, "")
 
 
-def _hint(evidence: Evidence, difference: ReplayDifference) -> str:
+def _hint(difference: ReplayDifference) -> str:
     if Status.INVOKE_FAILED.name in (difference.first, difference.again):
-        return "the model's run failed in one of the two: see execution.complete"
-    alone = next((each for each in evidence.section(Repeats).alone if each.vector == difference.vector), None)
-    return _STATE if alone is None else f"{_alone_words(evidence, alone)}; {_STATE}"
-
-
-def _alone_words(evidence: Evidence, alone: Alone) -> str:
-    """What running the vector alone told of the two runs."""
-    before = f", {evidence.case.vectors.name(alone.before)}" if alone.before >= 0 else ""
-    if alone.gives == "first":
-        return f"run alone it gives what it gave at first: the other run depends on the window before{before}"
-    if alone.gives == "again":
-        return f"run alone it gives the other run's: what it gave at first depends on the window before{before}"
-    return "run alone it gives neither of the two: it does not depend on the window before alone"
+        return RUN_FAILED
+    return _STATE
 
 
 _STATE = "state survives from one run to the next: uninitialised memory, a buffer not cleared, or a race"

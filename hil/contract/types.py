@@ -34,9 +34,9 @@ class ImageFacts:
 class References:
     """What the answers should be. Rows of vectors that the gate must reject hold zeros.
 
-    gate [n] GateReason; prepared int8 [n, input elements]; digest uint32 [n]; output int8 [n, output elements];
-    float_output float32 [n, output elements] or None without a float model; decisions: winner, score, answer, reason
-    [n] each.
+    gate [n] GateReason; prepared int8 [n, input elements]; digest uint32 [n]; output int8 [n, output elements].
+    Of the float model, float32 [n, output elements] or None without one: float_output on the values that the prepared
+    tensor stands for, float_chain on those of the raw window. Decisions: winner, score, answer, reason [n] each.
     """
 
     gate: NDArray[np.uint8]
@@ -44,6 +44,7 @@ class References:
     digest: NDArray[np.uint32]
     output: NDArray[np.int8]
     float_output: NDArray[np.float32] | None
+    float_chain: NDArray[np.float32] | None
     winner: NDArray[np.int32]
     score: NDArray[np.int32]
     answer: NDArray[np.int32]
@@ -124,9 +125,9 @@ class Evidence:
 
 
 class Outcome(StrEnum):
-    """`marginal` is a pass close to its limit. `not judged`: this board, or what broke before, allows no verdict; that
-    never counts as passed. `invalid`: an instrument that this rests on was shown to be broken, so that it says nothing
-    of the product: neither a pass nor a broken contract.
+    """`marginal` is a pass that asks to be looked at: close to its limit, or plainly odd. `not judged`: this board, or
+    what broke before, allows no verdict; that never counts as passed. `invalid`: an instrument that this rests on was
+    shown to be broken, so that it says nothing of the product: neither a pass nor a broken contract.
     """
 
     PASSED = "passed"
@@ -168,7 +169,7 @@ class Finding:
 @dataclass(frozen=True)
 class CheckResult:
     """The verdict of one check. `value` in `unit`; `numbers` holds further figures by name; `total` counts all
-    findings.
+    findings. A marginal one says in `reason` why it asks to be looked at, and in `hint` what next.
     """
 
     check: str
@@ -180,6 +181,7 @@ class CheckResult:
     limit: Limit | None = None
     reason: str = ""
     numbers: Mapping[str, float | int | str] = field(default_factory=dict)
+    hint: str = ""
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def broken_reasons(result: Result, question: Question) -> Iterator[Reason]:
             excuse = f" (quarantined until {entry.expires})"
         elif entry is not None:
             excuse, fix = " (quarantined after the run)", "run the case again: the entry was added after the run"
-        yield Reason(Kind.BROKEN, f"{result}: {check.id}{excuse}{what}", fix, result.case.name, result.board, check.id)
+        yield Reason(Kind.BROKEN, f"{result}: {check.id}{excuse}{what}", fix, result.name, result.board, check.id)
 
 
 def excuse_of(result: Result, check: Check, question: Question) -> Entry | None:
@@ -120,8 +120,9 @@ def marginal_reasons(result: Result, explained: Sequence[Explained]) -> Iterator
     for check in result.case.checks:
         if check.outcome == "marginal" and not is_explained(explained, result.case.name, check.id, result.board):
             what = f"{result}: {check.id} is marginal: {check.reason}"
-            fix = "win room, or accept it with a [[marginal]] entry and its reason in the release policy"
-            yield Reason(Kind.MARGINAL, what, fix, result.case.name, result.board, check.id)
+            accept = "accept it with a [[marginal]] entry and its reason in the release policy"
+            fix = f"{check.hint or 'win room'}; or {accept}"
+            yield Reason(Kind.MARGINAL, what, fix, result.name, result.board, check.id)
 
 
 def is_explained(explained: Sequence[Explained], case: str, check: str, board: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
@@ -27,6 +28,10 @@ def run_reasons(run: Run, question: Question) -> Iterator[Reason]:
     board = document.board.name
     if document.verdict == "interrupted":
         yield Reason(Kind.BENCH, f"{run.file}: the run was interrupted", _run_all(board, question), board=board)
+    if document.lost_workers:
+        lost = ", ".join(document.lost_workers)
+        what = f"{run.file}: a worker ended before its time ({lost}); others took up its cases"
+        yield Reason(Kind.BENCH, what, f"find out what ended it, then {_run_all(board, question)}", board=board)
     if not document.cases:
         yield Reason(Kind.NOT_RUN, f"{run.file}: nothing ran", _run_all(board, question), board=board)
     most, started = question.policy.max_age_hours, start_of(run)
@@ -48,15 +53,19 @@ def missing(demand: Demand, board: str, question: Question) -> Reason:
 
 
 def result_reasons(result: Result) -> Iterator[Reason]:
-    """A result that is none: the bench broke, or nothing could be judged."""
+    """A result that is none: the case was refused, the bench broke, or nothing could be judged."""
     case = result.case
-    if case.error:
+    if case.refused:
+        what = f"{result}: the case was refused: {case.error.splitlines()[0]}"
+        fix = f"mend it (hil case check {case.path} says how), and run again"
+        yield Reason(Kind.CASE, what, fix, case=case.name, board=result.board)
+    elif case.error:
         what = f"{result}: {case.error.splitlines()[0]}"
         fix = f"see {result.run.folder / case.log}, mend the bench and run again"
-        yield Reason(Kind.BENCH, what, fix, case=case.name, board=result.board)
+        yield Reason(Kind.BENCH, what, fix, case=result.name, board=result.board)
     elif case.verdict == "not judged":
         what = f"{result}: no check was judged"
-        yield Reason(Kind.NOT_RUN, what, "see its reasons in run.json", case=case.name, board=result.board)
+        yield Reason(Kind.NOT_RUN, what, "see its reasons in run.json", case=result.name, board=result.board)
 
 
 def whole(result: Result, demand: Demand) -> Iterator[Reason]:
@@ -95,19 +104,23 @@ def baseline_reasons(result: Result, demand: Demand, required: bool) -> Iterator
         if accepted is not None:
             yield _baseline(result, "the baseline was accepted after the run", "run the case again")
         elif required:
-            accept = f'hil baseline accept {result.run.file} --case {case.name} --reason "...", commit it, run again'
-            yield _baseline(result, f"there is no baseline for board {board}", accept)
+            fix = f"{_accept(result)}, commit it, run again"
+            yield _baseline(result, f"there is no baseline for board {board}", fix)
     elif used.board != board or used.case_version != case.version:
         what = (
             f"the baseline is of board {used.board}, case version {used.case_version}; "
             f"the run of {board}, version {case.version}"
         )
-        yield _baseline(result, what, f'hil baseline accept {result.run.file} --case {case.name} --reason "..."')
+        yield _baseline(result, what, _accept(result))
     elif accepted is None:
         yield _baseline(result, f"{used.file} is gone", "restore it, or run the case again")
     elif accepted != used.sha256:
         yield _baseline(result, f"{used.file} changed since the run", "run the case again, or restore the file")
 
 
+def _accept(result: Result) -> str:
+    return f'hil baseline accept {result.run.file} --case {shlex.quote(result.name)} --reason "..."'
+
+
 def _baseline(result: Result, what: str, fix: str) -> Reason:
-    return Reason(Kind.BASELINE, f"{result}: {what}", fix, case=result.case.name, board=result.board)
+    return Reason(Kind.BASELINE, f"{result}: {what}", fix, case=result.name, board=result.board)

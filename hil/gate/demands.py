@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_serializer
 
+from hil.board.config import Power
+from hil.budget.file import BudgetFile
+from hil.budget.find import plan_of
+from hil.budget.limits import CaseLimits, limits_of
 from hil.case.load import FILE_NAME, load_case
 from hil.case.types import BASELINES, Case
 from hil.case.types import Limit as CaseLimit
 from hil.contract import checks_for
-from hil.contract.latency import limits_of
+from hil.contract.latency import limits_of as latency_limits
 from hil.errors import CaseError, UsageError
 from hil.runfile import Limit
 
@@ -26,7 +31,8 @@ class Demand(_Fact):
     """One case. path: relative to the tree's root. files: name to SHA-256. checks: ids in the order of blame.
 
     limits: a check to what its value may be held against; clocks: a latency check to the kinds of clock that the case
-    limits it on; baselines: a board to the SHA-256 of the accepted baseline.
+    limits it on; baselines: a board to the SHA-256 of the accepted baseline. budget and plan: what its
+    budget sheet is made of, None in a record of a version that did not ask it, plan also without a budget.toml.
     """
 
     name: str
@@ -40,6 +46,13 @@ class Demand(_Fact):
     margin: float
     confidence: float
     baselines: dict[str, str]
+    budget: CaseLimits | None = None
+    plan: BudgetFile | None = None
+
+    @field_serializer("plan")
+    def _as_written(self, plan: BudgetFile | None) -> dict[str, object] | None:
+        """Only the keys that the file has: a sheet tells a table that was given from one that was not."""
+        return plan.model_dump(exclude_unset=True) if plan is not None else None
 
 
 class Unreadable(_Fact):
@@ -50,20 +63,21 @@ class Unreadable(_Fact):
 
 
 class Tree(_Fact):
-    """All cases below one folder, sorted by path."""
+    """All cases below one folder, sorted by path. power: what the boards of the policy draw, where their files say."""
 
     root: str
     cases: list[Demand]
     unreadable: list[Unreadable] = []
+    power: dict[str, Power] = {}
 
     def demand(self, name: str) -> Demand | None:
         """The case of that name, None when there is none."""
         return next((demand for demand in self.cases if demand.name == name), None)
 
 
-def read_tree(root: Path, name: str) -> Tree:
-    """Every case.toml below `root`; name: how messages call the folder. Raises UsageError when it is no folder, or when
-    two cases have one name.
+def read_tree(root: Path, name: str, power: Mapping[str, Power]) -> Tree:
+    """Every case.toml below `root`; name: how messages call the folder; power: of the boards, by name. Raises
+    UsageError when it is no folder, or when two cases have one name.
     """
     if not root.is_dir():
         raise UsageError(f"{root}: there is no such folder of cases\n  fix: mend `cases` in the release policy")
@@ -84,14 +98,14 @@ def read_tree(root: Path, name: str) -> Tree:
                 f"  fix: give each case of a release a name of its own"
             )
         cases.append(demand)
-    return Tree(root=name, cases=cases, unreadable=unreadable)
+    return Tree(root=name, cases=cases, unreadable=unreadable, power=dict(power))
 
 
 def demand_of(case: Case, path: str) -> Demand:
     """What one case asks for."""
     clocks = {
         f"latency.{limit.stage}.{limit.statistic}": sorted(
-            {each.clock for each in limits_of(case, limit.stage, limit.statistic)}
+            {each.clock for each in latency_limits(case, limit.stage, limit.statistic)}
         )
         for limit in case.contracts.latency
     }
@@ -107,6 +121,8 @@ def demand_of(case: Case, path: str) -> Demand:
         margin=case.contracts.margin,
         confidence=case.contracts.confidence,
         baselines=_baselines(case.path.parent / BASELINES),
+        budget=limits_of(case),
+        plan=plan_of(case.path.parent, case.name),
     )
 
 

@@ -203,7 +203,7 @@ def _accuracy(case: Case, columns: Columns) -> Iterator[str]:
 
 def _agreement(case: Case, columns: Columns) -> Iterator[str]:
     """Of the figures that have one formula."""
-    reference = columns.get("float_output")
+    reference = columns.get("float_chain")
     rows = _done(columns) & (columns["reference_gate"] == GateReason.VALID)
     output = columns["output"]
     usable = reference is not None and reference.shape == output.shape and output.shape[1] > 1 and rows.any()

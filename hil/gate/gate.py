@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from hil.gate import checks, completeness, integrity, manifests
+from hil.gate import checks, completeness, integrity, manifests, spending
 from hil.gate.policy import Explained
 from hil.gate.question import Question
 from hil.gate.reasons import Kind, Reason, worst_first
@@ -39,10 +39,13 @@ def _reasons(runs: Sequence[Run], results: Sequence[Result], question: Question)
         yield from integrity.run_reasons(run, question.now)
         yield from completeness.run_reasons(run, question)
     for result in results:
-        yield from integrity.result_reasons(result, tree.demand(result.case.name))
+        demand = question.demand(result)
+        yield from integrity.result_reasons(result, demand)
         yield from completeness.result_reasons(result)
         yield from checks.invalid_reasons(result)
         yield from checks.broken_reasons(result, question)
+        if demand is not None:
+            yield from spending.budget_reasons(result, demand, question)
         yield from checks.marginal_reasons(result, policy.marginal)
     yield from manifests.manifest_reasons(results)
     yield from manifests.tree_reasons(tree, policy)
@@ -90,10 +93,12 @@ def _source(question: Question) -> Iterator[Reason]:
 def _notes(results: Sequence[Result], question: Question) -> Iterator[str]:
     policy = question.policy
     for result in results:
-        if question.tree.demand(result.case.name) is None:
+        if question.demand(result) is None:
             yield f"{result}: the case is not below {question.tree.root}, and no part of the release"
         elif result.board not in policy.boards:
             yield f"{result}: the policy does not ask for this board; its verdict counts, what it left open does not"
+        if (firmware := result.run.document.manifest.firmware) is not None and firmware.given:
+            yield f"{result.run.file}: its image was named (--hil-image), so the run kept no ELF for a record"
         for check in result.failed():
             if (known := checks.excuse_of(result, check, question)) is not None:
                 yield f"{result}: {check.id} fails in quarantine until {known.expires}: {known.reason} ({known.issue})"
@@ -111,7 +116,7 @@ def _notes(results: Sequence[Result], question: Question) -> Iterator[str]:
 
 def _matches(explained: Explained, results: Sequence[Result], outcome: str) -> list[str]:
     return [
-        f"{result.case.name} {check.id} on {result.board}"
+        f"{result.name} {check.id} on {result.board}"
         for result in results
         for check in result.case.checks
         if check.outcome == outcome and explained.covers(result.case.name, check.id, result.board)

@@ -14,11 +14,10 @@ from hil.gate.demands import Demand
 from hil.gate.figures import disagreements
 from hil.gate.reasons import Kind, Reason
 from hil.gate.results import Result
-from hil.report.run_json import run_verdict
 from hil.runfile import Case, Check, Run
+from hil.verdict import HELD, case_verdict, run_verdict
 
 _AGAIN = "run the case again, and give the gate what that run wrote"
-_HELD = ("passed", "marginal")
 _ROOMY = "execution.arena"  # wider pointers need more than the product's arena: a workstation gives it
 _AHEAD = timedelta(minutes=10)  # clocks of two machines may differ
 
@@ -32,7 +31,9 @@ def run_reasons(run: Run, now: datetime) -> Iterator[Reason]:
     document = run.document
     if not run.sealed:
         yield say("changed since the run wrote it: its seal does not fit")
-    wanted = run_verdict([case.verdict for case in document.cases], document.verdict == "interrupted")
+    wanted = run_verdict(
+        [case.verdict for case in document.cases], document.verdict == "interrupted", document.lost_workers
+    )
     if document.verdict != wanted:
         yield say(f"says {document.verdict!r}, but its cases make it {wanted!r}")
     started = start_of(run)
@@ -54,7 +55,7 @@ def start_of(run: Run) -> datetime | None:
 def result_reasons(result: Result, demand: Demand | None) -> Iterator[Reason]:
     """What is wrong with one case of a run. demand: what the case asks for, None when the tree has no such case."""
     for what in _inconsistent(result, demand):
-        yield Reason(Kind.UNTRUSTED, f"{result.run.file}: {what}", _AGAIN, case=result.case.name, board=result.board)
+        yield Reason(Kind.UNTRUSTED, f"{result.run.file}: {what}", _AGAIN, case=result.name, board=result.board)
 
 
 def _inconsistent(result: Result, demand: Demand | None) -> Iterator[str]:
@@ -64,9 +65,9 @@ def _inconsistent(result: Result, demand: Demand | None) -> Iterator[str]:
         yield f"{strange[0]!r} is no name of a file beside it"
         return
     if case.verdict != (wanted := verdict_of(case)):
-        yield f"{case.name} says {case.verdict!r}, but its checks make it {wanted!r}"
+        yield f"{case.called} says {case.verdict!r}, but its checks make it {wanted!r}"
     if (twice := len(case.checks) - len({check.id for check in case.checks})) > 0:
-        yield f"{case.name}: {twice} checks are there twice"
+        yield f"{case.called}: {twice} checks are there twice"
     for check in case.checks:
         if not (result.host and check.id == _ROOMY):
             yield from (f"{check.id} {text}" for text in _check(check, demand))
@@ -89,14 +90,7 @@ def is_plain(name: str) -> bool:
 
 def verdict_of(case: Case) -> str:
     """The verdict that a case's checks make, as the run itself computes it."""
-    outcomes = {check.outcome for check in case.checks if check.quarantine is None}
-    if case.error:
-        return "error"
-    if "failed" in outcomes:
-        return "failed"
-    if any(check.outcome == "invalid" for check in case.checks):
-        return "invalid"
-    return "passed" if outcomes & set(_HELD) else "not judged"
+    return case_verdict(((check.outcome, check.quarantine is not None) for check in case.checks), case.error)
 
 
 def _check(check: Check, demand: Demand | None) -> Iterator[str]:
@@ -106,14 +100,14 @@ def _check(check: Check, demand: Demand | None) -> Iterator[str]:
         yield f"is {check.outcome} with {check.findings_total} findings"
     if len(check.findings) != min(check.findings_total, MAX_FINDINGS):
         yield f"keeps {len(check.findings)} of {check.findings_total} findings"
-    if check.outcome in _HELD and check.value is not None and limit is not None:
+    if check.outcome in HELD and check.value is not None and limit is not None:
         bounds = Limit(limit.minimum, limit.maximum, limit.unit)
         if not bounds.holds(check.value):
             yield f"is {check.outcome}, but its value {check.value:,.10g} breaks {bounds}"
         elif demand is not None and check.outcome != (outcome := _outcome(check, bounds, demand.margin)):
             yield f"is {check.outcome}, but with the margin of the case it is {outcome}"
     listed = demand.limits.get(check.id) if demand else None
-    if listed and check.outcome in _HELD and limit not in listed:
+    if listed and check.outcome in HELD and limit not in listed:
         yield "is not held to the limit of the case"
 
 
@@ -131,5 +125,5 @@ def _identity(case: Case) -> Iterator[str]:
     }
     for key, (name, wanted) in provisioned.items():
         check = case.check(name)
-        if check is not None and check.outcome in _HELD and str(said.get(key)).lower() != wanted.lower():
+        if check is not None and check.outcome in HELD and str(said.get(key)).lower() != wanted.lower():
             yield f"{name} passed, but the device's {key} is not what was provisioned"

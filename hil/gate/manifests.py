@@ -31,7 +31,7 @@ def _target(result: Result) -> str:
 
 
 def _name(result: Result) -> str:
-    return result.case.name
+    return result.name
 
 
 def _sha(part: object) -> str | None:
@@ -99,4 +99,4 @@ def edited_reasons(result: Result, demand: Demand) -> Iterator[Reason]:
 
 def _edited(result: Result, what: str) -> Reason:
     fix = "run the case again as it is now, or restore the files that ran"
-    return Reason(Kind.MANIFEST, f"{result}: {what}", fix, case=result.case.name, board=result.board)
+    return Reason(Kind.MANIFEST, f"{result}: {what}", fix, case=result.name, board=result.board)

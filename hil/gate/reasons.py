@@ -15,6 +15,7 @@ class Kind(StrEnum):
     BENCH = "bench broke"
     INVALID = "invalid measurement"
     BROKEN = "contract broken"
+    BUDGET = "over budget"
     CASE = "case"
     MANIFEST = "does not fit together"
     BASELINE = "baseline"

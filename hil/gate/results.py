@@ -17,6 +17,11 @@ class Result:
     case: Case
 
     @property
+    def name(self) -> str:
+        """What the case is called, so that it is told from every other one of its run."""
+        return self.case.called
+
+    @property
     def board(self) -> str:
         return self.run.document.board.name
 
@@ -40,19 +45,29 @@ class Result:
         return [check for check in self.case.checks if check.outcome == "invalid"]
 
     def __str__(self) -> str:
-        return f"{self.case.name} on {self.board}"
+        return f"{self.name} on {self.board}"
 
 
 def gather(runs: Sequence[Run]) -> list[Result]:
-    """Every case of every run, once. Raises UsageError for a case that ran twice on a board with unequal results."""
+    """Every case of every run, once. Raises UsageError for a case that ran twice on a board with unequal results, also
+    where it is one of two of a name in one run and alone in another.
+    """
     found: dict[tuple[str, str], Result] = {}
     for run in runs:
         for case in run.document.cases:
             result = Result(run, case)
-            first = found.setdefault((case.name, result.board), result)
+            first = found.setdefault((result.name, result.board), result)
             if (first.case, first.run.document.board) != (case, run.document.board):
-                raise UsageError(
-                    f"{result} is in {first.run.file} and in {run.file}, and they are not equal\n"
-                    f"  fix: give the gate only one of them: the run that the release is made from"
-                )
+                raise _ambiguous(first, result)
+    for result in found.values():
+        if (alone := found.get((result.case.name, result.board), result)) is not result:
+            raise _ambiguous(alone, result)
     return list(found.values())
+
+
+def _ambiguous(first: Result, second: Result) -> UsageError:
+    other = f" as {second.name}" if second.name != first.name else ""
+    return UsageError(
+        f"{first} is in {first.run.file} and{other} in {second.run.file}, and they are not equal\n"
+        f"  fix: give the gate only one of them: the run that the release is made from"
+    )

@@ -41,7 +41,7 @@ def _shown(result: Result) -> str:
     case = result.case
     firmware = case.image.sha256[:12] if case.image else "unknown"
     return (
-        f"{case.name} version {case.version} on {result.board}: {case.verdict}"
+        f"{result.name} version {case.version} on {result.board}: {case.verdict}"
         f" (firmware {firmware}, model {case.manifest.model_sha256[:12]}, {result.run.document.started})"
     )
 
@@ -56,7 +56,7 @@ def document(decision: Decision, question: Question) -> dict[str, Any]:
         "cases": [demand.name for demand in question.tree.cases],
         "results": [
             {
-                "case": result.case.name,
+                "case": result.name,
                 "version": result.case.version,
                 "board": result.board,
                 "verdict": result.case.verdict,

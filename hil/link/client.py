@@ -28,6 +28,7 @@ _SPIN_S = 500e-6  # a reply to a short request comes within this, and a nap woul
 _NAP_S = 50e-6
 _LONGEST_NAP_S = 2e-3  # of waits that are long anyway: each look costs the core that another emulator may want
 _ALIVE_EVERY_S = 10e-3
+_HELLO_S = 10.0  # for a firmware that restarted to say who it is
 _WRONG_ID_S = 2.0  # how long a right reply may still come behind one under a wrong id
 
 
@@ -113,6 +114,7 @@ class LinkClient:
                 if reply is not None:
                     return reply
             self._refuse_wrong_id(now)
+            self._refuse_dumb_restart(asked, now)
             if self._rtt.made_anew and self._rtt.published:
                 self._ask_again_who_is_there(asked, deadline)
             elif now >= repeat_at and self._rtt.drained() and not self._rtt.made_anew:
@@ -162,6 +164,7 @@ class LinkClient:
         """The firmware restarted and knows nothing of the request. What may have brought it down is not sent again: the
         reply to a hello says that it is back, and its start counter.
         """
+        asked.asked_again = asked.asked_again or time.monotonic()
         asked.restarted, asked.begun = True, self._begun(asked)
         self._rtt.attach()
         self._reader = frame.FrameReader(self._reader.damaged)
@@ -180,6 +183,11 @@ class LinkClient:
         if self._rtt.made_anew:  # nobody knows any more how much of the request was read
             return last is None
         return self._rtt.taken != asked.taken_before
+
+    def _refuse_dumb_restart(self, asked: _Exchange, now: float) -> None:
+        """A firmware that restarted and does not say hello again is no firmware that hangs in the request."""
+        if self._boot is not None and asked.restarted and now > asked.asked_again + _HELLO_S:
+            raise DeviceReset(self._boot, None, begun=asked.begun)
 
     def _ticks(self, deadline: float) -> Any:
         """Host times to look for a reply at: at first without pause, then with growing naps."""
@@ -252,4 +260,5 @@ class _Exchange:
     sent: bool = False  # or at least begun to be
     taken_before: int = 0  # where the firmware's end of the ring was before it was sent
     restarted: bool = False  # the firmware restarted, and was asked who is there
+    asked_again: float = 0.0  # host time of the first such question
     begun: bool = False  # the firmware had taken it up before that

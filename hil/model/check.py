@@ -116,10 +116,15 @@ DENSE_FIX = (
     "(this kernel reads the first scale only and gives wrong results without an error)"
 )
 BATCH_FIX = "clone the model onto tf.keras.Input(batch_shape=(1, ...)) before converting"
+OPEN_BATCH_FIX = (
+    "it comes from the open batch dimension (around Conv1D, Flatten, Reshape): "
+    "build or clone the model with tf.keras.Input(batch_shape=(1, ...)) before converting"
+)
+OF_AN_OPEN_BATCH = frozenset({"SHAPE", "EXPAND_DIMS", "STRIDED_SLICE"})  # STRIDED_SLICE: of the shape, which is INT32
 RESCALE_FIX = "convert with a current TFLiteConverter, which gives such tensors one scale"
 OPERATOR_FIXES: Mapping[str, str] = {
     **{name: f"make it part of the layer before: activation={name.lower()!r} there" for name in ("RELU", "RELU6")},
-    "SHAPE": f"it comes from a dynamic batch around Flatten or Reshape: {BATCH_FIX}",
+    "SHAPE": f"it comes from a size that is only known when the model runs: give Reshape fixed sizes, and {BATCH_FIX}",
     "EXPAND_DIMS": "it comes from Conv1D: use Conv2D with a width of 1",
     "SQUEEZE": "it comes from Conv1D or a squeezed axis: use Conv2D with a width of 1, or Reshape to a fixed shape",
     "MEAN": "replace GlobalAveragePooling by AveragePooling2D over the whole feature map, followed by Flatten",
@@ -251,12 +256,22 @@ def _operators(graph: Graph, operators: frozenset[str] | None, kernels: KernelLi
             if name in kernels.operators:
                 fix = "add it to the resolver of the firmware (firmware/tflm) and build the image again"
             else:
-                fix = OPERATOR_FIXES.get(name, GENERAL_OPERATOR_FIX)
+                fix = _operator_fix(graph, name)
             yield Problem(place(operator), f"the firmware's resolver does not hold {name}", fix)
         elif operators is None and name not in kernels.operators:
-            yield Problem(
-                place(operator), f"{kernels.name} has no {name}", OPERATOR_FIXES.get(name, GENERAL_OPERATOR_FIX)
-            )
+            yield Problem(place(operator), f"{kernels.name} has no {name}", _operator_fix(graph, name))
+
+
+def _operator_fix(graph: Graph, name: str) -> str:
+    """How to do without the operator. A cure that the model has taken already is not offered."""
+    if name in OF_AN_OPEN_BATCH and _open_batch(graph):
+        return OPEN_BATCH_FIX
+    return OPERATOR_FIXES.get(name, GENERAL_OPERATOR_FIX)
+
+
+def _open_batch(graph: Graph) -> bool:
+    """Whether an input leaves its batch open. The converter writes a signature only for what has an open dimension."""
+    return any(-1 in graph.tensors[index].signature[:1] for index in graph.inputs)
 
 
 def _variant(graph: Graph, operator: Operator, kernels: KernelLibrary) -> Iterator[Problem]:
@@ -270,7 +285,7 @@ def _variant(graph: Graph, operator: Operator, kernels: KernelLibrary) -> Iterat
     if hybrid:
         yield from hybrid
         return
-    yield from _types_of(operator, data, output, kernels)
+    yield from _types_of(graph, operator, data, output, kernels)
     yield from _second_input(operator, data, inputs[1:2])
     yield from _quantised(operator, (*inputs, output))
     yield from _weight_scales(graph, operator, kernels)
@@ -284,12 +299,16 @@ def _variant(graph: Graph, operator: Operator, kernels: KernelLibrary) -> Iterat
         yield Problem(place(operator), problem, "convert with a current TFLiteConverter, which uses these values")
 
 
-def _types_of(operator: Operator, data: Tensor, output: Tensor, kernels: KernelLibrary) -> Iterator[Problem]:
+def _types_of(
+    graph: Graph, operator: Operator, data: Tensor, output: Tensor, kernels: KernelLibrary
+) -> Iterator[Problem]:
     """Types that the kernel refuses, most of them only when it runs."""
     name, kind = operator.name, data.dtype
     taken = kernels.types[name]
     if kind not in taken:
-        fix = OPERATOR_FIXES.get(name, GENERAL_OPERATOR_FIX) if kind == "INT8" and name != "QUANTIZE" else None
+        of_a_shape = name in OF_AN_OPEN_BATCH and kind == "INT32"
+        layer = of_a_shape or (kind == "INT8" and name != "QUANTIZE")
+        fix = _operator_fix(graph, name) if layer else None
         missing = f"{kernels.name} has no {name} of {kind} to {output.dtype}"
         problem = f"{missing} (tensor {data.name!r}); it takes {_either(taken)}"
         yield Problem(place(operator), problem, fix or _type_fix(kind, name))

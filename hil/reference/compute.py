@@ -71,7 +71,7 @@ def model_outputs(
     chunk: int = CHUNK,
     models: CaseModels | None = None,
 ) -> Outputs:
-    """Both models over the prepared tensors of `rows`, of all vectors by default.
+    """Both models over the prepared tensors and the raw windows of `rows`, of all vectors by default.
 
     progress: called with (vectors done, vectors in all) after every `chunk` vectors; what it raises stops the
     computation. models: those of the case, which stay open; by default they are opened and closed here. Safe to run in
@@ -81,18 +81,14 @@ def model_outputs(
         with CaseModels(case) as models:
             return model_outputs(case, stimuli, rows, progress, chunk, models)
     models.open()
-    output = np.zeros((len(stimuli.gate), case.model.output.elements), np.int8)
-    real = np.zeros(output.shape, np.float32) if case.float_model else None
+    outputs = Outputs.empty(case)
     asked = stimuli.valid if rows is None else np.intersect1d(stimuli.valid, rows)
     for start in range(0, len(asked), chunk):
         some = asked[start : start + chunk]
-        answer = models.answer(stimuli.prepared[some])
-        output[some] = answer.int8
-        if real is not None and answer.real is not None:
-            real[some] = answer.real
+        outputs.put(some, models.answer(stimuli.prepared[some], case.vectors.windows[some]))
         if progress is not None:
             progress(min(start + chunk, len(asked)), len(asked))
-    return Outputs(output, real)
+    return outputs
 
 
 def references(case: Case, stimuli: Stimuli, outputs: Outputs) -> References:
@@ -105,6 +101,7 @@ def references(case: Case, stimuli: Stimuli, outputs: Outputs) -> References:
         digest=stimuli.digest,
         output=outputs.int8,
         float_output=outputs.real,
+        float_chain=outputs.real if case.prepare.id == "tensor" else outputs.chain,
         winner=decisions.winner,
         score=decisions.score,
         answer=decisions.answer,

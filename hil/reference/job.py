@@ -7,11 +7,14 @@ from __future__ import annotations
 import threading
 
 import numpy as np
+import numpy.ma
 from numpy.typing import NDArray
 
 from hil.case.types import Case
 from hil.reference.compute import model_outputs, prepare_all
 from hil.reference.models import CaseModels, Outputs
+
+_END_S = 10.0  # longest wait for the thread on the way out
 
 
 class _Cancelled(Exception):
@@ -45,10 +48,10 @@ class ReferenceJob:
         return self._outputs
 
     def close(self) -> None:
-        """End the interpreters, and what is being computed."""
+        """End the interpreters, and what is being computed; a thread that does not end holds nobody up."""
         self._cancelled.set()
         self.models.close()
-        self._thread.join()
+        self._thread.join(_END_S)
 
     def _compute(self, case: Case) -> None:
         try:

@@ -11,20 +11,43 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.case.types import Case
-from hil.errors import CaseError
+from hil.errors import CaseError, UsageError
 from hil.interpreter.process import InterpreterProcess
 from hil.reference.float import FloatReference
 from hil.reference.int8 import Int8Oracle
+from hil.reference.prepare import real_values
 
 
 @dataclass(frozen=True)
 class Outputs:
     """What both models answer: int8 [n, output elements], and float32 [n, output elements] or None without a float
-    model. Rows that were not asked for, or that the gate rejects, hold zeros.
+    model: `real` to the prepared tensors, `chain` to the raw windows (None too where the tensor is the window). Rows
+    that were not asked for, or that the gate rejects, hold zeros.
     """
 
     int8: NDArray[np.int8]
     real: NDArray[np.float32] | None
+    chain: NDArray[np.float32] | None
+
+    @classmethod
+    def empty(cls, case: Case) -> Outputs:
+        """The columns of all vectors of a case, to be filled with `put`."""
+        shape = len(case.vectors), case.model.output.elements
+        real = np.zeros(shape, np.float32) if case.float_model is not None else None
+        chain = None if real is None or case.prepare.id == "tensor" else np.zeros(shape, np.float32)
+        return cls(np.zeros(shape, np.int8), real, chain)
+
+    def put(self, rows: NDArray[np.intp], answers: Outputs) -> None:
+        """Fill these rows; `answers` has one row for each of them."""
+        self.int8[rows] = answers.int8
+        for column, some in ((self.real, answers.real), (self.chain, answers.chain)):
+            if column is not None and some is not None:
+                column[rows] = some
+
+    def take(self, rows: NDArray[np.intp]) -> Outputs:
+        """These rows alone."""
+        real, chain = (None if column is None else column[rows] for column in (self.real, self.chain))
+        return Outputs(self.int8[rows], real, chain)
 
 
 class CaseModels:
@@ -37,6 +60,7 @@ class CaseModels:
         self._case, self._lock = case, threading.Lock()
         self._processes: list[InterpreterProcess] = []
         self._int8: Int8Oracle | None = None
+        self._error: UsageError | None = None  # why they cannot be opened: told to each who asks
         self._floating: FloatReference | None = None
 
     def start(self) -> None:
@@ -50,16 +74,25 @@ class CaseModels:
         when it does not fit the case.
         """
         with self._lock:
+            if self._error is not None:
+                raise self._error
             if self._int8 is not None:
                 return
-            self.start()
-            case = self._case
-            oracle = Int8Oracle(case.model.data, str(case.model.path), process=self._processes[0])
-            if case.float_model is not None:
-                floating = FloatReference(case.float_model.data, str(case.float_model.path), self._processes[1])
-                _require_fit(case, floating)
-                self._floating = floating
-            self._int8 = oracle
+            try:
+                self._open()
+            except UsageError as error:
+                self._error = error
+                raise
+
+    def _open(self) -> None:
+        self.start()
+        case = self._case
+        oracle = Int8Oracle(case.model.data, str(case.model.path), process=self._processes[0])
+        if case.float_model is not None:
+            floating = FloatReference(case.float_model.data, str(case.float_model.path), self._processes[1])
+            _require_fit(case, floating)
+            self._floating = floating
+        self._int8 = oracle
 
     @property
     def int8(self) -> Int8Oracle:
@@ -74,12 +107,17 @@ class CaseModels:
         self.open()
         return self._floating
 
-    def answer(self, prepared: NDArray[np.int8]) -> Outputs:
-        """What both say to prepared tensors int8 [n, input elements]. Raises UsageError when a model cannot be run."""
-        output = self.int8.run(prepared)
+    def answer(self, prepared: NDArray[np.int8], windows: NDArray[np.generic] | None = None) -> Outputs:
+        """What both say to prepared tensors int8 [n, input elements]. windows: [n, ...], the raw ones that they were
+        made of; without them there is no `chain`. Raises UsageError when a model cannot be run.
+        """
+        output, case = self.int8.run(prepared), self._case
         if self.floating is None:
-            return Outputs(output, None)
-        return Outputs(output, self.floating.run(prepared, self._case.model.input.quantisation))
+            return Outputs(output, None, None)
+        real, chain = self.floating.run(prepared, case.model.input.quantisation), None
+        if windows is not None and case.prepare.id != "tensor":
+            chain = self.floating.run_real(real_values(windows, case.prepare, case.model.input))
+        return Outputs(output, real, chain)
 
     def close(self) -> None:
         """End both processes. Safe to call twice."""

@@ -1,4 +1,6 @@
-"""The prepare stages of docs/pipeline.md, bit for bit: `tensor/1`, `scale/1`, `quantize/1`, and the digest."""
+"""The prepare stages of docs/pipeline.md, bit for bit: `tensor/1`, `scale/1`, `quantize/1`, and the digest; and what a
+perfect front end would make of the same windows.
+"""
 
 from __future__ import annotations
 
@@ -34,6 +36,40 @@ def prepare(windows: NDArray[np.generic], prepare: Prepare, input: TensorContrac
     return prepared
 
 
+def real_values(windows: NDArray[np.generic], prepare: Prepare, input: TensorContract) -> NDArray[np.float32]:
+    """The real values that the windows stand for, float32 [n, elements]: what `prepare` would give without the rounding
+    to int8 and without its clamp. Windows and elements as there.
+
+    tensor/1: the tensor is all that there is, (q - zero point) * scale. scale/1, in float64: (count - offset) / 32768 *
+    gain / 65536 * scale. quantize/1: the window itself.
+    """
+    flat = windows.reshape(len(windows), -1)
+    if prepare.id == "quantize":
+        return flat.astype(np.float32, copy=False)
+    scale, zero_point = input.quantisation.scale, input.quantisation.zero_point
+    with np.errstate(over="ignore"):  # infinite with an absurd scale; the float model says what it makes of that
+        if prepare.id == "tensor":
+            return (flat.astype(np.int32) - zero_point).astype(np.float32) * np.float32(scale)
+        return (_lsb(windows, prepare) * scale).astype(np.float32).reshape(len(windows), input.elements)
+
+
+def clipped(windows: NDArray[np.generic], prepare: Prepare, input: TensorContract) -> NDArray[np.bool_]:
+    """Elements [n, elements] whose real value int8 cannot show, so that the clamp of prepare cuts them.
+
+    What came before a tensor/1 is not known: there an element counts that is -128 or 127 and does not stand for 0.
+    """
+    if prepare.id == "tensor":
+        tensor = windows.reshape(len(windows), -1).astype(np.int8, copy=False)
+        rails: NDArray[np.bool_] = ((tensor == INT8_MIN) | (tensor == INT8_MAX)) & (
+            tensor != input.quantisation.zero_point
+        )
+        return rails
+    q = _lsb(windows, prepare) if prepare.id == "scale" else windows.astype(np.float64) / input.quantisation.scale
+    q += input.quantisation.zero_point
+    cut: NDArray[np.bool_] = (q < INT8_MIN - 0.5) | (q >= INT8_MAX + 0.5)
+    return cut.reshape(len(windows), input.elements)
+
+
 def digest(tensor: NDArray[np.int8]) -> int:
     """CRC-32 (zlib's) of one tensor's bytes."""
     return zlib.crc32(tensor.tobytes())
@@ -51,11 +87,21 @@ def _tensor_1(windows: NDArray[np.generic], _: Prepare, zero_point: int) -> NDAr
 
 def _scale_1(windows: NDArray[np.generic], prepare: Prepare, zero_point: int) -> NDArray[np.int8]:
     _require(windows, np.int16, "scale/1")
+    return _to_int8(((_products(windows, prepare) + ROUND) >> SHIFT) + zero_point)
+
+
+def _lsb(windows: NDArray[np.generic], prepare: Prepare) -> NDArray[np.float64]:
+    """Steps of the tensor that every element of scale/1 lies from its zero point, before they are rounded."""
+    return _products(windows, prepare) / float(1 << SHIFT)
+
+
+def _products(windows: NDArray[np.generic], prepare: Prepare) -> NDArray[np.int64]:
+    """(count - offset) * gain of every element of scale/1, in steps of 2^-31 LSB."""
     source = [channel.source for channel in prepare.channels]
     offset = np.array([channel.offset for channel in prepare.channels], np.int64)
     gain = np.array([channel.gain for channel in prepare.channels], np.int64)
-    acc = (windows[:, :, source].astype(np.int64) - offset) * gain
-    return _to_int8(((acc + ROUND) >> SHIFT) + zero_point)
+    products: NDArray[np.int64] = (windows[:, :, source].astype(np.int64) - offset) * gain
+    return products
 
 
 def _quantize_1(windows: NDArray[np.generic], prepare: Prepare, zero_point: int) -> NDArray[np.int8]:

@@ -7,22 +7,24 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from hil.contract.sanity import MEANT
 from hil.errors import UsageError
 from hil.gate.demands import Demand
 from hil.gate.results import Result
 from hil.records import GateReason, Status
+from hil.report import comparison
 from hil.runfile import Check, Columns, Limit
 
 CARD_FILE = "MODEL_CARD.md"
 MOST_VECTORS = 50  # wrong ones that are named
-_METRICS = ("decision.accuracy", "input.saturation", "agreement.")
+_METRICS = ("decision.accuracy", "input.saturation", "agreement.", "sanity.")
 _SPECIAL = re.compile(r"([\\`*\[\]<>|#~]|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z]))")  # model_int8 needs no escape
 
 
 def model_card(results: Sequence[Result], demand: Demand | None, readme: str) -> str:
     """The card of the case that all `results` are of, on several boards. readme: of the case's folder, or ""."""
     first = results[0]
-    title = f"# Model card: {text(first.case.name)}, version {first.case.version}"
+    title = f"# Model card: {text(first.name)}, version {first.case.version}"
     sections = [
         _intended(first, demand),
         _data(first, readme),
@@ -99,6 +101,9 @@ def _metrics(result: Result) -> str:
     parts = [f"## Metrics on {text(result.board)}", f"Verdict: **{case.verdict}**. {_told(result)}"]
     if rows:
         parts.append(_table(("metric", "value", "limit", "outcome"), rows))
+    if case.answers is not None:
+        sides = _table(comparison.HEADER, [row.cells for row in comparison.rows(case)])
+        parts.append(f"{text(comparison.gap_sentence(case.answers))}\n\n{sides}")
     if case.latency is not None and case.latency.stages:
         unit, kind = case.latency.unit, clock.kind if clock else "unknown"
         head = ("stage", *(f"{name}, {unit}" for name in ("p50", "p95", "p99", "max")))
@@ -154,13 +159,13 @@ def _failures(results: Sequence[Result]) -> str:
     for result in results:
         lines = [*_checks(result), *_wrong(result)]
         if result.case.error:
-            lines.append(f"* the bench broke: {text(result.case.error)}")
+            lines.append(f"* {result.case.what_happened}: {text(result.case.error)}")
         parts.append("\n".join([f"On {text(result.board)}:" + ("" if lines else " none."), *lines]))
     return "\n\n".join(parts)
 
 
 def _checks(result: Result) -> Iterator[str]:
-    """Every check that is not plainly passed."""
+    """Every check that is not plainly passed, and what is odd about the model and meant so."""
     for check in result.case.checks:
         known = check.quarantine
         if check.outcome == "failed" and known is not None:
@@ -172,6 +177,8 @@ def _checks(result: Result) -> Iterator[str]:
             first = check.findings[0] if check.findings else None
             what = f": expected {text(first.expected)}, observed {text(first.observed)}" if first else ""
             yield f"* {text(check.id)} **fails**{what}"
+        elif check.outcome == "passed" and check.contract == "sanity" and check.reason.startswith(MEANT):
+            yield f"* {text(check.id)}: {text(check.reason)}"
         elif check.outcome != "passed":
             yield f"* {text(check.id)} is {check.outcome}: {text(check.reason)}"
 

@@ -69,7 +69,8 @@ def _pack(options: argparse.Namespace, board_folders: list[Path]) -> int:
         raise UsageError("--out is missing\n  fix: name a new folder for the record: --out releases/1.0.0")
     refuse_existing(options.out)
     key = read_private_key(options.key) if options.key is not None else None
-    runs, policy, question = read_question([Path(word) for word in options.words], options.policy or Path(POLICY_FILE))
+    paths = [Path(word) for word in options.words]
+    runs, policy, question = read_question(paths, options.policy or Path(POLICY_FILE), board_folders)
     decision = decide(runs, question)
     print("\n".join(lines(decision, question)))
     if not decision.ready and not options.allow_failed:

@@ -181,7 +181,7 @@ def _copy_firmware(folder: Path, runs: Sequence[Run]) -> dict[str, str]:
 
 def _case_folder(request: Request, result: Result) -> Path | None:
     """The case's own folder, None when the case is not below the tree or is another one by now."""
-    demand = request.question.tree.demand(result.case.name)
+    demand = request.question.demand(result)
     return (request.policy.cases / demand.path).parent if demand is not None else None
 
 
@@ -194,7 +194,7 @@ def _copy_baselines(folder: Path, results: Sequence[Result], request: Request) -
         file = source / BASELINES / f"{result.board}.json"
         data = file.read_bytes() if file.is_file() else b""
         if hashlib.sha256(data).hexdigest() == used.sha256:
-            _write(folder / safe_name(result.case.name) / BASELINES / file.name, data)
+            _write(folder / safe_name(result.name) / BASELINES / file.name, data)
 
 
 def safe_name(name: str) -> str:
@@ -206,12 +206,12 @@ def safe_name(name: str) -> str:
 
 
 def _write_cards(folder: Path, results: Sequence[Result], request: Request) -> None:
-    for name in dict.fromkeys(result.case.name for result in results):
-        mine = [result for result in results if result.case.name == name]
+    for name in dict.fromkeys(result.name for result in results):
+        mine = [result for result in results if result.name == name]
         source = _case_folder(request, mine[0])
         readme = source / "README.md" if source is not None else None
         page = readme.read_text(encoding="utf-8", errors="replace") if readme is not None and readme.is_file() else ""
-        card = model_card(mine, request.question.tree.demand(name), page)
+        card = model_card(mine, request.question.demand(mine[0]), page)
         _write(folder / safe_name(name) / CARD_FILE, card.encode("utf-8", "replace"))
 
 

@@ -122,7 +122,7 @@ def result_fact(result: Result, run_file: str, firmware_file: str) -> ResultFact
     """What the record says of one result: nothing that is not in its run.json."""
     case, document = result.case, result.run.document
     return ResultFact(
-        case=case.name,
+        case=result.name,
         version=case.version,
         board=result.board,
         kind=document.board.kind,

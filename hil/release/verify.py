@@ -210,10 +210,10 @@ def _consistency(folder: Path, found: Mapping[str, str], record: Record) -> Iter
         yield f"notes of {RECORD_FILE} are not those that its runs give"
     files = {(fact.case, fact.board): fact.firmware.file for fact in record.results}
     facts = {
-        (result.case.name, result.board): result_fact(
+        (result.name, result.board): result_fact(
             result,
             result.run.file.relative_to(folder).as_posix(),
-            files.get((result.case.name, result.board), ""),
+            files.get((result.name, result.board), ""),
         )
         for result in decision.results
     }

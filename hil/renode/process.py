@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
-from hil.child import Child
+from hil.child import Child, both_ends
 from hil.environment import environment_name
 from hil.errors import BoardError, UsageError
 from hil.renode.private_folder import PrivateFolder
@@ -43,9 +45,15 @@ def find_renode(given: str = "", program: str = "renode", path: str | None = Non
     wanted = given or program
     file = str(Path(wanted) / "renode") if Path(wanted).is_dir() else wanted
     found = shutil.which(file, path=path)
-    if found is None:
-        raise UsageError(f"{wanted}: no such program; this board needs Renode {_named(SUPPORTED)}\n  fix: {GET}")
-    return Path(found).resolve()
+    if found is not None:
+        return Path(found).resolve()
+    if os.sep in file and Path(file).is_file():
+        raise UsageError(
+            f"{file}: may not be executed by this user\n"
+            f"  fix: chmod +x {file}, and unpack it on a file system that is not mounted noexec"
+        )
+    what = "no program `renode` is in this folder" if file != wanted else "no such program"
+    raise UsageError(f"{wanted}: {what}; this board needs Renode {_named(SUPPORTED)}\n  fix: {GET}")
 
 
 def version_of(program: Path) -> str:
@@ -62,13 +70,21 @@ def version_of(program: Path) -> str:
                 timeout=_VERSION_TIMEOUT_S,
                 check=False,
             )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise UsageError(f"{program} --version: {error}\n  fix: {GET}") from error
-    words = (answer.stdout.strip() or answer.stderr.strip()).splitlines()
+        except subprocess.TimeoutExpired as error:
+            raise UsageError(
+                f"{program} --version gave no answer within {_VERSION_TIMEOUT_S:g} s\n"
+                f"  fix: run it by hand, it must answer at once; is this machine only very busy? Run again, or {GET}"
+            ) from error
+        except OSError as error:
+            foreign = f" on a machine of kind {platform.machine()}" if error.errno == errno.ENOEXEC else ""
+            raise UsageError(f"{program} does not run{foreign}: {error.strerror}\n  fix: {GET}") from error
+    words = "\n".join(filter(None, (answer.stdout.strip(), answer.stderr.strip())))
     if answer.returncode != 0 or not words:
-        said = " ".join(words[:3]) or "nothing"
-        raise UsageError(f"{program} --version ended with exit code {answer.returncode} and said: {said}\n  fix: {GET}")
-    return words[0].strip()
+        said = f":\n{both_ends(words)}" if words else " nothing"
+        raise UsageError(
+            f"{program} --version ended with exit code {answer.returncode} and said{said}\n  fix: {_icu(words) or GET}"
+        )
+    return words.splitlines()[0].strip()
 
 
 def check_version(program: Path, supported: str) -> str:
@@ -77,6 +93,13 @@ def check_version(program: Path, supported: str) -> str:
     if not version.startswith(supported):
         raise UsageError(f"{program} is {version!r}; this board supports {_named(supported)}\n  fix: {GET}")
     return version
+
+
+def _icu(words: str) -> str:
+    """What helps when .NET has said that it lacks the ICU library; "" when it has not."""
+    if "ICU" not in words or "lobalization" not in words:
+        return ""
+    return "set DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=1 in the environment, or install the ICU library (libicu)"
 
 
 def _named(supported: str) -> str:
@@ -96,6 +119,7 @@ class RenodeProcess:
     def __init__(self, program: Path, start_s: float, call_s: float) -> None:
         self.folder = PrivateFolder()
         self._child: Child | None = None
+        self._own_doing: list[tuple[int, int]] = []  # parts of the log: begin and end
         # Its shell wants a console to wait at. Without one (--console) or at the end of its input it asks again and
         # again without pause, which takes half a processor. From this pipe nothing ever comes, not even an end.
         silence, self._silence = os.pipe()
@@ -132,11 +156,26 @@ class RenodeProcess:
     def last_log_lines(self) -> str:
         """The end of Renode's own log, as lines to be put below a message; empty when there are none."""
         try:
-            lines = self.log.read_text(encoding="utf-8", errors="replace").split("\n")
+            log = bytearray(self.log.read_bytes())
         except OSError:
             return ""
+        for start, end in reversed(self._own_doing):
+            del log[start:end]
+        lines = log.decode(errors="replace").split("\n")
         lines = [line.rstrip() for line in lines if line.strip()][-_LOG_LINES:]
         return "\n  last lines of Renode's log:\n" + "\n".join(f"    {line}" for line in lines) if lines else ""
+
+    @contextmanager
+    def own_doing(self) -> Iterator[None]:
+        """What Renode logs meanwhile is about questions of the harness, and no reason for anything."""
+        start = self._log_bytes()
+        try:
+            yield
+        finally:
+            self._own_doing.append((start, self._log_bytes()))
+
+    def _log_bytes(self) -> int:
+        return self.log.stat().st_size if self.log.exists() else 0
 
     def stop(self) -> None:
         """End it: as it wants to be ended, or by force when that takes too long. Safe to call twice."""
@@ -172,9 +211,8 @@ class RenodeProcess:
 
         _until(written, limit_s)
         if ended := child.ended():
-            raise BoardError(
-                f"start: {ended}\n  next: run `{child.name} {' '.join(_ARGUMENTS)}` by hand, it must stay and listen"
-            )
+            by_hand = f"run `{child.name} {' '.join(_ARGUMENTS)}` by hand, it must stay and listen"
+            raise BoardError(f"start: {ended}\n  next: {_icu(ended) or by_hand}")
         if not text:
             raise BoardError(
                 f"start: {child.name} opened no port for its Robot server within {limit_s:g} s{_said(child)}\n"
@@ -186,7 +224,7 @@ class RenodeProcess:
 
 
 def _said(child: Child) -> str:
-    words = child.words().strip()
+    words = both_ends(child.words())
     return f"; it said:\n{words}" if words else " and said nothing"
 
 

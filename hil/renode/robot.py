@@ -18,12 +18,14 @@ class RobotTimeout(BoardError):
 class Robot:
     """Calls to the Robot server at `port` of this machine. One connection a call, and none is ever repeated.
 
-    timeout_s: of each call. ended: how the process behind the port ended, when it has; asked when a connection breaks.
+    timeout_s: of each call; a server that has not answered one in time is not asked again. ended: how the process
+    behind the port ended, when it has; asked when a connection breaks.
     All calls raise BoardError, with Renode's own words where it gave any.
     """
 
     def __init__(self, port: int, timeout_s: float, ended: Callable[[], str | None]) -> None:
         self.port, self.timeout_s, self._ended = port, timeout_s, ended
+        self._unanswered = ""
 
     def command(self, text: str) -> str:
         """One line of Renode's monitor; returns what it printed. The name `command=` lets it contain equals signs."""
@@ -54,11 +56,22 @@ class Robot:
             f"renode answered {what!r} with {answer!r}, which is no answer of a Robot server\n{_next_port()}"
         )
 
+    def silence(self) -> str:
+        """What it has not answered in time, in words; "" as long as it answers."""
+        if not self._unanswered:
+            return ""
+        return (
+            f"{self._unanswered}\n  next: did somebody stop the process (SIGSTOP), or is the machine overloaded? "
+            "call_s of the board file gives it longer"
+        )
+
     def stop(self, timeout_s: float) -> None:
         """Ask the server, and with it the process, to end."""
         self._call("stop_remote_server", timeout_s, lambda server: server.stop_remote_server())
 
     def _call(self, what: str, timeout_s: float, call: Callable[[xmlrpc.client.ServerProxy], object]) -> object:
+        if self._unanswered:
+            raise RobotTimeout(self.silence())
         transport = _OneCall(timeout_s)
         try:
             with xmlrpc.client.ServerProxy(f"http://127.0.0.1:{self.port}/", transport) as server:
@@ -74,10 +87,8 @@ class Robot:
                 f"renode answered {what!r} with something that is no XML-RPC: {error}\n{_next_port()}"
             ) from error
         except TimeoutError as error:
-            raise RobotTimeout(
-                f"renode did not answer {what!r} within {timeout_s:g} s\n"
-                f"  next: is the machine overloaded? call_s of the board file gives it longer"
-            ) from error
+            self._unanswered = f"renode did not answer {what!r} within {timeout_s:g} s"
+            raise RobotTimeout(self.silence()) from error
         except (OSError, http.client.HTTPException) as error:
             raise BoardError(self._broken(what, error)) from error
 
@@ -99,7 +110,9 @@ class _OneCall(xmlrpc.client.Transport):
         self._timeout_s = timeout_s
 
     def make_connection(self, host: object) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection(str(host), timeout=self._timeout_s)
+        connection = http.client.HTTPConnection(str(host), timeout=self._timeout_s)
+        self._connection = str(host), connection  # where the library's own `close` looks for it
+        return connection
 
     def request(self, *arguments: Any, **named: Any) -> Any:
         return self.single_request(*arguments, **named)

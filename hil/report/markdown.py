@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from hil.report import comparison
 from hil.report.page import cause
 from hil.report.page.words import change_text, clip, clock_text, limit_text, observed, plural, quantity
-from hil.runfile import Board, Case, Check, Run
+from hil.runfile import Board, Case, Run
+from hil.verdict import HELD, MARGINAL, WORST_FIRST
 
 MOST_BYTES = 60_000
 _MOST_ROWS = 20  # of one table
 _MOST_CELL = 240
+_MOST_LABELS = 40  # rows of the comparison: a case may have 64 labels
 # What has a meaning within a line; an underscore inside a word and a colon in prose have none.
 _SPECIAL = re.compile(r"[\\`*{}\[\]#|~$>&<@]|(?<!\w)_|_(?!\w)|:(?=//|\w+:)|(?<=www)\.")
 _START = re.compile(r"^[-+=]|^\d(?=\d*[.)]\s)")  # a list, or a heading of the line above
@@ -32,10 +35,10 @@ def summary(run: Run) -> str:
         *_overview(document.cases, document.board),
     ]
     # The worst first: what does not fit is what nobody misses.
-    order = ("failed", "invalid", "error", "not judged", "passed")
     alone = len(document.cases) == 1
     parts = [
-        "\n".join(_case(case, alone)) for case in sorted(document.cases, key=lambda case: order.index(case.verdict))
+        "\n".join(_case(case, alone))
+        for case in sorted(document.cases, key=lambda case: WORST_FIRST.index(case.verdict))
     ]
     return _fitting("\n".join(lines), [part for part in parts if part])
 
@@ -64,13 +67,13 @@ def _overview(cases: Sequence[Case], board: Board) -> Iterator[str]:
     yield ""
     yield from _header("case", "verdict", "checks", "vectors", "total p99", "arena", "flash")
     for case in cases[:200]:
-        yield _row(case.name, f"**{case.verdict}**", _counts(case), f"{case.vectors:,}", *_figures(case))
+        yield _row(case.called, f"**{case.verdict}**", _counts(case), f"{case.vectors:,}", *_figures(case))
     if len(cases) > 200:
         yield f"\n{plural(len(cases) - 200, 'more case', 'more cases')}."
 
 
 def _counts(case: Case) -> str:
-    held = [check for check in case.checks if check.outcome in cause.HELD]
+    held = [check for check in case.checks if check.outcome in HELD]
     listed = (
         (len(cause.broken(case)), "failed"),
         (len(cause.invalid(case)), "invalid"),
@@ -92,24 +95,27 @@ def _figures(case: Case) -> tuple[str, str, str]:
 
 
 def _case(case: Case, alone: bool) -> Iterator[str]:
-    """What is to be said of one case beyond its line; nothing when all is in order. alone: its sentence was said."""
+    """What is to be said of one case beyond its line; nothing when all is in order and there are no labels. alone: its
+    sentence was said.
+    """
     parts = [
         *_error(case),
         *_broken(case, alone),
         *_invalid(case),
-        *_listed("Marginal: inside the limit, within the margin of the case", cause.marginal(case)),
+        *_marginal(case, alone),
         *_quarantined(case),
+        *_answers(case),
         *_changes(case),
         *_unjudged(case),
     ]
     if parts:
-        yield f"\n### {_cell(case.name)} version {case.version}: {case.verdict}"
+        yield f"\n### {_cell(case.called)} version {case.version}: {case.verdict}"
         yield from parts
 
 
 def _error(case: Case) -> Iterator[str]:
     if case.error:
-        yield f"\nThe bench broke: {_text(case.error.splitlines()[0])}"
+        yield f"\n{case.what_happened.capitalize()}: {_text(case.error.splitlines()[0])}"
         yield f"\nLog: {_cell(case.log) or 'none'}"
 
 
@@ -146,14 +152,34 @@ def _invalid(case: Case) -> Iterator[str]:
     yield from _more(checks)
 
 
-def _listed(title: str, checks: Sequence[Check]) -> Iterator[str]:
+def _marginal(case: Case, alone: bool) -> Iterator[str]:
+    """What asks to be looked at: odd about the model, or close to a limit of the case."""
+    checks = cause.marginal(case)
     if not checks:
         return
-    yield f"\n{title}:\n"
-    yield from _header("check", "observed", "limit")
+    if case.verdict == MARGINAL:
+        if not alone:
+            yield f"\n{_text(cause.case_sentence(case))}"
+        if hint := cause.hint(case):
+            yield f"\n**Next:** {_text(hint)}"
+    yield "\nMarginal, look at this:\n"
+    yield from _header("check", "observed", "limit", "why")
     for check in checks[:_MOST_ROWS]:
-        yield _row(check.id, observed(check), limit_text(check))
+        yield _row(check.id, observed(check), limit_text(check), check.reason)
     yield from _more(checks)
+
+
+def _answers(case: Case) -> Iterator[str]:
+    """Float model, simulated int8 and device over the labelled vectors."""
+    table = comparison.rows(case)
+    if not table or case.answers is None:
+        return
+    yield f"\n{_text(comparison.gap_sentence(case.answers))}\n"
+    yield from _header(*comparison.HEADER)
+    for row in table[:_MOST_LABELS]:
+        yield _row(*row.cells)
+    if len(table) > _MOST_LABELS:
+        yield f"\n{len(table) - _MOST_LABELS} more: see the report."
 
 
 def _quarantined(case: Case) -> Iterator[str]:

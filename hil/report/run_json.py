@@ -7,7 +7,7 @@ import json
 import math
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,15 @@ import hil
 from hil.board.config import BoardConfig
 from hil.case.types import Case, Limit
 from hil.contract.changes import baseline_document
+from hil.contract.gap import comparison
 from hil.contract.latency import latency_samples, latency_summary
 from hil.contract.memory import arena_high_water, stack_high_water, stack_size
 from hil.contract.operators import OperatorProfile
-from hil.contract.types import CheckResult, Evidence, Finding, Outcome
+from hil.contract.types import CheckResult, Evidence, Finding
 from hil.link.client import LinkCounters
 from hil.records import ClockSpec, Hello, RunRecords
 from hil.runfile import SCHEMA, seal
+from hil.verdict import case_verdict, run_verdict
 
 PACKAGES = ("numpy", "scipy", "tflite-micro", "ai-edge-litert", "cbor2", "zcbor", "pytest", "pydantic", "pyelftools")
 Json = dict[str, Any]
@@ -33,7 +35,8 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class CaseReport:
-    """What is known of one case after the run; evidence is None when the bench broke, `error` says how.
+    """What is known of one case after the run; evidence is None when the bench broke, or when the case was `refused`
+    before it ran: `error` says how.
 
     records_sha256: of the file of records; "" without one.
     """
@@ -41,10 +44,12 @@ class CaseReport:
     case: Case
     results: Sequence[CheckResult]
     evidence: Evidence | None = None
+    title: str = ""  # the case's name is enough
     link: LinkCounters | None = None
     inferences: int = 0
     seconds: float = 0.0
     error: str = ""
+    refused: bool = False
     records_file: str = ""
     records_sha256: str = ""
     log_file: str = ""
@@ -52,27 +57,9 @@ class CaseReport:
 
     @property
     def verdict(self) -> str:
-        """`error` when the bench broke, `failed`, `invalid` when an instrument is broken, `passed`, or `not judged`
-        when no check could be judged. A quarantine puts off a broken contract, never a broken instrument.
-        """
-        outcomes = {result.outcome for result in self.results if result.check not in self.quarantine}
-        if self.error:
-            return "error"
-        if Outcome.FAILED in outcomes:
-            return "failed"
-        if any(result.outcome is Outcome.INVALID for result in self.results):
-            return "invalid"
-        return "passed" if outcomes & {Outcome.PASSED, Outcome.MARGINAL} else "not judged"
-
-
-def run_verdict(verdicts: Sequence[str], interrupted: bool) -> str:
-    """The worst of all cases; a run in which nothing was judged is no pass."""
-    if interrupted:
-        return "interrupted"
-    for verdict in ("error", "failed", "invalid"):
-        if verdict in verdicts:
-            return verdict
-    return "passed" if verdicts and all(verdict == "passed" for verdict in verdicts) else "nothing judged"
+        """Of hil.verdict."""
+        checks = ((str(result.outcome), result.check in self.quarantine) for result in self.results)
+        return case_verdict(checks, self.error)
 
 
 def run_document(
@@ -84,17 +71,20 @@ def run_document(
     started: str,
     seconds: float,
     workers: int = 1,
+    lost_workers: Sequence[str] = (),
     source: Json | None = None,
+    firmware: Json | None = None,
 ) -> Json:
     """The whole document, sealed. cases: of `case_document`; clock: of `clock_document`; `started`: UTC, ISO 8601;
-    `seconds`: host time of the run; source: as in hil.runfile.
+    `seconds`: host time of the run; lost_workers, source, firmware: as in hil.runfile.
     """
     document = {
         "schema": SCHEMA,
-        "verdict": run_verdict([case["verdict"] for case in cases], interrupted),
+        "verdict": run_verdict([case["verdict"] for case in cases], interrupted, lost_workers),
         "started": started,
         "host_seconds": round(seconds, 3),
         "workers": workers,
+        "lost_workers": list(lost_workers),
         "board": {"name": config.name, "kind": config.kind, "target": config.target, "clock": clock},
         "manifest": {
             "hil": hil.__version__,
@@ -102,6 +92,7 @@ def run_document(
             "host": platform.platform(),
             "packages": {name: _version(name) for name in PACKAGES},
             "source": source,
+            "firmware": firmware,
         },
         "cases": list(cases),
     }
@@ -143,6 +134,8 @@ def _reference_columns(evidence: Evidence) -> dict[str, NDArray[Any]]:
     }
     if references.float_output is not None:
         columns["float_output"] = references.float_output
+    if references.float_chain is not None:
+        columns["float_chain"] = references.float_chain
     return columns
 
 
@@ -151,10 +144,12 @@ def case_document(report: CaseReport) -> Json:
     case = report.case
     document: Json = {
         "name": case.name,
+        "title": report.title or case.name,
         "version": case.version,
-        "path": _shown_path(case.path),
+        "path": shown_path(case.path),
         "verdict": report.verdict,
         "error": report.error,
+        "refused": report.refused,
         "host_seconds": round(report.seconds, 3),
         "vectors": len(case.vectors),
         "inferences": report.inferences,
@@ -181,7 +176,29 @@ def case_document(report: CaseReport) -> Json:
     return finite
 
 
-def _shown_path(path: Path) -> str:
+def unreadable_document(path: Path, name: str, error: str) -> Json:
+    """The same of a case.toml that is none: all that is known is where it lies and what is wrong."""
+    return {
+        "name": name,
+        "title": name,
+        "version": 0,
+        "path": shown_path(path),
+        "verdict": "error",
+        "error": error,
+        "refused": True,
+        "host_seconds": 0.0,
+        "vectors": 0,
+        "inferences": 0,
+        "manifest": {"files": {}, "locked": False, "model_sha256": "", "float_model_sha256": None, "source": ""},
+        "decision": None,
+        "checks": [],
+        "records": "",
+        "records_sha256": "",
+        "log": "",
+    }
+
+
+def shown_path(path: Path) -> str:
     """Relative to the working folder, so that a run moves between machines; absolute when it lies elsewhere."""
     absolute = path.resolve()
     return (absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else absolute).as_posix()
@@ -212,6 +229,7 @@ def _evidence(evidence: Evidence) -> Json:
         "operators": [vars(operator) for operator in profile.operators],
         "operators_vector": vectors.name(profile.vector) if profile.operators else "",
         "baseline": _baseline(evidence),
+        "answers": _answers(evidence),
         "faults": [
             {"vector": fault.vector, "kind": fault.report.kind, "stage": fault.report.stage, "text": fault.report.text}
             for fault in evidence.faults
@@ -221,7 +239,12 @@ def _evidence(evidence: Evidence) -> Json:
 
 def _baseline(evidence: Evidence) -> Json | None:
     found = baseline_document(evidence)
-    return None if found is None else {**found, "file": _shown_path(Path(found["file"]))}
+    return None if found is None else {**found, "file": shown_path(Path(found["file"]))}
+
+
+def _answers(evidence: Evidence) -> Json | None:
+    found = comparison(evidence)
+    return None if found is None else {**asdict(found), "gap": asdict(found.gap) if found.gap else None}
 
 
 def _memory(evidence: Evidence) -> Json:
@@ -264,6 +287,7 @@ def check_document(result: CheckResult) -> Json:
         "unit": result.unit,
         "limit": _limit(result.limit),
         "reason": result.reason,
+        "hint": result.hint,
         "numbers": dict(result.numbers),
         "findings_total": result.total,
         "findings": [_finding(finding) for finding in result.findings],

@@ -7,21 +7,35 @@ from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import Self
 
-from hil.runfile import Board, Case, Check, Latency, Link, Memory
+from hil.report import comparison
+from hil.runfile import Board, Case, Check, Document, Latency, Link, Memory
+from hil.verdict import HELD, MARGINAL
 
 _EVERY_S = 0.2
 _STATISTICS = ("p50", "p95", "p99", "max")
 
 
+def run_notes(document: Document) -> Iterator[str]:
+    """What is wrong with the run as a whole, and stands in no case."""
+    if document.lost_workers:
+        lost = ", ".join(document.lost_workers)
+        yield f"the run broke: workers that ended before their time: {lost}; others took up their cases"
+
+
 def case_table(case: Case, board: Board) -> Iterator[str]:
-    """Lines for one case: verdict, one row per contract, latency and memory figures with their units."""
+    """Lines for one case: verdict, what to look at, one row per contract, float model, int8 and device, latency and
+    memory figures with their units.
+    """
     size = f"{case.vectors:,} vectors, {case.host_seconds:.1f} s"
-    yield f"{case.name} version {case.version} on {board.name}: {case.verdict.upper()} ({size})"
+    ask = ": look at this" if case.verdict == MARGINAL else ""
+    yield f"{case.called} version {case.version} on {board.name}: {case.verdict.upper()}{ask} ({size})"
     if case.error:
         yield from (f"  {line}" for line in case.error.splitlines())
         return
+    yield from _marginal_rows(case)
     for contract, group in groupby(case.checks, lambda check: check.contract):
         yield _contract_row(contract, list(group))
+    yield from comparison.lines(case)
     if case.latency is not None:
         yield from _latency_rows(case.latency, board)
     if case.memory is not None and not case.memory.host:
@@ -30,8 +44,17 @@ def case_table(case: Case, board: Board) -> Iterator[str]:
         yield from _link_row(case.link)
 
 
+def _marginal_rows(case: Case) -> Iterator[str]:
+    """What asks to be looked at, with its figure and the next step."""
+    for check in case.checks:
+        if check.outcome == MARGINAL:
+            yield f"  {check.id}: {check.reason}"
+            if check.hint:
+                yield f"    next: {check.hint}"
+
+
 def _contract_row(contract: str, checks: list[Check]) -> str:
-    held = [check for check in checks if check.outcome in ("passed", "marginal")]
+    held = [check for check in checks if check.outcome in HELD]
     parts = [f"{len(held):>3} passed"]
     for title, listed in (
         ("marginal", [check for check in held if check.outcome == "marginal"]),

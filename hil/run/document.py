@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from hil.board.config import BoardConfig
 from hil.project.git import Source, source_of
 from hil.report.run_json import Json, dump, run_document
+from hil.run.names import kept_image
 from hil.run.outcome import Outcome
 from hil.run.settings import PROJECT, Settings
 
@@ -33,8 +34,9 @@ def run_json(
     *,
     interrupted: bool,
     workers: int = 1,
+    lost_workers: Sequence[str] = (),
 ) -> bytes:
-    """The file's content. clock: of the board, as run.json has it."""
+    """The file's content. clock: of the board, as run.json has it; lost_workers: names of those that crashed."""
     return dump(
         run_document(
             [outcome.document for outcome in outcomes],
@@ -44,7 +46,9 @@ def run_json(
             started=since.started,
             seconds=since.seconds(),
             workers=workers,
+            lost_workers=lost_workers,
             source=_source(settings),
+            firmware=_firmware(settings, config),
         )
     )
 
@@ -53,3 +57,10 @@ def _source(settings: Settings) -> Json | None:
     """What git says of the sources of an image that was built here."""
     found = source_of(PROJECT) if settings.image is None else Source()
     return {"commit": found.commit, "changed": bool(found.changed)} if found.commit else None
+
+
+def _firmware(settings: Settings, config: BoardConfig) -> Json:
+    """Whether the image was given, and the copy of it that the run keeps: one that was built here and no other."""
+    kept = kept_image(config.target)
+    built = settings.image is None and (settings.out / kept).is_file()
+    return {"given": settings.image is not None, "kept": kept if built else ""}

@@ -11,6 +11,7 @@ from hil.errors import UsageError
 from hil.image.build import build, check_programs
 from hil.image.elf import Image
 from hil.report.outdir import OutDir
+from hil.run.names import kept_image
 from hil.run.settings import PROJECT, Settings
 
 
@@ -48,7 +49,7 @@ class Equipment:
     def _built(self) -> Path:
         """A copy, so that another build in this checkout does not change the image under a run."""
         target, folder = self.config.target, self.folder
-        return build(target, PROJECT, log=folder / f"build.{target}.log", copy_to=folder / f"{target}.elf")
+        return build(target, PROJECT, log=folder / f"build.{target}.log", copy_to=folder / kept_image(target))
 
     def board(self) -> Board:
         """The one board, opened on first use. Raises MissingTool or UsageError."""

@@ -19,6 +19,7 @@ class CrewLead:
     def __init__(self, settings: Settings, crew: Crew) -> None:
         self.settings, self._crew = settings, crew
         self.workers = 1
+        self.lost_workers: list[str] = []  # names of those that crashed
         self._out: OutDir | None = None
         self._since = RunClock()
 
@@ -34,8 +35,16 @@ class CrewLead:
             return None
         outcomes: list[Outcome] = self._crew.results(OUTCOME)
         clock = next((outcome.clock for outcome in outcomes if outcome.clock), None)
-        config, workers = self.settings.board_config(), self.workers
-        text = run_json(outcomes, self.settings, config, clock, self._since, interrupted=interrupted, workers=workers)
+        text = run_json(
+            outcomes,
+            self.settings,
+            self.settings.board_config(),
+            clock,
+            self._since,
+            interrupted=interrupted,
+            workers=self.workers,
+            lost_workers=self.lost_workers,
+        )
         return self._out.write(RUN_FILE, text)
 
     def close(self) -> None:

@@ -17,16 +17,16 @@ from hil.bundle import build_bundle
 from hil.case.types import Case
 from hil.contract import checks_for, judge
 from hil.contract.types import Check, CheckResult
-from hil.errors import BoardBroken
+from hil.errors import BoardBroken, UsageError
 from hil.image.elf import Image
 from hil.project.quarantine import Quarantine, load_quarantine
 from hil.records import RunRecords
 from hil.reference.compute import check_models
-from hil.report.run_json import CaseReport, Json, case_document, clock_document, records_archive
+from hil.report.run_json import CaseReport, Json, case_document, clock_document, records_archive, unreadable_document
 from hil.run.document import RunClock, run_json
 from hil.run.equipment import Equipment
-from hil.run.names import file_stem
-from hil.run.outcome import Attempt, Outcome, seconds
+from hil.run.names import file_stem, title
+from hil.run.outcome import Attempt, Outcome, Refusal, seconds
 from hil.run.settings import Settings
 from hil.runfile import RUN_FILE
 from hil.session import Progress, Share, conclude, merge_records, run_share, whole
@@ -51,6 +51,7 @@ class HilRun:
         self._cases: list[Case] = []
         self._quarantine = Quarantine()
         self._outcomes: dict[Path, Outcome] = {}
+        self._refused: dict[Path, UsageError] = {}
         self.board_broken: BoardBroken | None = None  # why nothing more is run on the board
         self._since = RunClock()
 
@@ -64,20 +65,31 @@ class HilRun:
         return self._equipment.image()
 
     def prepare(self, cases: Sequence[Case] = ()) -> None:
-        """Check the tools of board and build, quarantine and baselines, and that both references take the models of
-        `cases`; then take the output folder, so that misuse leaves the last results alone. Raises UsageError.
+        """Check the tools of board and build, and the quarantine; then take the output folder, so that misuse leaves
+        the last results alone. Raises UsageError. A case of `cases` whose baseline or models do not do is refused, and
+        the others are run nevertheless.
         """
         self._equipment.check()
         if self.settings.quarantine is not None:
             self._quarantine = load_quarantine(self.settings.quarantine)
-            self._quarantine.refuse_unknown({case.name: [check.id for check in checks_for(case)] for case in cases})
-        for case in cases:
-            check_models(case)
-            baseline_of(case, self.config.name)
+            self._quarantine.refuse_unknown(_checks_by_name(cases))
         self._cases = list(cases)
         self._equipment.take_output()
+        for case in cases:
+            if error := self._refusal(case):
+                self._refused[case.path] = error
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Report a case.toml that is no case, and raise its error."""
+        if refusal.path not in self._outcomes:
+            self._outcomes[refusal.path] = self._unreadable(refusal)
+        raise refusal.error
 
     # ---- what is asked of a case
+
+    def title(self, case: Case) -> str:
+        """What messages call the case, so that it is told from every other one of this run."""
+        return title(case, self._cases)
 
     def result(self, case: Case, check: Check) -> CheckResult:
         """The verdict of one check; the first call for a case runs it. Raises what its run raised, BenchError when the
@@ -139,7 +151,26 @@ class HilRun:
             self._outcomes[case.path] = self._run(case)
         return self._outcomes[case.path]
 
+    def _refusal(self, case: Case) -> UsageError | None:
+        """Why a case that could be read cannot be run all the same."""
+        try:
+            baseline_of(case, self.config.name)
+            check_models(case)
+        except UsageError as error:
+            return error
+        return None
+
+    def _unreadable(self, refusal: Refusal) -> Outcome:
+        document = unreadable_document(refusal.path, refusal.name, str(refusal.error))
+        return Outcome(document, error=refusal.error)
+
+    def _refused_outcome(self, case: Case, error: UsageError) -> Outcome:
+        report = CaseReport(case, (), error=str(error), refused=True, title=self.title(case))
+        return Outcome(case_document(report), error=error)
+
     def _run(self, case: Case) -> Outcome:
+        if error := self._refused.get(case.path):
+            return self._refused_outcome(case, error)
         return self._conclude(case, [self._attempt(case, whole(case))])
 
     def _attempt(self, case: Case, share: Share) -> Attempt:
@@ -149,7 +180,7 @@ class HilRun:
         records: list[RunRecords] = []
         log = self._share_log(case, share)
         try:
-            with self._progress(case.name) as progress:
+            with self._progress(self.title(case)) as progress:
                 bundle = self.settings.given_bundle()
                 board = self._equipment.board()
                 board.begin_log(log.resolve())
@@ -184,12 +215,13 @@ class HilRun:
             document = self._cut_short(case, attempts, text if ran else f"not run: {text}")
             return Outcome(document, clock_document(clocks[0]), error, ran=ran)
         evidence = replace(result.evidence, baseline=baseline_of(case, self.config.name))
-        results = [judge(check, evidence) for check in checks_for(case)]
+        results = [_titled(judge(check, evidence), self.title(case)) for check in checks_for(case)]
         archive = records_archive(case, evidence.records, evidence)
         report = CaseReport(
             case,
             results,
             evidence,
+            self.title(case),
             result.link,
             result.inferences,
             seconds(attempts),
@@ -205,7 +237,9 @@ class HilRun:
     def _cut_short(self, case: Case, attempts: Sequence[Attempt], error: str) -> Json:
         """The case in run.json when its run did not come to its end. The records so far are kept."""
         stem = self._stem(case)
-        report = CaseReport(case, (), seconds=seconds(attempts), error=error, log_file=f"{stem}.log")
+        report = CaseReport(
+            case, (), title=self.title(case), seconds=seconds(attempts), error=error, log_file=f"{stem}.log"
+        )
         found = [(attempt.share, attempt.part.records if attempt.part else attempt.records) for attempt in attempts]
         kept = [(share, records) for share, records in found if records is not None]
         if kept:
@@ -240,3 +274,16 @@ class HilRun:
     def close(self) -> None:
         """Release board and output folder. Safe to call twice."""
         self._equipment.close()
+
+
+def _titled(result: CheckResult, title: str) -> CheckResult:
+    """The result with findings that name the case so that it is told from others."""
+    return replace(result, findings=tuple(replace(finding, case=title) for finding in result.findings))
+
+
+def _checks_by_name(cases: Sequence[Case]) -> dict[str, list[str]]:
+    """Ids of the checks of all cases of a name."""
+    found: dict[str, list[str]] = {}
+    for case in cases:
+        found.setdefault(case.name, []).extend(check.id for check in checks_for(case))
+    return found

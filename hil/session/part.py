@@ -56,7 +56,7 @@ def merge(case: Case, parts: Sequence[Part]) -> Part:
         clock=lead.clock,
         hello=lead.hello,
         records=merge_records(case, [(part.share, part.records) for part in ordered]),
-        outputs=_merge_outputs([part.outputs for part in ordered], rows),
+        outputs=_merge_outputs(case, [part.outputs for part in ordered], rows),
         link=total([part.link for part in ordered]),
         inferences=sum(part.inferences for part in ordered),
         faults=tuple(chain.from_iterable(part.faults for part in ordered)),
@@ -106,11 +106,8 @@ def _merge_marks(marks: NDArray[np.int64], order: NDArray[np.intp], passes: int)
     marks[there] = np.maximum.accumulate(marks[there]) if passes == 1 else marks.max(initial=0)
 
 
-def _merge_outputs(parts: list[Outputs], rows: list[NDArray[np.intp]]) -> Outputs:
-    merged = np.zeros_like(parts[0].int8)
-    real = None if parts[0].real is None else np.zeros_like(parts[0].real)
+def _merge_outputs(case: Case, parts: list[Outputs], rows: list[NDArray[np.intp]]) -> Outputs:
+    merged = Outputs.empty(case)
     for outputs, own in zip(parts, rows, strict=True):
-        merged[own] = outputs.int8[own]
-        if real is not None and outputs.real is not None:
-            real[own] = outputs.real[own]
-    return Outputs(merged, real)
+        merged.put(own, outputs.take(own))
+    return merged

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
@@ -14,7 +15,7 @@ from hil.board.base import Progress
 from hil.case.types import Case
 from hil.contract.types import VectorFault
 from hil.device import Device
-from hil.errors import DeviceEnded, DeviceFault, DeviceReset, DeviceSilent
+from hil.errors import BenchError, DeviceEnded, DeviceFault, DeviceReset, DeviceSilent
 from hil.image.elf import Image
 from hil.records import FaultReport, Record, RunRecords, Status
 from hil.reference.compute import Stimuli
@@ -62,10 +63,12 @@ class SessionState:
         counters, last = self.device.counters, self.device.last_answered
         repeats = counters.repeats
         try:
-            answer = action()
+            with self._naming(vector):
+                answer = action()
         except _BREAKS as error:
             earlier = not error.begun and self.device.last_answered == last
-            status, report = self._what_broke(error)
+            with self._naming(vector):
+                status, report = self._what_broke(error)
             if not error.begun:
                 report = replace(report, text=f"{_BEHIND}\n{report.text}")
             self._note_fault(self._answered if earlier else vector, status, report)
@@ -77,6 +80,17 @@ class SessionState:
                 self.repeated.append(vector)
         self._answered = vector
         return answer
+
+    @contextmanager
+    def _naming(self, vector: int) -> Iterator[None]:
+        """Trouble of the bench says during which vector it came."""
+        try:
+            yield
+        except BenchError as error:
+            if not isinstance(error, _BREAKS):
+                own = "a window or scores that the harness made itself"
+                error.add(f"while {f'vector {self.case.vectors.name(vector)}' if vector >= 0 else own} ran")
+            raise
 
     def _what_broke(self, error: DeviceFault | DeviceEnded | DeviceReset | DeviceSilent) -> tuple[int, FaultReport]:
         """Status and report of a request that brought no reply."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -134,8 +135,8 @@ def stack(evidence: Evidence) -> Evidence:
 
 def float_model(evidence: Evidence) -> Evidence:
     """The float model moves away from the device: no output of the device changes."""
-    assert evidence.references.float_output is not None
-    evidence.references.float_output[:, 0] += 0.2
+    assert evidence.references.float_chain is not None
+    evidence.references.float_chain[:, 0] += 0.2
     return evidence
 
 
@@ -295,9 +296,32 @@ def test_one_byte_beyond_the_tolerance_is_a_finding(evidence: Evidence) -> None:
 
 
 def test_what_the_float_arithmetic_of_another_host_does_is_no_change(evidence: Evidence) -> None:
-    assert evidence.references.float_output is not None
-    evidence.references.float_output[:] *= np.float32(1 + 2**-22)
+    assert evidence.references.float_chain is not None
+    evidence.references.float_chain[:] *= np.float32(1 + 2**-22)
     assert verdict("agreement", evidence).outcome is Outcome.PASSED
+
+
+def test_agreement_is_held_against_the_whole_chain_and_tells_of_the_tensor(evidence: Evidence) -> None:
+    result = verdict("agreement", float_model(evidence))
+    assert result.outcome is Outcome.FAILED
+    finding = next(finding for finding in result.findings if finding.expected.startswith("max_abs_error"))
+    tensor = re.search(r"on the same prepared tensor (\S+) -> (\S+)$", finding.observed)
+    assert tensor is not None
+    assert tensor[1] == tensor[2]  # nothing changed there: the input's share grew
+    assert result.reason == ""
+
+
+def test_a_baseline_without_the_whole_chain_is_held_against_the_prepared_tensor(evidence: Evidence) -> None:
+    """A file that was accepted before such figures were kept: like is compared with like, and it is said."""
+    assert evidence.baseline is not None
+    older = evidence.baseline.baseline.model_copy(update={"agreement_chain": {}})
+    evidence = replace(evidence, baseline=replace(evidence.baseline, baseline=older))
+    result = verdict("agreement", float_model(evidence))
+    assert result.outcome is Outcome.PASSED
+    assert "the baseline is older than the figures of the whole chain" in result.reason
+    assert evidence.references.float_output is not None
+    evidence.references.float_output[:, 0] += 0.2
+    assert verdict("agreement", evidence).outcome is Outcome.FAILED
 
 
 def test_a_stack_under_interrupts_is_not_measured_to_the_byte() -> None:

@@ -143,7 +143,7 @@ WRONG = [
     ("debounce = 2", "debounce = 0", "[decision] debounce", "1 or more", "debounce"),
     ('"b", "c", "d"]', '"b", "b", "d"]', "[decision] labels", "'b' occurs more than once", "own label"),
     ('"b", "c", "d"]', '"b", "c"]', "[decision] labels", "3 labels", "list 4 labels"),
-    ('"b", "c", "d"]', '"b", "c", "unknown"]', "[decision] unknown", "also a label", "another text"),
+    ('"b", "c", "d"]', '"b", "c", "unknown"]', "[decision] unknown", "also a label", 'unknown = "no answer"'),
     ("max = 0.05", "max = 5", "[contract.input] saturation", "can never fail", "0.98 for 98 %"),
     ("accuracy = { min = 0.90 }", "accuracy = { min = 90 }", "accuracy.min", "cannot be reached", "share"),
     (
@@ -193,7 +193,26 @@ WRONG = [
     ("maximum = 32767", "maximum = -32768", "[input.gate]", "every window would be rejected", "exchange"),
     ("maximum = 32767", "min_span = 65535", "[input.gate] min_span", "every window would be flat", "at most 65534"),
     ("[contract.latency]", "[contract.latenzy]", "contract", "unknown key 'latenzy'", "did you mean 'latency'?"),
+    (
+        "[contract.latency]",
+        '[contract.sanity]\nexpect = ["chance_accuracy", "constant_outputs"]\n[contract.latency]',
+        "[contract.sanity] expect.1",
+        "'constant_outputs' does not do: it must be 'identical_windows'",
+        'write "constant_output"',
+    ),
+    (
+        "[contract.latency]",
+        '[contract.sanity]\nexpect = "constant_output"\n[contract.latency]',
+        "[contract.sanity] expect",
+        "a list is wanted",
+        "write a list",
+    ),
 ]
+
+
+def test_what_a_case_means_so_is_read(folder: Folder) -> None:
+    folder.replace("[contract.latency]", '[contract.sanity]\nexpect = ["chance_accuracy"]\n[contract.latency]')
+    assert load_case(folder.path).contracts.meant == ("chance_accuracy",)
 
 
 @pytest.mark.parametrize(

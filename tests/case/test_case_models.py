@@ -21,12 +21,13 @@ from hil.tensor import Quantisation
 
 FILE = Path("folder/model.tflite")
 REAL = Path(__file__).parents[3] / "shared/data/mlperf_tiny/models"
+KERAS = Path(__file__).parents[3] / "shared/data/keras_2_21"  # as today's Keras and TensorFlow write them
 
 
-def real(name: str) -> Path:
-    path = REAL / f"{name}.tflite"
+def real(name: str, folder: Path = REAL) -> Path:
+    path = folder / f"{name}.tflite"
     if not path.is_file():
-        pytest.skip(f"the MLPerf Tiny model {name} is not on this machine")
+        pytest.skip(f"the model {name} of {folder.name} is not on this machine")
     return path
 
 
@@ -272,6 +273,32 @@ def test_a_model_that_would_fail_or_lie_is_refused(data: bytes, where: str, prob
 )
 def test_a_model_that_runs_right_passes(data: bytes) -> None:
     check_model(data, FILE)
+
+
+OPEN_BATCH = {"EXPAND_DIMS", "SHAPE", "STRIDED_SLICE"}
+
+
+@pytest.mark.parametrize("name", ["cnn_cure", "autoencoder", "dilated_causal"])
+def test_the_cure_of_what_an_open_batch_brings_is_a_batch_of_1(name: str) -> None:
+    file = real(name, KERAS)
+    problems = refused(lambda: check_model(file.read_bytes(), file)).problems
+    brought = [each for each in problems if each.where.split()[-1] in OPEN_BATCH]
+    assert brought
+    assert {"batch_shape=(1, ...)" in each.fix for each in brought} == {True}
+
+
+def test_what_an_open_batch_brings_has_one_cure_and_with_it_the_model_passes() -> None:
+    file = real("cnn_cure", KERAS)
+    text = str(refused(lambda: check_model(file.read_bytes(), file)))
+    assert text.count("fix:") == 1
+    cured = real("cnn_batch1", KERAS)
+    check_model(cured.read_bytes(), cured)
+
+
+def test_a_batch_of_1_is_not_told_to_become_a_batch_of_1() -> None:
+    """The converter leaves the signature out of a model without an open dimension."""
+    assert "batch_shape" not in str(refused(lambda: check_model(chain("EXPAND_DIMS"), FILE)))
+    assert "batch_shape" in str(refused(lambda: check_model(chain("EXPAND_DIMS", signature=[-1, 4, 4, 2]), FILE)))
 
 
 def test_an_operator_that_the_device_left_out_is_refused() -> None:

@@ -151,7 +151,7 @@ def test_another_image_is_noted(run: Path, other: Path) -> None:
 
 
 def test_runs_without_a_case_in_common_are_misuse(run: Path, other: Path) -> None:
-    edit_run(other, lambda document: document["cases"][0].update(name="other"))
+    edit_run(other, lambda document: document["cases"][0].update(name="other", title="other"))
     with pytest.raises(UsageError, match="no case in common"):
         compare(run, other)
 

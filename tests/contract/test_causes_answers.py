@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -123,6 +124,17 @@ def test_accuracy_that_quantisation_loses_unseen_asks_for_figures_of_agreement(
     hint = first(with_contracts(evidence, agreement={}), "decision.accuracy").hint
     assert hint.startswith("lost in quantisation: the float model reaches ")
     assert "[contract.agreement]" in hint
+
+
+def test_accuracy_that_the_input_loses_is_not_called_quantisation(
+    evidence: Evidence, with_contracts: Callable[..., Evidence]
+) -> None:
+    """The float model is right on the raw windows, and as wrong as the oracle on what prepare makes of them."""
+    lose_by_quantisation(evidence)
+    oracle = (evidence.references.output.astype(np.float32) + 128) / 256
+    evidence = replace(evidence, references=replace(evidence.references, float_output=oracle))
+    hint = first(with_contracts(evidence, agreement={}), "decision.accuracy").hint
+    assert hint.startswith("lost in the input, on its way to the prepared tensor: the float model reaches ")
 
 
 def test_accuracy_that_the_float_model_has_not_either_is_the_model_s(evidence: Evidence) -> None:

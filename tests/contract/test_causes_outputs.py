@@ -88,11 +88,11 @@ MISTAKES = {
     ),
     "one place": (
         at([3, 9, 30, 44], lambda o: o + np.outer(np.arange(N) % 3 + 1, [0, 1, 0, 0]).astype(np.int16)),
-        "only output [1] (idle) is off",
+        "off only at output [1] (idle): another kernel or flag would move the other scores too",
     ),
     "from 30 on": (
         at(slice(30, None), lambda o: o ^ np.int16(2)),
-        "from #30 on, window 31 of the run: 30 of 30 are off",
+        "off only from #30 on, window 31 of the run (30 of 30): look for a counter",
     ),
 }
 
@@ -107,7 +107,30 @@ def test_one_class_is_named() -> None:
     wanted = right_outputs()
     of_class = np.flatnonzero(wanted.argmax(axis=1) == 2)
     found = look(at(of_class.tolist(), lambda o: o ^ np.int16(4)))
-    assert found.startswith("only vectors whose highest score is output [2] (shake) are off, all of them")
+    assert found.startswith("off only where the highest score is output [2] (shake), and on all of these")
+
+
+def test_all_that_they_have_in_common_is_said() -> None:
+    found = look(at(slice(30, None), lambda o: o ^ np.int16([0, 2, 0, 0])))
+    assert found.startswith(
+        "off only from #30 on, window 31 of the run (30 of 30), and only at output [1] (idle): look for"
+    )
+
+
+def test_scores_that_are_alike_on_most_vectors_do_not_hide_a_permutation() -> None:
+    """As they come from a model that is sure: all but one place are equal."""
+    wanted = np.full((N, 4), -128, np.int16)
+    wanted[np.arange(N), np.repeat(np.arange(4), N // 4)] = 127
+    assert "output [1] (idle) holds output [2] (shake)" in look(wanted[:, [0, 2, 1, 3]], wanted)
+
+
+def test_an_offset_shows_through_scores_at_the_bounds() -> None:
+    wanted = np.where(right_outputs() < 60, -128, 127).astype(np.int16)
+    wanted[:, 1] = 5
+    cut = np.clip(wanted - 2, -128, 127).astype(np.int16)
+    assert look(cut, wanted).startswith("offset: every score is off by -2; is it")
+    around = (wanted - 2).astype(np.int8).astype(np.int16)
+    assert look(around, wanted).startswith("offset: every score is off by -2; what goes beyond the bounds wraps around")
 
 
 def test_values_that_wrapped_around_lack_a_clamp() -> None:
@@ -168,7 +191,7 @@ def test_the_finding_says_how_many_vectors_are_off(evidence: Evidence) -> None:
     evidence.records.output[[9, 30, 80], 1] ^= 1
     hint = finding(evidence).hint
     assert hint.endswith("(3 of 319 vectors off, by at most 1 LSB)")
-    assert hint.startswith("only output [1] (idle) is off")
+    assert hint.startswith("off only at output [1] (idle)")
 
 
 def test_a_vector_whose_input_broke_first_is_no_part_of_it(evidence: Evidence) -> None:

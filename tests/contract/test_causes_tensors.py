@@ -5,16 +5,25 @@ and from the raw window that they come from.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from made_evidence import CHANNELS as CHANNELS_OF_CASE
+from made_evidence import REJECTED, make_case
+from made_evidence import SAMPLES as SAMPLES_OF_CASE
 
-from hil.contract.causes import tensor_cause
+from hil.case.types import Case, Prepare, Window
+from hil.contract import CHECKS, judge
+from hil.contract.causes import tensor_cause, values_cause
 from hil.contract.causes.pair import pair_of
-from hil.contract.causes.source import Source
+from hil.contract.causes.source import Source, source_of
+from hil.contract.input import PreparedDifference, PreparedTensors
+from hil.contract.types import Evidence
+from hil.reference.prepare import prepare as prepare_stage
 
 SAMPLES, CHANNELS, ZERO_POINT = 40, 6, -5
 COUNTS = np.random.default_rng(4).normal(0, 6000, (SAMPLES, CHANNELS)).round()
@@ -227,6 +236,14 @@ def test_a_clamp_that_is_missing_shows_also_where_the_value_wraps_to_its_own_sig
     assert "wrapped around" in cause_from(wrong, counts, NONE, gains)
 
 
+def test_a_window_whose_every_value_is_cut_shows_a_missing_clamp_by_its_values_alone() -> None:
+    """Without them any tensor that has another sign somewhere would look like one."""
+    counts = np.where(np.arange(SAMPLES)[:, None] % 2 == 0, 30000.0, -30000.0) * np.ones(CHANNELS)
+    gains = np.full(CHANNELS, 200.0)
+    assert "wrapped around" in cause_from(front_end(counts, NONE, gains, clamp=False), counts, NONE, gains)
+    assert "clamp" not in cause(front_end(counts, NONE, gains), np.zeros_like(RIGHT))
+
+
 BUFFERS = {
     "line of a cache": (slice(64, 96), BEFORE.ravel()[64:96], "elements 64 to 95 are those of the vector before"),
     "half of a buffer": (slice(120, 240), BEFORE.ravel()[120:], "are those of the vector before"),
@@ -241,6 +258,84 @@ def test_a_buffer_that_is_right_in_part_is_named(name: str) -> None:
     wrong = RIGHT.ravel().copy()
     wrong[where] = values
     assert words in cause(RIGHT, wrong)
+
+
+# ---- several windows, and the windows of a case
+
+
+def test_what_one_window_hides_several_show() -> None:
+    """A window that hardly moves looks like any other; together with one that does it has the same cause."""
+    still = np.full((SAMPLES, CHANNELS), 900.0)
+    wrongs = [front_end(counts, NONE, gains=-GAINS) for counts in (still, COUNTS)]
+    pairs = [
+        pair_of(front_end(c, NONE).ravel(), w.ravel(), zero_point=ZERO_POINT, channels=CHANNELS, source=source(c, NONE))
+        for c, w in zip((still, COUNTS), wrongs, strict=True)
+    ]
+    assert "mirrored" not in tensor_cause(pairs[0], "scale")
+    assert values_cause(pairs, "scale").startswith("sign: values are mirrored")
+    assert tensor_cause(pairs[0], "scale", values_cause(pairs, "scale")).startswith("sign: values are mirrored")
+
+
+def quantize(case: Case) -> Case:
+    """The made case, with windows in a physical unit."""
+    windows = np.random.default_rng(6).normal(0, 4, case.vectors.windows.shape).astype(np.float32)
+    return replace(
+        case,
+        window=Window("float32", SAMPLES_OF_CASE, CHANNELS_OF_CASE),
+        prepare=Prepare("quantize", 1, factor=8.0),
+        vectors=replace(case.vectors, windows=windows),
+    )
+
+
+def scale(case: Case) -> Case:
+    """The made case with counts that have room for a factor."""
+    channels = tuple(replace(channel, gain=16 * channel.gain) for channel in case.prepare.channels)
+    vectors = replace(case.vectors, windows=(case.vectors.windows // 16).astype(np.int16))
+    return replace(case, prepare=replace(case.prepare, channels=channels), vectors=vectors)
+
+
+STAGES = {"scale": lambda: scale(make_case()), "quantize": lambda: quantize(make_case())}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_case_s_own_windows_are_what_its_tensors_come_from(stage: str) -> None:
+    case = STAGES[stage]()
+    right = prepare_stage(case.vectors.windows, case.prepare, case.model.input)
+    for vector in range(0, 40, 7):
+        found = pair_of(right[vector], right[vector], zero_point=3, channels=3, source=source_of(case, vector))
+        assert found.source is not None
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda windows: windows * 9.80665, "looks like scale factor: values are 9.81 times"),
+        (lambda windows: windows / 1000, "a unit factor such as 1/1000: thousands of the unit, such as g for mg?"),
+        (
+            lambda windows: windows[:, :, [1, 0, 2]] * [-1, -1, 1],
+            "looks like axis swap: channel 0 holds minus channel 1",
+        ),
+        (
+            lambda windows: windows * [1, 1, -1],
+            "looks like sign: values are mirrored around the zero point on channel 2",
+        ),
+    ],
+    ids=["m/s2 for g", "g for mg", "x = -y", "z = -z"],
+)
+def test_the_finding_names_the_bug_from_the_windows_of_the_case(
+    stage: str, change: Callable[[np.ndarray], np.ndarray], words: str, evidence: Evidence
+) -> None:
+    case = STAGES[stage]()
+    wide = np.iinfo(np.int16) if stage == "scale" else np.finfo(np.float32)
+    wrong = change(case.vectors.windows.astype(float)).clip(wide.min, wide.max).astype(case.vectors.windows.dtype)
+    right, broken = (prepare_stage(w, case.prepare, case.model.input) for w in (case.vectors.windows, wrong))
+    differences = tuple(PreparedDifference(vector, broken[vector]) for vector in range(20) if vector != REJECTED)
+    evidence.records.digest[[each.vector for each in differences]] ^= 1
+    evidence = replace(evidence, case=case, references=replace(evidence.references, prepared=right))
+    (check,) = (check for check in CHECKS if check.id == "input.prepared")
+    findings = judge(check, evidence.having(PreparedTensors(differences))).findings
+    assert [finding.hint for finding in findings[:19] if words not in finding.hint] == []
 
 
 def test_a_source_that_does_not_make_the_reference_is_not_asked() -> None:

@@ -167,9 +167,9 @@ def test_agreement_on_nothing_but_broken_vectors_never_passes(evidence: Evidence
 
 def test_good_figures_on_broken_vectors_do_not_hide_bad_ones_elsewhere(evidence: Evidence) -> None:
     """The float model disagrees on 30 vectors that nothing is wrong with; 290 broken ones would dilute them to 9 %."""
-    floats = evidence.references.float_output
-    assert floats is not None
-    floats[:30] = np.roll(floats[:30], 1, axis=1)
+    for floats in (evidence.references.float_chain, evidence.references.float_output):
+        assert floats is not None
+        floats[:30] = np.roll(floats[:30], 1, axis=1)
     evidence.records.digest[30:] ^= 1
     contracts = replace(evidence.case.contracts, agreement={"top1": Limit(minimum=0.9)})
     evidence = replace(evidence, case=replace(evidence.case, contracts=contracts))
@@ -342,8 +342,9 @@ def test_a_case_that_sets_no_limit_is_asked_only_what_holds_for_all(
 
 def test_a_case_without_a_decide_stage_has_no_score_probes(evidence: Evidence) -> None:
     case = replace(evidence.case, decide=Decide("none", 1))
-    probes = {"decision.threshold", "decision.ties", "decision.stream", "decision.repeat"}
-    assert {check.id for check in checks_for(case)} == set(BY_ID) - probes - WITH_FILES
+    deciding = {"decision.threshold", "decision.ties", "decision.stream", "decision.repeat"}
+    deciding |= {"sanity.chance_accuracy", "sanity.unanswered_class"}
+    assert {check.id for check in checks_for(case)} == set(BY_ID) - deciding - WITH_FILES
 
 
 def test_a_case_of_one_label_has_no_ties(evidence: Evidence) -> None:

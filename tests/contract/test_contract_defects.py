@@ -168,9 +168,9 @@ def quantised_badly(step: int) -> Callable[[Evidence], Evidence]:
 
 def float_scores(function: Callable[[np.ndarray], np.ndarray]) -> Callable[[Evidence], Evidence]:
     def damage(evidence: Evidence) -> Evidence:
-        floats = evidence.references.float_output
+        floats = evidence.references.float_chain
         assert floats is not None
-        return replace(evidence, references=replace(evidence.references, float_output=function(floats.copy())))
+        return replace(evidence, references=replace(evidence.references, float_chain=function(floats.copy())))
 
     return damage
 
@@ -292,7 +292,7 @@ DEFECTS = (
         vector="#40",
         stage="prepare",
     ),
-    Defect("input.saturation", "clipped data", clipped, ("share <= 0.25", "0.5", "full_scale is too small")),
+    Defect("input.saturation", "clipped data", clipped, ("share <= 0.25", "0.5", "the reference saturates as much")),
     Defect(
         "input.saturation",
         "clipped on the device alone",
@@ -740,7 +740,9 @@ def test_the_run_as_built_breaks_no_check(evidence: Evidence) -> None:
 
 
 def test_every_check_has_a_defect() -> None:
-    assert {defect.check for defect in (*DEFECTS, *INSTRUMENTS)} == set(BY_ID)
+    """What is odd about a model is never a failure: test_contract_sanity.py has those."""
+    wanted = {name for name, check in BY_ID.items() if check.contract != "sanity"}
+    assert {defect.check for defect in (*DEFECTS, *INSTRUMENTS)} == wanted
 
 
 @pytest.mark.parametrize("defect", [*DEFECTS, *INSTRUMENTS], ids=lambda defect: f"{defect.check}: {defect.name}")

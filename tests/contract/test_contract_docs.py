@@ -38,6 +38,7 @@ def test_every_check_has_its_own_id_title_and_contract() -> None:
         "execution",
         "decision",
         "agreement",
+        "sanity",
         "latency",
         "memory",
         "baseline",

@@ -15,8 +15,9 @@ from made_evidence import STREAM, N, rejection, with_section
 from hil.case.types import LatencyLimit, Limit
 from hil.contract import CHECKS, checks_for, judge
 from hil.contract.execution import InvokeRun, Invokes
+from hil.contract.plain import PlainDifference, PlainRuns
 from hil.contract.rejects import GateProbe, GateProbes
-from hil.contract.repeats import Alone, Repeats
+from hil.contract.repeats import Repeats
 from hil.contract.types import CheckResult, Evidence, Outcome, ReplayDifference, VectorFault
 from hil.contract.wire import Wire
 from hil.records import FaultReport, GateReason, Record, RunRecords, Status
@@ -291,29 +292,35 @@ def test_a_run_that_fails_in_a_later_pass_is_told_once(evidence: Evidence) -> No
     assert own(broken) == {"execution.complete"}
 
 
-# ---- what depends on the window before
+def test_a_run_that_only_fails_when_nobody_looks_is_told_once(evidence: Evidence) -> None:
+    runs = PlainRuns(
+        True, True, np.array([30]), np.array([51_000]), (PlainDifference(30, "status", "DONE", "INVOKE_FAILED"),)
+    )
+    broken = evidence.having(runs, Invokes((InvokeRun(640, (352,)),)))
+    assert failed(broken)["execution.plain"].findings[0].stage == "invoke"
+    assert own(broken) == {"execution.complete"}
 
 
-@pytest.mark.parametrize(
-    ("alone", "words"),
-    [
-        (
-            Alone(30, "first", 29),
-            "run alone it gives what it gave at first: the other run depends on the window before, #29",
-        ),
-        (
-            Alone(30, "again", 29),
-            "run alone it gives the other run's: what it gave at first depends on the window before",
-        ),
-        (Alone(30, "other"), "run alone it gives neither of the two"),
-    ],
-)
-def test_running_a_vector_alone_tells_which_run_depends_on_the_window_before(
-    evidence: Evidence, alone: Alone, words: str
-) -> None:
-    difference = ReplayDifference(30, "pass", 1, "output", "01", "02")
-    broken = with_section(evidence, Repeats, differences=(difference,), alone=(alone,))
-    assert failed(broken)["execution.replay"].findings[0].hint.startswith(words)
+# ---- the product's own way
+
+
+def test_a_decision_that_is_wrong_anyway_is_not_for_want_of_an_observer(evidence: Evidence) -> None:
+    decides = PlainDifference(30, "decision", "(1, 90, 1, 0)", "(2, 90, 2, 0)")
+    plain = evidence.having(PlainRuns(True, True, np.array([30]), np.array([51_000]), (decides,)))
+    assert own(plain) == {"execution.plain"}
+    plain.records.answer[60] = -1
+    assert reasons(plain)["execution.plain"].endswith("see decision.answer")
+    assert own(plain) == {"decision.answer"}
+
+
+def test_a_decision_that_does_not_repeat_is_not_for_want_of_an_observer(evidence: Evidence) -> None:
+    decides = PlainDifference(30, "decision", "(1, 90, 1, 0)", "(2, 90, 2, 0)")
+    plain = evidence.having(PlainRuns(True, True, np.array([30]), np.array([51_000]), (decides,)))
+    difference = ReplayDifference(31, "pass", 1, "decision", "(1, 90, 1, 0)", "(1, 90, -1, 2)")
+    plain = with_section(plain, Repeats, differences=(difference,))
+    assert own(plain) == {"decision.repeat"}
+    output = replace(decides, field="output")
+    assert "execution.plain" in own(with_section(plain, PlainRuns, differences=(decides, output)))
 
 
 # ---- the link

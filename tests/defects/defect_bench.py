@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from firmware_workbench import PROJECT, Edit
+from harness_process import WITHOUT
 
 CASE = PROJECT / "golden_vectors" / "imu_motion"
 FAILED, USAGE = 1, 4  # pytest's exit codes: a test failed; wrong use
@@ -27,6 +28,7 @@ CONTRACTS = (
     "execution",
     "decision",
     "agreement",
+    "sanity",
     "latency",
     "memory",
     "baseline",
@@ -58,7 +60,7 @@ class GateResult:
 def gate(case: Path, out: Path, *, board: str, image: Path, bundle: Path | None = None) -> GateResult:
     """One run of the gate as a user starts it, in a process of its own."""
     plugin = [] if "hil" in entry_points(group="pytest11").names else ["-p", "hil.plugin"]
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *plugin, f"--board={board}"]
+    command = [sys.executable, "-m", "pytest", *WITHOUT, *plugin, f"--board={board}"]
     command += [str(case / "case.toml"), f"--hil-image={image}", f"--hil-out={out}"]
     command += [f"--hil-bundle={bundle}"] if bundle else []
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("HIL_", "PYTEST_"))}

@@ -1,15 +1,13 @@
-"""The documents hold: links lead somewhere, options are the real ones, and what they tell people to type works."""
+"""The documents hold: links lead somewhere, options and tables are the real ones."""
 
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import pytest
+from pages import PAGES, PROJECT, blocks
 
 from hil.bench.hardware_map import read_hardware_map
 from hil.board.config import check_settings, kind_module, read_board
@@ -17,9 +15,6 @@ from hil.case.load import load_case
 from hil.contract import checks_for
 from hil.environment import environment_name
 from hil.plugin import _OPTIONS, _ini_name
-
-PROJECT = Path(__file__).resolve().parents[2]
-PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md")), *PROJECT.glob("golden_vectors/*/README.md")]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -68,49 +63,13 @@ def test_every_make_target_that_a_page_names_exists() -> None:
         assert named <= targets, page
 
 
-def run(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *command], cwd=cwd, capture_output=True, text=True, timeout=120)
-
-
-def tutorial_case(folder: Path) -> Path:
-    """The case of the tutorial, as its first TOML block gives it, around the model of imu_motion."""
-    page = (PROJECT / "docs" / "tutorial.md").read_text(encoding="utf-8")
-    text = re.findall(r"```toml\n(.*?)```", page, re.S)[0]
-    (folder / "case.toml").write_text(text, encoding="utf-8")
-    model = PROJECT / "golden_vectors" / "imu_motion" / "model_int8.tflite"
-    (folder / "wakeword.tflite").write_bytes(model.read_bytes())
-    windows = np.random.default_rng(3).integers(-128, 128, (20, 40, 1, 6), np.int8)
-    np.savez(folder / "vectors.npz", windows=windows)
-    return folder / "case.toml"
-
-
-def test_the_tutorials_case_is_accepted_and_gets_a_verdict(tmp_path: Path) -> None:
-    case = tutorial_case(tmp_path)
-    checked = run("-m", "hil.cli", "case", "check", str(tmp_path), cwd=tmp_path)
-    assert checked.returncode == 0, checked.stderr
-    judged = run("-m", "pytest", "--board=native", f"--hil-out={tmp_path / 'out'}", str(case), cwd=PROJECT)
-    assert judged.returncode == 0, judged.stdout
-    assert "wakeword version 1 on native: PASSED (20 vectors" in judged.stdout
-
-
-def test_the_tutorials_lock_refuses_a_file_that_changed(tmp_path: Path) -> None:
-    case = tutorial_case(tmp_path)
-    assert run("-m", "hil.cli", "case", "lock", str(tmp_path), cwd=tmp_path).returncode == 0
-    case.write_text(case.read_text().replace("threshold = 0.70", "threshold = 0.60"))
-    refused = run("-m", "hil.cli", "case", "check", str(tmp_path), cwd=tmp_path)
-    assert refused.returncode == 2
-    assert "case.toml" in refused.stderr
-    assert "version" in refused.stderr
-
-
-def blocks(page: str, language: str) -> list[str]:
-    text = (PROJECT / "docs" / page).read_text(encoding="utf-8")
-    return re.findall(rf"```{language}\n(.*?)```", text, re.S)
+def texts(page: str, language: str) -> list[str]:
+    return [block.text for block in blocks(PROJECT / "docs" / page) if block.language == language]
 
 
 def test_the_boards_of_the_documents_are_read(tmp_path: Path) -> None:
     """Each is a whole board file: its kind takes every key."""
-    for number, text in enumerate(blocks("boards.md", "toml")):
+    for number, text in enumerate(texts("boards.md", "toml")):
         file = tmp_path / f"board{number}.toml"
         file.write_text(text, encoding="utf-8")
         config = read_board(file)
@@ -118,7 +77,7 @@ def test_the_boards_of_the_documents_are_read(tmp_path: Path) -> None:
 
 
 def test_the_hardware_map_of_the_documents_is_read(tmp_path: Path) -> None:
-    (text,) = blocks("bench.md", "yaml")
+    (text,) = texts("bench.md", "yaml")
     (tmp_path / "map.yaml").write_text(text, encoding="utf-8")
     (board,) = read_hardware_map(tmp_path / "map.yaml", "nucleo_f429zi")
     assert board.probe in text

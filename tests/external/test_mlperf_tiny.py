@@ -67,9 +67,13 @@ def run(case_file: Path, board_name: str, folder: Path) -> Evidence:
 
 
 def broken(evidence: Evidence) -> list[str]:
-    """Findings of every check that failed; `execution.replay` is left out, these cases ask for one pass."""
+    """Findings of every check that failed, and what asks to be looked at; `execution.replay` is left out, these cases
+    ask for one pass.
+    """
     results = [judge(check, evidence) for check in checks_for(evidence.case)]
-    return [str(finding) for result in results if result.outcome is Outcome.FAILED for finding in result.findings]
+    odd = [f"{result.check}: {result.reason}" for result in results if result.outcome is Outcome.MARGINAL]
+    failed = [result for result in results if result.outcome is Outcome.FAILED]
+    return odd + [str(finding) for result in failed for finding in result.findings]
 
 
 def kws(count: int, folder: Path, board: str) -> Evidence:

@@ -21,7 +21,7 @@ from hil.session import run_case
 pytestmark = pytest.mark.slow
 
 # First sample of a window that makes the firmware of `restarting` do it.
-IN_THE_RUN, BEHIND_THE_REPLY = 11111, 12222
+IN_THE_RUN, BEHIND_THE_REPLY, FAULT_BEHIND_THE_REPLY = 11111, 12222, 13333
 INVOKE = "bool Pipeline::RunInvoke() { return EngineInvoke().ok(); }"
 FAILING_CALL = 40
 
@@ -31,20 +31,22 @@ RESTARTING: Edits = {  # and does not count its starts
         "bool Pipeline::RunPrepare(Bytes window) {\n",
         "}  // namespace hil\n"
         "void hil_test_start_again();\n"
-        "bool hil_test_behind;\n"
+        "int hil_test_behind;\n"
         "namespace hil {\n"
         "bool Pipeline::RunPrepare(Bytes window) {\n"
         "  const int first = window[0] | window[1] << 8;\n"
         f"  if (first == {IN_THE_RUN}) hil_test_start_again();\n"
-        f"  hil_test_behind = first == {BEHIND_THE_REPLY};\n",
+        f"  hil_test_behind = first == {BEHIND_THE_REPLY} ? 1 : first == {FAULT_BEHIND_THE_REPLY} ? 2 : 0;\n",
     ),
     "app/main.cpp": (
         "    if (hil_agent_poll()) {\n",
-        "    if (hil_agent_poll()) {\n      if (hil_test_behind) hil_test_start_again();\n",
+        "    if (hil_agent_poll()) {\n"
+        "      if (hil_test_behind == 1) hil_test_start_again();\n"
+        "      if (hil_test_behind == 2) __builtin_trap();\n",
     ),
     "app/product.h": (
         "namespace hil {\n",
-        "void hil_test_start_again();\nextern bool hil_test_behind;\nnamespace hil {\n",
+        "void hil_test_start_again();\nextern int hil_test_behind;\nnamespace hil {\n",
     ),
     "port/native/port.cpp": (
         "int main(int argc, char** argv) {\n",
@@ -141,6 +143,15 @@ def test_a_restart_in_a_later_pass_is_the_only_thing_blamed_too(image_of: dict[s
     assert [result.check for result in results] == ["execution.fault"]
     assert {finding.vector for finding in results[0].findings} == {case.vectors.name(20)}
     assert results[0].total == 2
+
+
+def test_a_fault_behind_the_reply_belongs_to_the_window_before(image_of: dict[str, Image], tmp_path: Path) -> None:
+    case = asking_for(small(passes=1), {20: FAULT_BEHIND_THE_REPLY})
+    evidence = run(case, image_of["restarting"], tmp_path)
+    (fault,) = evidence.faults
+    assert (fault.vector, fault.status, fault.report.stage) == (20, Status.FAULT, "idle")
+    assert np.isin(evidence.records.status, (Status.DONE, Status.REJECTED)).all()
+    assert [result.check for result in failed(evidence)] == ["execution.fault"]
 
 
 @pytest.mark.parametrize("count", [60, 30], ids=["in the first pass", "behind the first pass"])

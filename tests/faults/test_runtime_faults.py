@@ -215,6 +215,22 @@ def test_an_interrupted_run_says_so_and_leaves_nothing(
     assert len(np.load(finished.out / whole["records"])["status"]) == 12
 
 
+@pytest.mark.parametrize("between_s", [0.0, 0.02, 0.1])
+def test_two_ctrl_c_in_a_row_leave_by_the_same_door(
+    between_s: float, long_case: CaseFolder, tmp_path: Path, image: str
+) -> None:
+    """The second one comes into what the first one has set off. That is the point of the pause."""
+    with HarnessRun(tmp_path, image, "long") as run:
+        run.wait_for_file("long.native.log")
+        run.process.send_signal(signal.SIGINT)
+        time.sleep(between_s)
+        run.process.send_signal(signal.SIGINT)
+        finished = run.wait()
+    assert finished.code == INTERRUPTED, finished.text
+    assert finished.run["verdict"] == "interrupted"
+    assert "Traceback" not in finished.text
+
+
 def test_nothing_outlives_a_run_that_was_killed(long_case: CaseFolder, tmp_path: Path, image: str) -> None:
     out = tmp_path / "out"
     out.mkdir()

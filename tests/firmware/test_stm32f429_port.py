@@ -219,3 +219,20 @@ def test_an_idle_core_sleeps_and_answers(running: Chip) -> None:
     awake = device.run(imu_motion().vectors.payload(0))
     observe(lambda: running.machine.sleeping)
     assert device.run(imu_motion().vectors.payload(0)) == awake
+
+
+BASEPRI = 20  # DCRSR's selector of CONTROL, FAULTMASK, BASEPRI and PRIMASK, a byte each
+
+
+def test_a_mask_that_a_reset_left_behind_is_cleared_before_the_first_sleep(running: Chip) -> None:
+    """Renode 1.16.1 keeps BASEPRI over a reset. With it, the timer would not end the first WFI: the link is dead."""
+    machine = running.machine
+    machine.reset(hold=True)
+    running._clear()
+    machine.write_register(BASEPRI, 0x10 << 8)  # what masks all but the watchdog while a stage is timed
+    machine.resume()
+    running._await_boot()
+    observe(lambda: machine.sleeping)
+    assert Device(running).hello.bundle_status == 0
+    machine.halt()
+    assert machine.read_register(BASEPRI) >> 8 & 0xFF == 0

@@ -341,6 +341,13 @@ def meanwhile(client: LinkClient, action: Callable[[], None]) -> Iterator[None]:
     assert not pending
 
 
+def wait_until_taken_up(client: LinkClient, board: NativeBoard) -> None:
+    end = time.monotonic() + 10
+    while client._last_taken() != client._id:
+        assert time.monotonic() < end, "the firmware took no request up"
+        board.check()
+
+
 @pytest.mark.parametrize("raised", [1, 0], ids=["counter raised", "counter not raised"])
 @pytest.mark.parametrize("lost", ["request", "reply", "nothing"])
 def test_a_restart_in_mid_flight_is_a_reset_and_soon(lost: str, raised: int, board: NativeBoard, case: Case) -> None:
@@ -355,6 +362,8 @@ def test_a_restart_in_mid_flight_is_a_reset_and_soon(lost: str, raised: int, boa
     open_line[0] = False
 
     def restart() -> None:
+        if lost == "reply":
+            wait_until_taken_up(client, board)
         if not raised:
             board.memory.write(board.image.symbol("hil_boot_count"), (before - 1).to_bytes(4, "little"))
         board.reset()
@@ -390,6 +399,20 @@ def test_a_first_request_finds_a_firmware_that_restarted_before(board: NativeBoa
     client = client_over(board)
     board.reset()
     assert messages.decode_hello(client.request(messages.hello_command(), 5.0, 0.05), 0).bundle_status == 0
+
+
+def test_a_firmware_that_restarts_and_then_says_nothing_is_a_reset_and_no_hang(
+    board: NativeBoard, case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "_HELLO_S", 0.3)
+    board.reset()
+    open_line = [True]
+    client = client_over(board, Line(lambda data: [data] if open_line[0] else []))
+    client.request(messages.hello_command(), 5.0)
+    open_line[0] = False
+    words = rf"restarted in mid-session \(start counter {client.boot}, and it has not answered since\)"
+    with pytest.raises(DeviceReset, match=words), meanwhile(client, board.reset):
+        client.request(messages.run_command(1, True, 0, case.vectors.payload(0)), 30.0, 0.05)
 
 
 def test_a_firmware_that_goes_is_named_with_its_signal(board: NativeBoard) -> None:

@@ -103,13 +103,14 @@ def test_nothing_judged_is_told_by_workers_too(tmp_path: Path, image: str) -> No
     assert "no check was judged" in finished.text
 
 
-def test_a_wrong_case_is_misuse_before_anything_starts(tmp_path: Path, image: str) -> None:
+def test_a_wrong_case_is_an_error_of_its_own(tmp_path: Path, image: str) -> None:
     CaseFolder(tmp_path / "small").replace("threshold = 0.60", "threshold = 7.0")
     finished = run_harness(tmp_path, *TWO, image, "small")
-    assert finished.code == USAGE_ERROR, finished.text
-    assert "ERROR: " in finished.text
-    assert "threshold" in finished.text
-    assert not (finished.out / "run.json").exists()
+    assert finished.code == FAILED, finished.text
+    assert "1 error in" in finished.text
+    (case,) = finished.run["cases"]
+    assert (case["verdict"], case["refused"]) == ("error", True)
+    assert "threshold" in case["error"]
 
 
 def test_a_folder_in_use_is_refused(tmp_path: Path, image: str) -> None:
@@ -149,6 +150,9 @@ def test_a_worker_that_dies_costs_a_test_and_nothing_else(tmp_path: Path, image:
     assert finished.code == FAILED
     assert "crashed" in finished.text
     assert finished.run["cases"][0]["verdict"] == "passed"
+    assert finished.run["verdict"] == "error"
+    (lost,) = finished.run["lost_workers"]
+    assert f"the run broke: workers that ended before their time: {lost}; others took up their cases" in finished.text
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
@@ -160,6 +164,7 @@ def test_interrupted_workers_leave_nothing(tmp_path: Path, image: str, number: s
         finished = run.wait()
     assert finished.code == INTERRUPTED, finished.text
     assert finished.run["verdict"] == "interrupted"
+    assert finished.run["lost_workers"] == []
 
 
 def test_on_qemu_two_workers_leave_the_same_bytes(tmp_path: Path) -> None:

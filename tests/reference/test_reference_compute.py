@@ -17,6 +17,7 @@ from hil.reference import compute
 from hil.reference.compute import prepare_all
 from hil.reference.float import FloatReference
 from hil.reference.int8 import Int8Oracle
+from hil.reference.prepare import real_values
 
 LABELS = ("badminton", "running", "standing", "walking")
 IDENTITY = Prepare("tensor", 1)
@@ -54,7 +55,9 @@ def test_rejected_rows_hold_zeros_and_no_decision(case: Case) -> None:
     assert rejections == {2: GateReason.LENGTH, 5: GateReason.RANGE, 7: GateReason.FLAT}
     rejected = [2, 5, 7]
     assert references.float_output is not None
-    for column in (references.prepared, references.digest, references.output, references.float_output):
+    columns = (references.prepared, references.digest, references.output, references.float_output)
+    for column in (*columns, references.float_chain):
+        assert column is not None
         assert not column[rejected].any()
     for column in (references.winner, references.answer):
         assert column[rejected].tolist() == [-1, -1, -1]
@@ -72,6 +75,10 @@ def test_columns_come_from_the_stages_in_their_order(case: Case) -> None:
     expected = FloatReference(case.float_model.data).run(prepared, case.model.input.quantisation)
     assert references.float_output is not None
     np.testing.assert_array_equal(references.float_output[valid], expected)
+    real = real_values(case.vectors.windows[valid], case.prepare, case.model.input)
+    assert references.float_chain is not None
+    np.testing.assert_array_equal(references.float_chain[valid], FloatReference(case.float_model.data).run_real(real))
+    assert (references.float_chain[valid] != references.float_output[valid]).any()
     np.testing.assert_array_equal(references.winner[valid], references.output[valid].argmax(axis=1))
     np.testing.assert_array_equal(references.score[valid], references.output[valid].max(axis=1))
     assert (references.reason[valid] == DecisionReason.ACCEPTED).all()  # the threshold is below every score
@@ -82,7 +89,7 @@ def test_columns_come_from_the_stages_in_their_order(case: Case) -> None:
 @pytest.mark.parametrize("chunk", [1, 4, 1000])
 def test_chunks_leave_no_trace(case: Case, chunk: int) -> None:
     whole, pieces = compute(case), compute(case, chunk=chunk)
-    for name in ("prepared", "digest", "output", "float_output", "winner", "reason"):
+    for name in ("prepared", "digest", "output", "float_output", "float_chain", "winner", "reason"):
         np.testing.assert_array_equal(getattr(pieces, name), getattr(whole, name))
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hil.case.types import Channel, Prepare
 from hil.errors import UsageError
-from hil.reference.prepare import BLOCK_ELEMENTS, digest, digests, prepare
+from hil.reference.prepare import BLOCK_ELEMENTS, clipped, digest, digests, prepare, real_values
 from hil.tensor import Quantisation, TensorContract
 
 INT32 = st.integers(-(2**31), 2**31 - 1)
@@ -140,3 +140,60 @@ def test_the_digest_is_the_crc_32_of_the_catalogue() -> None:
     assert rows.dtype == np.uint32
     assert rows.tolist() == [0xCBF43926] * 2
     assert digest(np.repeat(nine, 2)[::2]) == 0xCBF43926  # strided memory
+
+
+# ---- what a perfect front end would give -----------------------------------------------------------------------------
+
+
+@given(
+    arrays.arrays(np.int16, (2, 3, 2)),
+    st.lists(st.builds(Channel, st.integers(0, 1), INT32, INT32), min_size=1, max_size=4),
+    ZERO_POINTS,
+    st.floats(min_value=2.0**-20, max_value=2.0**4, width=32),
+)
+def test_scale_stands_for_the_exact_product_and_is_cut_where_it_does_not_fit(
+    windows: NDArray[np.int16], channels: list[Channel], zero_point: int, scale: float
+) -> None:
+    """`(count - offset) / 32768 * gain / 65536 * scale`, in fractions; float32 has 24 bits of it."""
+    stage, of = Prepare("scale", 1, tuple(channels)), tensor(3 * len(channels), zero_point, scale)
+    lsb = [
+        [
+            Fraction(int(sample[c.source]) - c.offset, 32768) * Fraction(c.gain, 65536)
+            for sample in window
+            for c in channels
+        ]
+        for window in windows
+    ]
+    exact = [[float(value * Fraction(scale)) for value in row] for row in lsb]
+    np.testing.assert_allclose(real_values(windows, stage, of), exact, rtol=2.0**-23)
+    found = clipped(windows, stage, of)
+    for row, cut in zip(lsb, found, strict=True):
+        for value, here in zip(row, cut, strict=True):
+            q = value + zero_point
+            at_the_end = min(abs(q + Fraction(257, 2)), abs(q - Fraction(255, 2))) < abs(q) * Fraction(1, 2**20)
+            assert at_the_end or here == (q < Fraction(-257, 2) or q >= Fraction(255, 2))
+
+
+@given(arrays.arrays(np.float32, (4, 2), elements=st.floats(allow_nan=False, width=32)), ZERO_POINTS)
+def test_quantize_stands_for_the_window_itself(windows: NDArray[np.float32], zero_point: int) -> None:
+    of = tensor(2, zero_point, 0.5)
+    stage = Prepare("quantize", 1, factor=2.0)
+    assert real_values(windows, stage, of).tobytes() == windows.tobytes()
+    q = windows.astype(np.float64) * 2 + zero_point
+    assert clipped(windows, stage, of).tolist() == ((q < -128.5) | (q >= 127.5)).tolist()
+
+
+@given(arrays.arrays(np.int8, (3, 4)), ZERO_POINTS)
+def test_tensor_stands_for_what_its_scale_makes_of_it(windows: NDArray[np.int8], zero_point: int) -> None:
+    of = tensor(4, zero_point, 0.25)
+    real = (windows.astype(float) - zero_point) * 0.25
+    assert real_values(windows, Prepare("tensor", 1), of).tolist() == real.tolist()
+    rails = np.isin(windows, (-128, 127)) & (windows != zero_point)
+    assert clipped(windows, Prepare("tensor", 1), of).tolist() == rails.tolist()
+
+
+def test_nothing_is_cut_that_int8_shows_to_the_last_step() -> None:
+    """q from -128.5, which is rounded up to -128, to just below 127.5."""
+    counts = np.array([-257, -258, 254, 255], np.int16).reshape(4, 1, 1)
+    half = Prepare("scale", 1, (Channel(0, 0, 2**30),))  # a count is half an LSB
+    assert clipped(counts, half, tensor(1, 0, 0.1)).ravel().tolist() == [False, True, False, True]

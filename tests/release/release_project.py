@@ -80,6 +80,7 @@ class Project:
 
     def __init__(self, folder: Path, template: Path) -> None:
         self.folder = folder
+        folder.mkdir(exist_ok=True)
         shutil.copytree(template / "cases", folder / "cases")
         shutil.copytree(template / "native", folder / "native")
         self.quarantine("")
@@ -173,7 +174,7 @@ class Project:
         return read_policy(self.folder)
 
     def decide(self, *runs: str, later: timedelta = timedelta()) -> Decision:
-        question = ask(self.read_policy(), datetime.now(UTC) + later)
+        question = ask(self.read_policy(), [self.folder / "boards", PROJECT / "boards"], datetime.now(UTC) + later)
         return decide([self.run(name) for name in runs or ("native",)], question)
 
     def stops(self, kind: Kind, *words: str, runs: tuple[str, ...] = ("native",), **options: Any) -> None:
@@ -187,7 +188,7 @@ class Project:
         """Exit code and output of a command; raises what the command raises."""
         parser = argparse.ArgumentParser(prog="hil")
         commands = parser.add_subparsers(required=True)
-        add_gate_command(commands)
+        add_gate_command(commands, lambda: [PROJECT / "boards"])
         add_release_command(commands, lambda: [PROJECT / "boards"])
         options = parser.parse_args([str(argument) for argument in arguments])
         text = io.StringIO()

@@ -59,7 +59,7 @@ def test_one_case_on_one_board_in_two_unequal_runs_is_ambiguous(project: Project
 def test_a_case_outside_the_tree_is_noted(project: Project) -> None:
     project.second("stray", kind="native")
     project.edit(lambda document: document["board"].update(name="native"), "stray")
-    project.edit_case(lambda case: case.update(name="stray"), "stray")
+    project.edit_case(lambda case: case.update(name="stray", title="stray"), "stray")
     assert any("stray on native" in note for note in project.decide("native", "stray").notes)
 
 
@@ -80,3 +80,10 @@ def test_known_failures_are_noted(project: Project) -> None:
 def test_an_exception_that_excuses_nothing_is_noted(project: Project) -> None:
     project.add_to_policy('[[marginal]]\ncase = "*"\ncheck = "agreement.*"\nreason = "r"\n')
     assert any("but nothing is" in note for note in project.decide().notes)
+
+
+def test_a_run_of_a_named_image_says_that_it_kept_no_elf(project: Project) -> None:
+    firmware = project.run().document.manifest.firmware
+    assert firmware is not None
+    assert (firmware.given, firmware.kept) == (True, "")
+    assert any("--hil-image" in note and "kept no ELF" in note for note in project.decide().notes)

@@ -146,6 +146,9 @@ def make_marginal(project: Project) -> Project:
     project.policy(locked="false")
     project.edit_case(lambda case: case["manifest"]["files"].update({"case.toml": sha256(toml.read_bytes())}))
     project.edit_check("execution.arena", value=100.0)
+    project.edit(lambda document: document.update(verdict="marginal")).edit_case(
+        lambda case: case.update(verdict="marginal")
+    )
     return project.edit_check("input.saturation", value=0.0099, outcome="marginal", reason="1 % from its limit")
 
 
@@ -209,9 +212,12 @@ def on_target(project: Project, name: str, target: str, clock: str) -> Project:
 
 
 def kinds_without_limits(project: Project, *runs: str) -> list[tuple[Kind, str]]:
-    """Reasons but those that a check without value gives."""
+    """Reasons but those that a check without value gives, and the figures of a workstation, held to the product's
+    budgets.
+    """
     reasons = project.decide(*runs).reasons
-    return [(reason.kind, reason.check) for reason in reasons if reason.kind is not Kind.UNTRUSTED]
+    left_out = (Kind.UNTRUSTED, Kind.BUDGET)
+    return [(reason.kind, reason.check) for reason in reasons if reason.kind not in left_out]
 
 
 def test_sizes_and_times_of_a_workstation_are_left_to_another_board(project: Project) -> None:
@@ -235,6 +241,17 @@ def test_a_limit_in_a_clock_that_no_board_counts_is_not_judged_although_its_chec
         reason.kind is Kind.NOT_JUDGED and "no board of the release counts instructions" in reason.what
         for reason in told
     )
+
+
+def test_a_run_that_lost_a_worker_broke(project: Project) -> None:
+    """Others took up its cases and all passed, but pytest did not."""
+    project.edit(lambda document: document.update(lost_workers=["gw1"], verdict="error"))
+    project.stops(Kind.BENCH, "a worker ended before its time (gw1)", "pytest --board=native cases")
+
+
+def test_a_lost_worker_that_was_left_out_of_the_verdict(project: Project) -> None:
+    project.edit(lambda document: document.update(lost_workers=["gw1"]))
+    assert Kind.UNTRUSTED in {reason.kind for reason in project.decide().reasons}
 
 
 # ---- the case and its manifests

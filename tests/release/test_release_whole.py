@@ -11,6 +11,7 @@ from release_project import Project
 from hil.release.keys import make_key, read_public_key
 from hil.release.verify import verify
 
+TARGETS = {"qemu": "mps2-an386", "native": "native"}
 POLICY = """\
 boards = ["qemu", "native"]
 cases = "cases"
@@ -33,6 +34,7 @@ def test_runs_on_an_emulator_and_a_workstation_make_a_release_without_any_except
     for board, folder in zip(("qemu", "native"), folders, strict=True):
         done = run_harness(project.folder, "cases", board=board, out=str(folder))
         assert done.code == PASSED, done.text
+        assert done.run["manifest"]["firmware"] == {"given": False, "kept": f"{TARGETS[board]}.elf"}
 
     options = ("--policy", project.folder)
     assert project.hil("gate", folders[0], *options)[0] == 1  # native is missing

@@ -5,6 +5,7 @@ and nothing stays behind (conftest.py looks).
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import threading
@@ -12,15 +13,18 @@ import time
 from pathlib import Path
 
 import pytest
-from native_session import imu_motion
+from harness_process import stop_still
+from native_session import imu_motion, with_vectors
 from stand_in_board import launcher, stand_in_board
 
+from hil.board import renode
 from hil.bundle import build_bundle
 from hil.device import Device
 from hil.errors import BoardError, DeviceEnded
 from hil.image.elf import Image
 from hil.renode.process import RenodeProcess
 from hil.renode.robot import Robot, RobotTimeout
+from hil.session import run_case
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +37,10 @@ def bundle() -> bytes:
 @pytest.mark.parametrize(
     ("misbehave", "message"),
     [
-        ("dies", r"start: renode-stand-in ended with exit code 134; its last words:\n.*TypeInitializationException"),
+        (
+            "dies",
+            r"134; its first and last words:\nUnhandled.*TypeInitializationException\n(.*\n)+.*Aborted \(core dumped\)",
+        ),
         ("no-port", r"start: renode-stand-in opened no port .* within 1 s; it said:\nCould not create port file"),
         ("odd-port", r"start: renode-stand-in named port 'many'"),
         ("refused", r"renode does not listen at port \d+ any more"),
@@ -100,6 +107,43 @@ def test_a_renode_that_dies_in_mid_session_is_named_and_replaced(tmp_path: Path,
             board.reset()
         board.provision(image, bundle)
         assert Device(board).hello.bundle_status == 0
+
+
+def test_a_renode_that_stands_still_is_told_in_one_time_out_with_the_vector(
+    tmp_path: Path, image: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked once, and not again: neither for registers, nor to pause, nor to end."""
+    monkeypatch.setattr(renode, "_SIGN_S", 0.2)
+    case = with_vectors(imu_motion(), range(6))
+    with stand_in_board(tmp_path, call_s="2.0", reply_s="60.0") as board:
+
+        def stop_it(what: str, done: int, _: int) -> None:
+            if (what, done) == ("vectors", 3) and board.pid is not None:
+                stop_still(board.pid)
+
+        began = time.monotonic()
+        with pytest.raises(BoardError) as told:
+            run_case(case, board, image, progress=stop_it)
+        board.close()
+        assert time.monotonic() - began < 30
+    words = r"run: board renode-stand-in: renode did not answer 'ExecuteCommand version' within 2 s\n"
+    assert re.match(rf"{words}  while vector \d:\S+ ran\n  next: .*SIGSTOP", str(told.value))
+
+
+def test_the_questions_of_the_harness_are_no_last_words(tmp_path: Path, image: Image, bundle: bytes) -> None:
+    with stand_in_board(tmp_path) as board:
+        board.provision(image, bundle)
+        log = next((tmp_path / "temporary").glob("hil-private-*/renode.log"))
+        with log.open("a") as file:
+            file.write("12:00:00.0000 [WARNING] sysbus: [cpu: 0x8001234] the firmware's own doing\n")
+        assert "the core was found here" in board.postmortem().text
+        assert "Unhandled read from offset 0XD38" in log.read_text()
+        assert board.pid is not None
+        os.kill(board.pid, signal.SIGKILL)
+        with pytest.raises(BoardError, match="was killed by SIGKILL") as told:
+            Device(board).run(imu_motion().vectors.payload(0))
+    assert "the firmware's own doing" in str(told.value)
+    assert "Unhandled read" not in str(told.value)
 
 
 def test_renode_hangs_in_mid_session(tmp_path: Path, image: Image, bundle: bytes) -> None:

@@ -60,7 +60,7 @@ def test_no_renode_is_misuse_that_names_versions_and_where_to_get_one(
     ("misbehave", "message"),
     [
         ("old", r"is 'Renode v1\.15\.3\.12345'; this board supports Renode stand-in\n  fix: get "),
-        ("version-fails", r"--version ended with exit code 1 and said: Renode stand-in.*\n  fix: get "),
+        ("version-fails", r"--version ended with exit code 1 and said:\nRenode stand-in.*\n  fix: get "),
     ],
 )
 def test_a_renode_of_another_version_is_refused(tmp_path: Path, misbehave: str, message: str) -> None:
@@ -70,8 +70,40 @@ def test_a_renode_of_another_version_is_refused(tmp_path: Path, misbehave: str, 
 
 def test_a_renode_that_does_not_tell_its_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(renode_process, "_VERSION_TIMEOUT_S", 0.5)
-    with pytest.raises(UsageError, match=r"--version.* timed out after 0\.5 seconds\n  fix: get "):
+    with pytest.raises(
+        UsageError, match=r"renode-stand-in --version gave no answer within 0\.5 s\n  fix: run it by hand"
+    ):
         stand_in_board(tmp_path, "version-hangs")
+
+
+def test_a_renode_that_lacks_icu_is_told_what_helps(tmp_path: Path) -> None:
+    words = r"exit code 134 and said:\nProcess terminated\. Couldn't find a valid ICU package (.|\n)*"
+    with pytest.raises(UsageError, match=words + r"\n  fix: set DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=1 "):
+        stand_in_board(tmp_path, "no-icu")
+
+
+def test_a_renode_that_may_not_be_executed_is_told_so(tmp_path: Path) -> None:
+    file = program(tmp_path / "portable")
+    file.chmod(0o644)
+    for given in (file, file.parent):
+        with pytest.raises(UsageError, match=rf"^{file}: may not be executed by this user\n  fix: chmod \+x {file}, "):
+            renode_process.find_renode(str(given))
+
+
+def test_a_folder_without_a_renode_is_told_so(tmp_path: Path) -> None:
+    with pytest.raises(
+        UsageError, match=rf"^{tmp_path}: no program `renode` is in this folder; .*1\.16\.x\n  fix: get"
+    ):
+        renode_process.find_renode(str(tmp_path))
+
+
+def test_a_renode_for_another_machine_is_told_so(tmp_path: Path) -> None:
+    file = program(tmp_path / "foreign")
+    file.write_bytes(b"\x7fELF\x02\x01\x01" + bytes(57))
+    with pytest.raises(
+        UsageError, match=rf"^{file} does not run on a machine of kind \w+: Exec format error\n  fix: get"
+    ):
+        renode_process.version_of(file)
 
 
 def test_the_projects_board_does_not_take_the_stand_in_for_renode(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from harness_process import PASSED, HarnessRun, observe, run_harness, started_with
 from native_session import CaseFolder, imu_motion, with_vectors
+from spoilt_image import RESET_ITSELF, spoilt
 from stand_in_board import BOARDS, board_folder, launcher, stand_in_config
 
 from hil.board.config import BoardConfig, load_board
@@ -20,7 +22,7 @@ from hil.bundle import build_bundle
 from hil.contract import checks_for, judge
 from hil.contract.types import Outcome
 from hil.device import Device
-from hil.errors import DeviceFault
+from hil.errors import DeviceFault, DeviceReset
 from hil.image.elf import Image
 from hil.session import run_case
 
@@ -93,6 +95,35 @@ def test_a_fault_is_told_with_function_registers_and_log(board: RenodeBoard, ima
     assert "hil firmware" in report.text
     board.reset()
     assert Device(board).hello.bundle_status == 0
+
+
+def await_sleep(board: RenodeBoard) -> None:
+    """Until the firmware has fallen asleep, which takes a second or so without a request."""
+    observe(lambda: "SleepForATick" in board.image.locate(board.core_registers()["pc"]))
+
+
+def test_a_session_after_a_fault_inside_a_stage_outlives_a_pause(board: RenodeBoard, image: Image) -> None:
+    """Interrupts are masked while a stage is timed, and Renode keeps the mask over a reset. Only a pause shows it."""
+    board.provision(image, build_bundle(imu_motion()))
+    device = Device(board)
+    with pytest.raises(DeviceFault, match="deadline missed in stage invoke"):
+        device.run(imu_motion().vectors.payload(0), deadline_ticks=100_000)
+    device.restart()
+    await_sleep(board)
+    assert device.run(imu_motion().vectors.payload(0)).canaries == 0
+
+
+def test_a_firmware_that_resets_itself_in_a_stage_is_told_as_that(
+    board: RenodeBoard, image: Image, tmp_path: Path
+) -> None:
+    invoke = "_ZN3hil12EngineInvokeEv"
+    resets = Image(spoilt(image, tmp_path / "resets.elf", {invoke: RESET_ITSELF}))
+    board.provision(resets, build_bundle(imu_motion()))
+    device = Device(board)
+    began = time.monotonic()
+    with pytest.raises(DeviceReset, match="restarted in mid-session"):
+        device.run(imu_motion().vectors.payload(0))
+    assert time.monotonic() - began < 30
 
 
 def test_a_core_that_runs_is_found_in_the_source(board: RenodeBoard, image: Image) -> None:

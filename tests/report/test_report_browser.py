@@ -55,12 +55,27 @@ def test_nothing_is_asked_for_and_nothing_is_said_on_the_console(browser: Chromi
         assert (opened.requests, opened.complaints) == ([], [])
 
 
+def test_what_failed_or_is_marginal_is_open_and_what_passed_is_folded(browser: Chromium, report: Path) -> None:
+    with browser.open(report) as opened:
+        page = opened.page
+        outcomes = [row.get_attribute("data-outcome") for row in page.locator("tr.check").all()]
+        look = [outcome for outcome in outcomes if outcome in ("failed", "quarantined", "marginal")]
+        assert outcomes == look + ["not judged"] + ["passed"] * (len(outcomes) - len(look) - 1)
+        visible = page.locator("tr.check:visible")
+        assert visible.count() == len(look) == 5
+        assert page.locator("tr.check[data-outcome=failed] + tr.more .finding:visible").count() == 3
+        page.locator("summary", has_text="checks passed").click()
+        assert visible.count() == len(outcomes) - 1
+        page.goto(f"{page.url}#case-1-input")  # a contract of which nothing is in sight
+        assert page.locator("#case-1-input").is_visible()
+
+
 def test_outcomes_and_text_filter_the_checks(browser: Chromium, report: Path) -> None:
     with browser.open(report) as opened:
         page = opened.page
         shown = page.locator("tr.check:visible")
         count = page.get_by_role("search").locator("output")
-        total = shown.count()
+        total = page.locator("tr.check").count()
         assert count.inner_text() == f"{total} of {total} checks"
         for outcome in ("passed", "marginal", "not judged", "quarantined"):
             page.get_by_role("checkbox", name=outcome).uncheck()
@@ -68,7 +83,8 @@ def test_outcomes_and_text_filter_the_checks(browser: Chromium, report: Path) ->
         assert count.inner_text() == f"3 of {total} checks"
         page.get_by_role("searchbox", name="Text").fill("MEMORY.flash")
         assert [row.locator("code").inner_text() for row in shown.all()] == ["memory.flash"]
-        assert page.locator("tbody[data-contract=decision]").is_hidden()
+        assert page.locator("tbody[data-contract=decision]:visible").count() == 0
+        assert page.locator("#case-1-tables details.fold:visible").count() == 0
         page.get_by_role("searchbox", name="Text").fill("no such words")
         assert count.inner_text() == f"0 of {total} checks"
 
@@ -176,6 +192,8 @@ def test_it_prints_in_light_colours_without_its_controls(browser: Chromium, repo
 def test_without_javascript_all_but_the_filters_is_there(browser: Chromium, report: Path) -> None:
     with browser.open(report, script=False) as opened:
         page = opened.page
+        for fold in page.locator("details.fold:visible > summary").all():
+            fold.click()
         assert page.locator("tr.check:visible").count() == page.locator("tr.check").count()
         assert page.locator("form.filter").is_hidden()
         assert page.locator("svg:visible").count() >= 10

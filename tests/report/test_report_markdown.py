@@ -7,17 +7,44 @@ from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
-from synthetic_run import Size, everything, fail, write_run
+from synthetic_run import Size, everything, fail, look_at, write_run
 
 from hil.report.markdown import MOST_BYTES, _text, summary
 from hil.runfile import Run
 
 
-def test_a_passed_run_is_a_verdict_and_one_line(tmp_path: Path) -> None:
-    text = summary(write_run(tmp_path))
+def without_answers(document: dict) -> None:
+    document["cases"][0]["answers"] = None
+
+
+def test_a_passed_run_without_labels_is_a_verdict_and_one_line(tmp_path: Path) -> None:
+    text = summary(write_run(tmp_path, edit=without_answers))
     assert text.startswith("## hil on qemu: PASSED\n\nEvery check that was judged holds.")
     assert "| synthetic | **passed** | 8 held | 60 |" in text
     assert "###" not in text
+
+
+def test_float_model_int8_and_device_are_told_wherever_there_are_labels(tmp_path: Path) -> None:
+    """Of 60 vectors the input costs one and the device another, both of the first label."""
+    text = summary(write_run(tmp_path))
+    assert "accuracy is 3.33 points below the float model's over 60 labelled vectors" in text
+    for row in (
+        "| accuracy | 100 % | 98.33 % | 96.67 % | -1.67 points | 0 | -1.67 points |",
+        "| wrongly accepted | 0 | 0 | 0 | 0 | 0 | 0 |",
+        "| answered 'unknown' | 0 | 1 | 2 | +1 | 0 | +1 |",
+        "| recall of down (15 vectors) | 100 % | 93.33 % | 86.67 % | -6.67 points | 0 | -6.67 points |",
+    ):
+        assert row in text, row
+
+
+def test_what_is_marginal_is_told_first_with_its_figure_and_the_next_step(tmp_path: Path) -> None:
+    text = summary(write_run(tmp_path, edit=look_at))
+    assert text.startswith(
+        "## hil on qemu: MARGINAL\n\nEvery check holds, but look at this: one output for 60 different windows; "
+        "see sanity.constant_output."
+    )
+    assert "**Next:** look at the conversion" in text
+    assert "| sanity.constant_output | 0 LSB |  | one output for 60 different windows |" in text
 
 
 def test_every_kind_of_outcome_is_told_with_its_numbers(tmp_path: Path) -> None:

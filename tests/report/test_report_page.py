@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic_run import Size, everything, fail, write_run
+from synthetic_run import Size, everything, fail, look_at, write_run
 
 from hil.report.page.build import build_page
 from hil.report.page.cause import case_sentence, run_sentence
@@ -120,7 +120,7 @@ def test_the_largest_difference_to_the_float_model_is_drawn_with_its_window(tmp_
     outputs = np.full((60, 4), 0.5, np.float32)
     raw = np.zeros((60, 4), np.int8)
     raw[41, 2] = 100
-    run = write_run(tmp_path, columns={"float_output": outputs, "output": raw})
+    run = write_run(tmp_path, columns={"float_chain": outputs, "output": raw})
     told = labels(run, tmp_path)
     assert any(text.startswith("Window of vector v41: ") and "0.390625 score" in text for text in told)
     assert any("Largest difference 0.390625" in text for text in told)
@@ -201,7 +201,7 @@ def test_changed_records_are_not_drawn_but_the_checks_are_shown(tmp_path: Path) 
     [
         ("units", np.zeros((60, 3), np.int64)),
         ("distinct", np.array([99])),
-        ("float_output", np.zeros((60, 9), np.float32)),
+        ("float_chain", np.zeros((60, 9), np.float32)),
         ("expected_label", np.zeros(60, np.float32)),
     ],
 )
@@ -210,10 +210,65 @@ def test_columns_that_do_not_fit_are_named(column: str, value: np.ndarray, tmp_p
 
 
 def test_records_of_a_run_cut_short_are_drawn_as_far_as_they_go(tmp_path: Path) -> None:
-    late = ("units", "distinct", "reference_gate", "reference_output", "reference_answer", "float_output")
+    late = (
+        "units",
+        "distinct",
+        "reference_gate",
+        "reference_output",
+        "reference_answer",
+        "float_output",
+        "float_chain",
+    )
     text = words(write_run(tmp_path, columns=dict.fromkeys(late)), tmp_path)
     assert "the records hold no times" in text
     assert "the case has no float model" in text
+
+
+def test_what_is_marginal_stands_at_the_top_with_its_figure(tmp_path: Path) -> None:
+    text = words(write_run(tmp_path, edit=look_at), tmp_path)
+    first = "Every check holds, but look at this: one output for 60 different windows; see sanity.constant_output. "
+    assert text.index(first + "Next: look at the conversion") < text.index("board qemu")
+    assert text.index("synthetic on qemu ~ marginal") < text.index(first)
+
+
+def test_what_is_marginal_is_told_beside_what_broke(tmp_path: Path) -> None:
+    def edit(document: dict) -> None:
+        look_at(document)
+        fail(document, "memory.flash")
+
+    assert "1 more check is marginal: sanity.constant_output." in words(write_run(tmp_path, edit=edit), tmp_path)
+
+
+def test_float_model_int8_and_device_stand_side_by_side(tmp_path: Path) -> None:
+    """Of 60 vectors the input costs one and the device another."""
+    text = words(write_run(tmp_path), tmp_path)
+    assert "accuracy 100 % 98.33 % 96.67 % -1.67 points 0 -1.67 points" in text
+    assert "is 3.33 points below the float model's over 60 labelled vectors" in text
+    assert "input -1.67 points, quantisation 0, device -1.67 points" in text
+
+
+def test_without_a_float_model_there_is_no_share_of_input_and_quantisation(tmp_path: Path) -> None:
+    def edit(document: dict) -> None:
+        document["cases"][0]["answers"] |= {"float_chain": None, "float_tensor": None, "gap": None}
+
+    text = words(write_run(tmp_path, edit=edit), tmp_path)
+    assert "accuracy none 98.33 % 96.67 % -1.67 points" in text
+    assert "there is no float model" in text
+
+
+@pytest.mark.parametrize(
+    ("arena", "told"),
+    [(4096, "100 % used"), (4301, "over by 5.005 %"), (8192, "over by 2 times"), (81_920, "over by 20 times")],
+)
+def test_a_use_beyond_the_limit_says_how_far_it_is_over(arena: int, told: str, tmp_path: Path) -> None:
+    def edit(document: dict) -> None:
+        fail(document, "memory.arena")
+        document["cases"][0]["memory"]["arena_high_water"] = arena
+        next(check for check in document["cases"][0]["checks"] if check["id"] == "memory.arena")["value"] = float(arena)
+
+    run = write_run(tmp_path, edit=edit)
+    assert words(run, tmp_path).count(told) == 2  # the tile and the check
+    assert any(f"budget 4,096 B ({told})" in text for text in labels(run, tmp_path))
 
 
 def test_cases_on_one_page_have_contents_and_ids_of_their_own(tmp_path: Path) -> None:

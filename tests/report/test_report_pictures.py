@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 import pytest
-from synthetic_run import Size, everything, fail, write_run
+from synthetic_run import Size, everything, fail, look_at, write_run
 
 from hil.report.page.answers import confusion_plot
 from hil.report.page.build import MOST_PLOT_BYTES, build_page
@@ -65,11 +66,29 @@ def test_a_page_with_many_cases_draws_the_broken_one_and_stops_in_time(
 ) -> None:
     monkeypatch.setattr("hil.report.page.build.MOST_PLOT_BYTES", 1_000)
     run = write_run(tmp_path, Size(vectors=8), names=("one", "two"), edit=lambda it: fail(it, "memory.flash", at=1))
-    passed, broken = build_page(run, tmp_path).decode().split("<article")[1:]
+    broken, passed = build_page(run, tmp_path).decode().split("<article")[1:]
     assert "<svg" in broken
     assert "<svg" not in passed
-    assert "the page has as many pictures as it may" in passed
+    assert "Not drawn: the case passed, and others of this run did not." in passed
     assert MOST_PLOT_BYTES < 1_500_000
+
+
+def test_pictures_go_to_the_cases_that_need_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of one page when all passed; else to what broke first, then to what is marginal, as far as they reach."""
+
+    def pages(edit: Callable[[dict], object] | None, folder: str) -> dict[str, bool]:
+        run = write_run(tmp_path / folder, Size(vectors=8), names=("one", "two", "three"), edit=edit)
+        articles = build_page(run, tmp_path / folder).decode().split("<article")[1:]
+        return {re.findall(r'title">(\w+)', article)[0]: "<svg" in article for article in articles}
+
+    def edit(document: dict) -> None:
+        look_at(document, at=1)
+        fail(document, "memory.flash", at=2)
+
+    assert pages(None, "passed") == {"one": True, "two": True, "three": True}
+    assert list(pages(edit, "mixed").items()) == [("three", True), ("two", True), ("one", False)]
+    monkeypatch.setattr("hil.report.page.build.MOST_PLOT_BYTES", 1_000)
+    assert pages(edit, "tight") == {"three": True, "two": False, "one": False}
 
 
 def test_colours_follow_the_scheme_and_text_is_no_formula(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def test_shares_of_streams_give_what_one_run_gives(tmp_path: Path) -> None:
         if item.name not in ("ticks", "gate_ticks"):  # host time here
             one, other = (getattr(result.evidence.records, item.name) for result in (alone, together))
             np.testing.assert_array_equal(one, other, err_msg=item.name)
-    for name in ("output", "winner", "score", "answer", "reason", "gate", "digest", "float_output"):
+    for name in ("output", "winner", "score", "answer", "reason", "gate", "digest", "float_output", "float_chain"):
         one, other = (getattr(result.evidence.references, name) for result in (alone, together))
         np.testing.assert_array_equal(one, other, err_msg=name)
     for kind in (ScoreProbes, StreamProbes):

@@ -55,6 +55,9 @@ void SleepForATick() {
 
 void ResetHandler() {
   using namespace hil::cortex_m4;
+  // A reset of silicon clears it. Renode 1.16.1 keeps it, after a fault or a reset inside a stage for instance, and
+  // then no SysTick would ever end a WFI.
+  asm volatile("msr basepri, %0" ::"r"(0) : "memory");
   cpacr = cpacr | kFpuAccess;
   asm volatile("dsb\n isb" ::: "memory");
   fpccr = fpccr & ~kStackFpuState;  // handlers use no floating point: exception frames stay at eight words

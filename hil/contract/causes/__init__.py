@@ -7,25 +7,28 @@ that only it needs with a row in `FRONT_ENDS`, and the values before its roundin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from hil.contract.causes import answers, channels, outputs, tensors, values
 from hil.contract.causes.answers import Answers
 from hil.contract.causes.outputs import Outputs
-from hil.contract.causes.pair import Pair
+from hil.contract.causes.pair import Pair, together
 
 Subject = TypeVar("Subject")
 
-# A tensor that is not the reference's: of any front end.
-TENSORS: tuple[Callable[[Pair], str], ...] = (
+# A prepared tensor that is not the reference's: another one, or the right elements elsewhere. One window at a time.
+SHAPES: tuple[Callable[[Pair], str], ...] = (
     tensors.stale,
     tensors.partly_stale,
-    tensors.clamped,
-    channels.swapped,
     tensors.laid_out,
     tensors.shifted,
     tensors.sample_lost,
+)
+# Other values in the right places: what one window hides, several together show.
+VALUES: tuple[Callable[[Pair], str], ...] = (
+    tensors.clamped,
+    channels.swapped,
     values.other_offset,
     values.constant,
     values.negated,
@@ -34,7 +37,7 @@ TENSORS: tuple[Callable[[Pair], str], ...] = (
     tensors.empty,
     values.rounded,
 )
-# By prepare stage, and before those of any.
+# Values again, by prepare stage: asked before those of any.
 FRONT_ENDS: Mapping[str, tuple[Callable[[Pair], str], ...]] = {"scale": (values.misread,)}
 
 # Outputs of the model that are not the oracle's, over all vectors that are off, or over one of them.
@@ -48,9 +51,7 @@ OUTPUTS: tuple[Callable[[Outputs], str], ...] = (
     outputs.offset,
     outputs.scaled,
     outputs.by_position,
-    outputs.one_position,
-    outputs.one_class,
-    outputs.from_on,
+    outputs.in_common,
     outputs.rounded,
 )
 
@@ -63,9 +64,25 @@ def guess(table: Iterable[Callable[[Subject], str]], subject: Subject) -> str:
     return next(filter(None, (look(subject) for look in table)), "")
 
 
-def tensor_cause(pair: Pair, stage: str) -> str:
-    """What the difference between two prepared tensors looks like. stage: id of the prepare stage."""
-    return guess((*FRONT_ENDS.get(stage, ()), *TENSORS), pair)
+def tensor_cause(pair: Pair, stage: str, common: str = "") -> str:
+    """What the difference between two prepared tensors looks like. stage: id of the prepare stage; common: what those
+    of all windows look like at once, as `values_cause` has it.
+    """
+    return guess(SHAPES, pair) or common or values_cause([pair], stage)
 
 
-__all__ = ["ANSWERS", "FRONT_ENDS", "OUTPUTS", "TENSORS", "guess", "tensor_cause"]
+def values_cause(pairs: Sequence[Pair], stage: str) -> str:
+    """What the differences of several windows, at least one, look like at once."""
+    return guess((*FRONT_ENDS.get(stage, ()), *VALUES), together(pairs))
+
+
+__all__ = [
+    "ANSWERS",
+    "FRONT_ENDS",
+    "OUTPUTS",
+    "SHAPES",
+    "VALUES",
+    "guess",
+    "tensor_cause",
+    "values_cause",
+]

@@ -17,13 +17,13 @@ def swapped(pair: Pair) -> str:
     found = [_origin(pair, channel, int(own[channel])) for channel in range(pair.expected.shape[1])]
     origins = [origin for origin in found if origin is not None]
     moved = [channel for channel, origin in enumerate(origins) if origin[0] != own[channel]]
-    if len(origins) < len(found) or not moved or pair.swing(np.array(moved)) < _SWING:
+    once = len({origin[0] for origin in origins}) == len(origins) or len(set(own.tolist())) < len(own)
+    moves = np.ptp(pair.observed[:, moved], axis=0) >= _SWING
+    if len(origins) < len(found) or not (moves.any() if once else len(moved) and moves.all()):
         return ""
     changed = [channel for channel, origin in enumerate(origins) if origin != (own[channel], _PLUS)]
     names = [f"channel {c} holds {'minus ' if origins[c][1] == _MINUS else ''}channel {origins[c][0]}" for c in changed]
-    sources = [origin[0] for origin in origins]
-    kind = "axis swap" if len(set(sources)) == len(sources) or len(set(own.tolist())) < len(own) else "axis taken twice"
-    return f"{kind}: {', '.join(names)}"
+    return f"{'axis swap' if once else 'axis taken twice'}: {', '.join(names)}"
 
 
 def _origin(pair: Pair, channel: int, own: int) -> tuple[int, int] | None:

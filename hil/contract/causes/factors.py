@@ -31,6 +31,10 @@ _UNITS = (
     (0.1, "1/10"),
 )
 _POWERS = 16  # of two, up and down
+_SMALL = 0.5  # a factor that is known to be smaller is no matter of rounding
+_NARROW = 4.0  # an interval of no more than this between its ends says something
+_WHOLE = 100  # from here on without decimals
+_SHOWN = 2
 _WIDE = 1.1  # an interval of more than this between its ends names no single factor
 
 
@@ -49,21 +53,30 @@ class Interval:
         low, high = max(self.low, other.low), min(self.high, other.high)
         return Interval(low, high) if low <= high else None
 
+    @property
+    def vague(self) -> bool:
+        """Too wide to tell anything: neither a factor, nor that it is a small or a large one."""
+        near, far = sorted((abs(self.low), abs(self.high)))
+        return far > _SMALL if self.holds(0) else far > _NARROW * near and near < 1 / _SMALL
+
     def __str__(self) -> str:
         if self.holds(0):
             return f"at most {max(-self.low, self.high):.2g} times"
         if math.isinf(self.high) or math.isinf(self.low):
-            return f"{'at least ' if self.low > 0 else 'minus '}{min(abs(self.low), abs(self.high)):.3g} times"
-        return f"{(self.low + self.high) / 2:.3g} times"
+            return f"{'at least' if self.low > 0 else 'minus'} {_words(min(abs(self.low), abs(self.high)))} times"
+        return f"{_words((self.low + self.high) / 2)} times"
 
     def units(self) -> str:
         """The known mistakes of units in it, as words; "" for none. Of a wide one no more than the usual."""
         if self.holds(0) or math.isinf(self.high) or self.high > _WIDE * self.low:
             names = [name for factor, name in _UNITS[:6] if self.holds(factor)]
             return f"a unit factor such as {' or '.join(names)}?" if names else ""
-        middle = (self.low + self.high) / 2
-        known = [(abs(factor / middle - 1), name) for factor, name in (*_UNITS, *_shifts()) if self.holds(factor)]
-        return f"{min(known)[1]}?" if known else ""
+        names = [name for factor, name in (*_UNITS, *_shifts()) if self.holds(factor)]
+        return f"{' or '.join(names[:_SHOWN])}?" if names else ""
+
+
+def _words(factor: float) -> str:
+    return f"{factor:.3g}" if abs(factor) < _WHOLE else f"{factor:,.0f}"
 
 
 def _shifts() -> Iterator[tuple[float, str]]:

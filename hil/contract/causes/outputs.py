@@ -16,6 +16,7 @@ Rows = NDArray[np.intp]
 _FEW = 3  # vectors: with fewer, what they have in common is chance
 _SWING = 8  # LSB: with smaller scores any row looks like a multiple
 _ENOUGH = 50  # vectors that are looked at where each costs much
+_LARGE = 1 << 22  # comparisons of elements
 _WIDEST = 128  # elements of an output whose permutation is looked for
 _SHOWN = 4
 
@@ -109,16 +110,31 @@ def input_memory(run: Outputs) -> str:
 
 def permuted(run: Outputs) -> str:
     """The right scores in other places, the same way on every vector."""
-    width, rows = run.wanted.shape[1], run.rows[:_ENOUGH]
+    width = run.wanted.shape[1]
     if not 2 <= width <= _WIDEST or len(run.rows) * (width - 1) < _FEW:
         return ""
-    same = (run.observed[rows][:, :, None] == run.wanted[rows][:, None, :]).all(axis=0)
-    source = np.where(same.diagonal(), np.arange(width), same.argmax(axis=1))
-    if len(set(source.tolist())) < width or (run.observed != run.wanted[:, source]).any():
+    count = min(len(run.rows), max(_ENOUGH, _LARGE // width**2))
+    rows = run.rows[np.linspace(0, len(run.rows) - 1, count).astype(np.intp)]
+    source = _assignment((run.observed[rows][:, :, None] == run.wanted[rows][:, None, :]).all(axis=0))
+    if source is None or (run.observed != run.wanted[:, source]).any():
         return ""
     moved = [f"{run.position(at)} holds {run.position(of)}" for at, of in enumerate(source) if at != of]
     shown = f"{', '.join(moved[:_SHOWN])}{', ...' if len(moved) > _SHOWN else ''}"
     return f"permuted outputs: {shown}; are the labels of this model in another order?"
+
+
+def _assignment(same: NDArray[np.bool_]) -> list[int] | None:
+    """For each place another one that it may hold, no two the same; None when that cannot be. Places that are alike on
+    all vectors stay where they are, where they can.
+    """
+    source = [place if alike[place] else -1 for place, alike in enumerate(same)]
+    for place, alike in enumerate(same):
+        if source[place] < 0:
+            free = [other for other in np.flatnonzero(alike).tolist() if other not in source]
+            if not free:
+                return None
+            source[place] = free[0]
+    return source
 
 
 # ---- the output is the right one, changed ----------------------------------------------------------------------------
@@ -141,12 +157,22 @@ def clamped(run: Outputs) -> str:
 
 
 def offset(run: Outputs) -> str:
-    """Every score of every vector is off by the same."""
-    step = int(run.difference.flat[int(np.abs(run.difference).argmax())])
-    shifted = np.clip(run.wanted + step, INT8_MIN, INT8_MAX)
-    if len(run.rows) < _FEW or (run.observed != shifted).any():
+    """Every score of every vector is off by the same; what lies beyond the bounds is cut there, or wraps around."""
+    steps, counts = np.unique(_wrapped(run.difference[run.difference != 0]), return_counts=True)
+    step = int(steps[counts.argmax()])
+    moved = run.wanted + np.int16(step)
+    cut, around = np.clip(moved, INT8_MIN, INT8_MAX), _wrapped(moved)
+    if len(run.rows) < _FEW or ((run.observed != cut) & (run.observed != around)).any():
         return ""
-    return f"offset: every score is off by {step:+d}; is it the zero point of the output, or that of the last operator?"
+    also = "; what goes beyond the bounds wraps around: a clamp is missing too" if (run.observed != cut).any() else ""
+    ask = "is it the zero point of the output, or that of the last operator?"
+    return f"offset: every score is off by {step:+d}{also}; {ask}"
+
+
+def _wrapped(values: NDArray[np.int16]) -> NDArray[np.int16]:
+    """The low eight bits, as int8 has them."""
+    low: NDArray[np.int16] = values.astype(np.int8).astype(np.int16)
+    return low
 
 
 def scaled(run: Outputs) -> str:
@@ -176,39 +202,43 @@ def by_position(run: Outputs) -> str:
     return f"offset: {run.position(place)} is off by {step:+d} on every vector; look at the bias of that score"
 
 
-def one_position(run: Outputs) -> str:
-    """Only one place of the output is off."""
-    where = np.flatnonzero((run.difference != 0).any(axis=0))
-    if len(run.rows) < _FEW or len(where) != 1 or run.wanted.shape[1] < 2:
+def in_common(run: Outputs) -> str:
+    """They come from some vector on, in one place only, or with one right answer only: any of these, or all."""
+    found = [each for each in (_from_on(run), _one_position(run), _one_class(run)) if each is not None]
+    if not found:
         return ""
-    return (
-        f"only {run.position(where[0])} is off: another kernel or flag would move the others too; look at what writes "
-        "there, the weights and bias of that score first"
-    )
+    where, advice = zip(*found, strict=True)
+    return f"off only {', and only '.join(where)}: {'; '.join(advice)}"
 
 
-def one_class(run: Outputs) -> str:
-    """Only vectors with one right answer are off, and there are others."""
-    classes = np.unique(run.winner[run.rows])
-    if len(classes) != 1 or (run.winner == classes[0]).all():
-        return ""
-    whole = int((run.winner == classes[0]).sum()) == len(run.rows)
-    if len(run.rows) < (_FEW if whole else 2 * _FEW):
-        return ""
-    highest = f"vectors whose highest score is {run.position(classes[0])}"
-    return f"only {highest} are off{', all of them' if whole else ''}: what runs only there?"
-
-
-def from_on(run: Outputs) -> str:
-    """From some vector on they are off, and none before."""
+def _from_on(run: Outputs) -> tuple[str, str] | None:
     first = int(run.rows.min())
     count = len(run.wanted) - first
     if len(run.rows) < _FEW or first < _FEW or len(run.rows) * 2 < count:
-        return ""
-    return (
-        f"from {run.vector(first)} on, window {first + 1:,} of the run: {len(run.rows):,} of {count:,} are off, and "
-        "none before; look for a counter, an accumulator or a buffer that is full by then"
+        return None
+    where = f"from {run.vector(first)} on, window {first + 1:,} of the run ({len(run.rows):,} of {count:,})"
+    return where, "look for a counter, an accumulator or a buffer that is full by then"
+
+
+def _one_position(run: Outputs) -> tuple[str, str] | None:
+    where = np.flatnonzero((run.difference != 0).any(axis=0))
+    if len(run.rows) < _FEW or len(where) != 1 or run.wanted.shape[1] < 2:
+        return None
+    advice = (
+        "another kernel or flag would move the other scores too; look at what writes there, and at its weights and bias"
     )
+    return f"at {run.position(where[0])}", advice
+
+
+def _one_class(run: Outputs) -> tuple[str, str] | None:
+    classes = np.unique(run.winner[run.rows])
+    if len(classes) != 1 or (run.winner == classes[0]).all():
+        return None
+    whole = int((run.winner == classes[0]).sum()) == len(run.rows)
+    if len(run.rows) < (_FEW if whole else 2 * _FEW):
+        return None
+    where = f"where the highest score is {run.position(classes[0])}{', and on all of these' if whole else ''}"
+    return where, "what runs only for that answer?"
 
 
 def rounded(run: Outputs) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.contract.causes.source import Real, Source
+from hil.contract.causes.source import Real, Source, join
 from hil.tensor import INT8_MAX, INT8_MIN
 
 Tensor = NDArray[np.int32]
@@ -106,4 +107,17 @@ def _makes(source: Source, zero_point: int, expected: Tensor) -> bool:
     values = source.values(zero_point)
     return values.shape == expected.shape and bool(
         (np.abs(np.clip(values, INT8_MIN, INT8_MAX) - expected) <= _ROUNDING).all()
+    )
+
+
+def together(pairs: Sequence[Pair]) -> Pair:
+    """Several windows, at least one, as one long one; nothing ran before it."""
+    first = pairs[0]
+    sources = [pair.source for pair in pairs if pair.source is not None]
+    return Pair(
+        np.concatenate([pair.expected for pair in pairs]),
+        np.concatenate([pair.observed for pair in pairs]),
+        None,
+        first.zero_point,
+        join(sources) if len(sources) == len(pairs) else None,
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,16 @@ class Source:
         """[samples]: what this tensor channel would hold if it read another window channel, with this sign."""
         value: Real = zero_point + (sign * self.raw[:, source] - self.offset[channel]) * self.gain[channel]
         return value
+
+
+def join(sources: Sequence[Source]) -> Source:
+    """Windows of one stage, at least one, behind each other."""
+    counts = [source.counts for source in sources if source.counts is not None]
+    return replace(
+        sources[0],
+        raw=np.concatenate([source.raw for source in sources]),
+        counts=np.concatenate(counts) if len(counts) == len(sources) else None,
+    )
 
 
 def source_of(case: Case, vector: int) -> Source | None:

@@ -36,23 +36,27 @@ def partly_stale(pair: Pair) -> str:
 def clamped(pair: Pair) -> str:
     """Only large values differ: they wrapped around, or were cut elsewhere."""
     clipped = (pair.expected == INT8_MIN) | (pair.expected == INT8_MAX)
-    if (pair.different & clipped).any() and not (pair.different & ~clipped).any():
-        if pair.source is not None and _wrapped(pair):
-            return _WRAPPED
-        if (np.sign(pair.expected) != np.sign(pair.observed))[pair.different].any():
-            return _WRAPPED
-        return f"other clamp: only values at {INT8_MIN} or {INT8_MAX} differ"
+    if (pair.different & ~clipped).any():
+        return _cut(pair)
+    if _wrapped(pair, clipped.all()):
+        return f"missing clamp: values beyond [{INT8_MIN}, {INT8_MAX}] wrapped around"
+    return _cut(pair) if clipped.all() else f"other clamp: only values at {INT8_MIN} or {INT8_MAX} differ"
+
+
+def _cut(pair: Pair) -> str:
+    """At bounds that are narrower than those of int8."""
     low, high = int(pair.observed.min()), int(pair.observed.max())
     if low < high and pair.different.sum() > 1 and np.array_equal(pair.observed, np.clip(pair.expected, low, high)):
         return f"other clamp: values are cut at {cut_words(pair.expected, low, high)}"
     return ""
 
 
-_WRAPPED = f"missing clamp: values beyond [{INT8_MIN}, {INT8_MAX}] wrapped around"
-
-
-def _wrapped(pair: Pair) -> bool:
-    """The device's elements are the low eight bits of the values, rounded as the reference rounds."""
+def _wrapped(pair: Pair, everywhere: bool) -> bool:
+    """The device's elements are the low eight bits of the values, rounded as the reference rounds. Where these are not
+    known, some that were cut have the other sign, and others are right. everywhere: all elements were cut.
+    """
+    if pair.source is None:
+        return not everywhere and bool((np.sign(pair.expected) != np.sign(pair.observed))[pair.different].any())
     low_bits = (np.floor(pair.exact + 0.5).astype(np.int64) & 0xFF).astype(np.uint8).view(np.int8)
     return bool(np.array_equal(low_bits, pair.observed))
 

@@ -10,6 +10,7 @@ from hil.contract.causes.source import Source
 from hil.tensor import INT8_MAX, INT8_MIN
 
 _SWING = 8  # LSB: with smaller values any tensor looks like a multiple
+_LEAST_SWING = 2  # LSB: where the values before rounding are known, and one factor holds for all channels
 _MIRROR_SWING = 4
 _SHOWN = 3
 
@@ -90,17 +91,19 @@ def negated(pair: Pair) -> str:
 def scaled(pair: Pair) -> str:
     """Values are a multiple of what they should be, on all channels that differ, or on each its own."""
     which = pair.channels
-    if pair.observed.size < 2 or pair.swing(which) < _SWING:
+    if pair.observed.size < 2 or pair.swing(which) < (_SWING if pair.source is None else _LEAST_SWING):
         return ""
     found = {int(channel): _factor(pair, int(channel)) for channel in which}
     factors = {channel: factor for channel, factor in found.items() if factor is not None}
-    if len(factors) < len(found) or any(factor.holds(1) for factor in factors.values() if factor.low > -np.inf):
+    if len(factors) < len(found):
         return ""
     common: Interval | None = Interval(-np.inf, np.inf)
     for factor in factors.values():
         common = None if common is None else common.meet(factor)
     if common is not None:
-        return _scaled_words(common, pair)
+        return "" if common.holds(1) or common.vague else _scaled_words(common, pair)
+    if pair.swing(which) < _SWING or any(factor.holds(1) for factor in factors.values()):
+        return ""  # of channels that hardly move each has a factor
     several = [f"{factor} on channel {channel}" for channel, factor in factors.items()]
     return f"scale factor: values are {', '.join(several[:_SHOWN])}{', ...' if len(several) > _SHOWN else ''}"
 

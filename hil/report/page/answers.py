@@ -113,7 +113,7 @@ def _matrix(figure: Figure, counts: _Counts, below_in: float) -> None:
 def scatter_plot(table: Table) -> Plot:
     """Every output element of every vector, float model across, device up."""
     title = "Device against float model"
-    if table.float_output is None:
+    if table.floats is None:
         return Plot(title, reason="the case has no float model")
     blocks = table.blocks()
     if not blocks:
@@ -122,7 +122,7 @@ def scatter_plot(table: Table) -> Plot:
     grid = np.zeros((_GRID, _GRID))
     worst, sum_error, elements, at = 0.0, 0.0, 0, (0.0, 0.0)
     for rows in blocks:
-        device, exact = table.device(rows), table.float_output[rows].astype(np.float64)
+        device, exact = table.device(rows), table.floats[rows].astype(np.float64)
         grid += np.histogram2d(device.ravel(), exact.ravel(), bins=_GRID, range=((low, high), (low, high)))[0]
         error = np.abs(device - exact)
         sum_error, elements = sum_error + float(error.sum()), elements + error.size
@@ -156,7 +156,7 @@ def _range(table: Table) -> tuple[float, float]:
     """Smallest and largest score of both sides, with a little room."""
     ends = []
     for rows in table.blocks():
-        for values in (table.device(rows), table.float_output[rows] if table.float_output is not None else np.empty(0)):
+        for values in (table.device(rows), table.floats[rows] if table.floats is not None else np.empty(0)):
             finite = values[np.isfinite(values)]
             ends += [float(finite.min(initial=np.inf)), float(finite.max(initial=-np.inf))]
     low, high = min(ends), max(ends)

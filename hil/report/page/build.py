@@ -12,16 +12,17 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from hil.errors import UsageError
+from hil.report import comparison
 from hil.report.page import answers, latency, memory, worst
 from hil.report.page.cause import run_sentence
 from hil.report.page.columns import Table, read_table
 from hil.report.page.plot import Plot, drawing, with_own_ids
 from hil.report.page.view import CaseView, case_symbol, case_view, run_facts, run_title
-from hil.report.page.words import clip, clock_text, percent
+from hil.report.page.words import clip, clock_text, used_text
 from hil.runfile import Case, Document, Run
+from hil.verdict import PASSED, WORST_FIRST
 
 MOST_PLOT_BYTES = 1_300_000  # of all pictures: the page stays below 2 MB
-_WORST_FIRST = ("failed", "invalid", "error", "not judged", "passed")
 _FOLDER = Path(__file__).parent
 
 
@@ -46,7 +47,7 @@ def build_page(run: Run, root: Path | None = None) -> bytes:
     windows of the worst vectors are read from the cases below it.
     """
     document = run.document
-    views = [case_view(case, at) for at, case in enumerate(document.cases, 1)]
+    views = [case_view(document.cases[at], at + 1) for at in _worst_first(document)]
     with drawing():
         pictures = _all_pictures(run, root or Path.cwd())
     environment = Environment(
@@ -61,9 +62,11 @@ def build_page(run: Run, root: Path | None = None) -> bytes:
     def inline(svg: str) -> Markup:
         return Markup(with_own_ids(svg, f"g{next(numbers)}-"))
 
-    environment.filters |= {"svg": inline, "percent": percent}
+    environment.filters |= {"svg": inline, "used": used_text}
     style, script = (_text(name) for name in ("style.css", "script.js"))
-    text = environment.get_template("page.html.j2").render(
+    text = environment.get_template(
+        "page.html.j2"
+    ).render(
         title=run_title(document),
         run=run,
         document=document,
@@ -78,6 +81,7 @@ def build_page(run: Run, root: Path | None = None) -> bytes:
         style=Markup(style),  # its own files, not the run's words
         script=Markup(script),
         error=_error_text,
+        sides=comparison.HEADER[1:],
     )
     return text.encode("utf-8", "replace")
 
@@ -98,18 +102,31 @@ def _error_text(view: CaseView) -> str:
 
 
 def _all_pictures(run: Run, root: Path) -> list[Pictures]:
-    """Cases with the worst verdict are drawn first, until the page has as many pictures as it may."""
+    """Cases with the worst verdict are drawn first, until the page has as many pictures as it may; what passed is not
+    drawn beside what did not.
+    """
     document = run.document
-    order = sorted(range(len(document.cases)), key=lambda at: _WORST_FIRST.index(document.cases[at].verdict))
+    order = _worst_first(document)
+    asked = any(case.verdict != PASSED for case in document.cases)
     found, spent = [Pictures()] * len(order), 0
     for at in order:
+        if asked and document.cases[at].verdict == PASSED:
+            found[at] = Pictures(note=f"Not drawn: the case passed, and others of this run did not. {_ALONE}")
+            continue
         if spent > MOST_PLOT_BYTES:
-            note = "Not drawn: the page has as many pictures as it may."
-            found[at] = Pictures(note=f"{note} Make the page of this case alone: hil report --case.")
+            found[at] = Pictures(note=f"Not drawn: the page has as many pictures as it may. {_ALONE}")
             continue
         found[at] = _pictures(run, document.cases[at], document, root)
         spent += found[at].bytes
     return found
+
+
+_ALONE = "Make the page of this case alone: hil report --case."
+
+
+def _worst_first(document: Document) -> list[int]:
+    """Places of the cases, the worst verdict first, in the order of the run within one."""
+    return sorted(range(len(document.cases)), key=lambda at: WORST_FIRST.index(document.cases[at].verdict))
 
 
 def _pictures(run: Run, case: Case, document: Document, root: Path) -> Pictures:

@@ -8,8 +8,7 @@ from itertools import groupby
 from hil.case.types import CONTRACTS
 from hil.report.page.words import clip, plural
 from hil.runfile import Case, Check, Document
-
-HELD = ("passed", "marginal")
+from hil.verdict import HELD, MARGINAL
 
 
 def rank(check: Check) -> int:
@@ -33,7 +32,9 @@ def in_quarantine(case: Case) -> list[Check]:
 
 
 def marginal(case: Case) -> list[Check]:
-    return [check for check in by_blame(case.checks) if check.outcome == "marginal"]
+    """Checks that ask to be looked at: what is odd about the model first, then what is close to its limit."""
+    found = [check for check in by_blame(case.checks) if check.outcome == MARGINAL]
+    return sorted(found, key=lambda check: check.contract != "sanity")
 
 
 def not_judged(case: Case) -> list[Check]:
@@ -49,7 +50,8 @@ def case_sentence(case: Case) -> str:
     """What a reader should know first of one case."""
     if case.error:
         log = f"; see {case.log}" if case.log else ""
-        return f"The bench broke before there was a verdict: {clip(case.error.splitlines()[0])}{log}."
+        what = case.what_happened.capitalize()
+        return f"{what} before there was a verdict: {clip(case.error.splitlines()[0])}{log}."
     found = broken(case)
     if found:
         return _broke(found[0])
@@ -59,24 +61,30 @@ def case_sentence(case: Case) -> str:
         return "No check could be judged."
     near = marginal(case)
     if near:
-        return f"Every check holds, {plural(len(near), 'of them is', 'of them are')} marginal: {_ids(near)}."
+        return f"Every check holds, but look at this: {clip(near[0].reason)}; see {near[0].id}."
     return "Every check that was judged holds."
 
 
 def hint(case: Case) -> str:
-    """What to try next on what broke first; "" when nothing broke, or nothing is known."""
-    found = broken(case) or invalid(case)
-    return found[0].findings[0].hint if found and found[0].findings else ""
+    """What to try next on what broke first, else on what is marginal; "" when neither is, or nothing is known."""
+    if found := broken(case) or invalid(case):
+        return found[0].findings[0].hint if found[0].findings else ""
+    near = marginal(case)
+    return near[0].hint if near and not case.error else ""
 
 
 def aftermath(case: Case) -> str:
-    """What else broke, by contract; "" when nothing did."""
+    """What else broke, by contract, and what else is marginal; "" when nothing is."""
     rest = broken(case)[1:]
-    if not rest:
-        return ""
-    groups = [(contract, len(list(group))) for contract, group in groupby(rest, lambda check: check.contract)]
-    listed = ", ".join(f"{contract} {count}" for contract, count in groups)
-    return f"{plural(len(rest), 'more check is', 'more checks are')} broken ({listed}), perhaps as a consequence."
+    sentences = []
+    if rest:
+        groups = [(contract, len(list(group))) for contract, group in groupby(rest, lambda check: check.contract)]
+        listed = ", ".join(f"{contract} {count}" for contract, count in groups)
+        more = plural(len(rest), "more check is", "more checks are")
+        sentences.append(f"{more} broken ({listed}), perhaps as a consequence.")
+    if near := marginal(case)[0 if broken(case) or invalid(case) else 1 :]:
+        sentences.append(f"{plural(len(near), 'more check is', 'more checks are')} marginal: {_ids(near)}.")
+    return " ".join(sentences)
 
 
 def run_sentence(document: Document) -> str:
@@ -85,17 +93,28 @@ def run_sentence(document: Document) -> str:
         return f"The run was interrupted: {plural(len(document.cases), 'case was', 'cases were')} reached."
     if not document.cases:
         return "No case ran."
-    bad = [case for case in document.cases if case.verdict != "passed"]
+    if document.lost_workers:
+        lost = ", ".join(document.lost_workers)
+        return f"The run broke: {plural(len(document.lost_workers), 'worker')} ended early: {clip(lost)}."
+    bad = [case for case in document.cases if case.verdict not in HELD]
+    near = [case for case in document.cases if case.verdict == MARGINAL]
     worst = next((case for verdict in ("failed", "invalid", "error") for case in bad if case.verdict == verdict), None)
     if len(document.cases) == 1:
         return case_sentence(document.cases[0])
     if worst is not None:
-        return f"{len(bad)} of {len(document.cases)} cases did not pass. {clip(worst.name)}: {case_sentence(worst)}"
+        more = f", {_asking(len(near))} to be looked at" if near else ""
+        count = f"{len(bad)} of {len(document.cases)} cases did not pass{more}"
+        return f"{count}. {clip(worst.called)}: {case_sentence(worst)}"
     if bad:
         return f"{len(bad)} of {len(document.cases)} cases could not be judged."
-    near = sum(len(marginal(case)) for case in document.cases)
-    held = f"All {len(document.cases)} cases passed"
-    return f"{held}; {plural(near, 'check is', 'checks are')} marginal." if near else f"{held}."
+    if not near:
+        return f"All {len(document.cases)} cases passed."
+    held = f"All {len(document.cases)} cases hold, {_asking(len(near))} to be looked at"
+    return f"{held}. {clip(near[0].called)}: {case_sentence(near[0])}"
+
+
+def _asking(cases: int) -> str:
+    return f"{cases} {'asks' if cases == 1 else 'ask'}"
 
 
 def _broke(check: Check) -> str:

@@ -20,8 +20,9 @@ class Table:
     """The records of one case, n vectors with e output elements.
 
     units int64 [n, 4] and distinct [m]: rows that count as samples. expected, answer: label indices, -1 for unknown.
-    reference_answer and reference_gate: None for a run that was cut short. float_output [n, e]: None without a float
-    model. device outputs are `(output - zero_point) * scale`.
+    reference_answer and reference_gate: None for a run that was cut short. floats [n, e]: of the float model on the raw
+    windows, on the prepared tensors in a run that kept no others; None without one. device outputs are `(output -
+    zero_point) * scale`.
     """
 
     names: NDArray[np.str_]
@@ -33,7 +34,7 @@ class Table:
     distinct: NDArray[np.intp] | None = None
     reference_answer: NDArray[Any] | None = None
     reference_gate: NDArray[Any] | None = None
-    float_output: NDArray[Any] | None = None
+    floats: NDArray[Any] | None = None
     scale: float = 1.0
     zero_point: int = 0
 
@@ -62,9 +63,9 @@ class Table:
     def distance(self) -> NDArray[np.float64]:
         """Largest |device - float| of each vector, [n]; -1 where there is none."""
         found = np.full(len(self), -1.0)
-        if self.float_output is not None:
+        if self.floats is not None:
             for rows in self.blocks():
-                found[rows] = np.abs(self.device(rows) - self.float_output[rows]).max(axis=1, initial=0)
+                found[rows] = np.abs(self.device(rows) - self.floats[rows]).max(axis=1, initial=0)
         found[np.isnan(found)] = np.inf
         return found
 
@@ -85,6 +86,7 @@ def read_table(run: Run, case: Case) -> Table:
         "reference_answer": ("iu", (n,)),
         "reference_gate": ("iu", (n,)),
         "float_output": ("f", (n, e)),
+        "float_chain": ("f", (n, e)),
         "output_scale": ("f", ()),
         "output_zero_point": ("iu", ()),
         "expected_label": ("iu", (n,)),
@@ -104,7 +106,7 @@ def read_table(run: Run, case: Case) -> Table:
         distinct=_indices(columns, "distinct"),
         reference_answer=columns.get("reference_answer"),
         reference_gate=columns.get("reference_gate"),
-        float_output=columns.get("float_output") if "output_scale" in columns else None,
+        floats=columns.get("float_chain", columns.get("float_output")) if "output_scale" in columns else None,
         scale=float(columns.get("output_scale", 1.0)),
         zero_point=int(columns.get("output_zero_point", 0)),
     )

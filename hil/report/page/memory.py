@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from hil.report.page.plot import ACCENT, BAD, INK, LINE, MUTED, SERIES, Plot, draw
-from hil.report.page.words import number, percent
+from hil.report.page.words import number, used_text
 from hil.runfile import Case, Memory
 
 _TITLE = "Memory map"
@@ -40,7 +40,7 @@ class _Region:
         if self.size:
             words += f" of {self.size:,} B"
         if self.budget:
-            words += f", budget {number(self.budget)} B ({percent(self.used / self.budget)} used)"
+            words += f", budget {number(self.budget)} B ({used_text(self.used / self.budget)})"
         return words
 
     @property

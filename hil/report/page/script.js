@@ -18,7 +18,9 @@
   };
 
   for (const form of document.querySelectorAll("form.filter")) {
-    const groups = [...document.getElementById(form.dataset.table).tBodies].map((body) => ({
+    const tables = document.getElementById(form.dataset.tables);
+    const folds = [...tables.querySelectorAll("details.fold")];
+    const groups = [...tables.querySelectorAll("tbody")].map((body) => ({
       body, rows: [...body.querySelectorAll("tr.check")].map((row) => ({ row, text: words(row) })),
     }));
     const total = groups.reduce((sum, group) => sum + group.rows.length, 0);
@@ -39,10 +41,12 @@
         body.hidden = here === 0;
         shown += here;
       }
+      for (const fold of folds) fold.hidden = !fold.querySelector("tr.check:not([hidden])");
       form.querySelector("output").textContent = `${shown} of ${total} checks`;
     };
     form.hidden = false;
-    form.addEventListener("input", apply);
+    // Who looks for something sees it wherever it is folded.
+    form.addEventListener("input", () => { apply(); for (const fold of folds) fold.open = true; });
     form.addEventListener("submit", (event) => event.preventDefault());
     apply();
   }
@@ -50,8 +54,8 @@
   // What a reader prints should have every finding on it.
   const closed = new Set();
   addEventListener("beforeprint", () => {
-    for (const details of document.querySelectorAll("tr.more details:not([open])")) {
-      if (details.querySelector(".finding")) { closed.add(details); details.open = true; }
+    for (const details of document.querySelectorAll("details.fold:not([open]), tr.more details:not([open])")) {
+      closed.add(details); details.open = true;
     }
   });
   addEventListener("afterprint", () => { for (const details of closed) details.open = false; closed.clear(); });

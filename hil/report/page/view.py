@@ -7,15 +7,19 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from hil.contract import CHECKS
+from hil.report import comparison
 from hil.report.page import cause
 from hil.report.page.words import change_text, clip, limit_text, number, observed, plural, used_share
-from hil.runfile import BaselineFacts, Case, Check, Document, Finding, Run
+from hil.runfile import BaselineFacts, Case, Check, Document, Finding, Firmware, Run
+from hil.verdict import PASSED
 
 _TITLES: Mapping[str, str] = {check.id: check.title for check in CHECKS}
 _MOST_FINDINGS = 6  # of one check on the page; run.json has more
 _SYMBOLS = {"passed": "✓", "marginal": "~", "failed": "✗", "not judged": "○", "quarantined": "!", "invalid": "?"}
+_ATTENTION = ("failed", "invalid", "quarantined", "marginal")  # outcomes that a reader should look at
 _CASE_SYMBOLS = {
     "passed": "✓",
+    "marginal": "~",
     "failed": "✗",
     "invalid": "?",
     "error": "!",
@@ -52,6 +56,7 @@ class CheckView:
     limit: str
     used: float | None
     reason: str
+    hint: str
     numbers: Pairs
     findings: Sequence[FindingView]
     unlisted: str
@@ -61,6 +66,24 @@ class CheckView:
     @property
     def more_label(self) -> str:
         return plural(len(self.findings), "finding")
+
+
+@dataclass(frozen=True)
+class CheckGroup:
+    """Checks of one contract in one table. anchor: "" where another table has it."""
+
+    contract: str
+    anchor: str
+    checks: Sequence[CheckView]
+
+
+@dataclass(frozen=True)
+class CheckTable:
+    """A table of checks with one outcome class in common. opened: a reader should see it at once."""
+
+    title: str
+    opened: bool
+    groups: Sequence[CheckGroup]
 
 
 @dataclass(frozen=True)
@@ -109,9 +132,12 @@ class CaseView:
     hint: str
     aftermath: str
     contracts: Sequence[ContractView]
+    gap: str
+    answers: Sequence[comparison.Row]
     tiles: Sequence[Tile]
     stages: Sequence[tuple[str, Sequence[str]]]
     changes: Sequence[ChangeView]
+    unchanged: Sequence[ChangeView]
     baseline: Pairs
     faults: Sequence[str]
     facts: Pairs
@@ -120,6 +146,36 @@ class CaseView:
     @property
     def total(self) -> int:
         return sum(len(contract.checks) for contract in self.contracts)
+
+    @property
+    def asks(self) -> bool:
+        """Whether a reader should look at the case; what passed may be folded."""
+        return self.verdict != PASSED
+
+    @property
+    def tables(self) -> Sequence[CheckTable]:
+        """What failed or is marginal first and open, then what was not judged and what passed, folded."""
+        parts = (
+            (_ATTENTION, "check to look at", "checks to look at", True),
+            (("not judged",), "check was not judged here", "checks were not judged here", False),
+            (("passed",), "check passed", "checks passed", False),
+        )
+        tables, named = [], set[str]()
+        for outcomes, one, many, opened in parts:
+            groups = [
+                CheckGroup(
+                    contract.name,
+                    "" if contract.name in named else contract.anchor,
+                    [check for check in contract.checks if check.outcome in outcomes],
+                )
+                for contract in self.contracts
+                if any(check.outcome in outcomes for check in contract.checks)
+            ]
+            if groups:
+                count = sum(len(group.checks) for group in groups)
+                tables.append(CheckTable(plural(count, one, many), opened, groups))
+            named |= {group.contract for group in groups}
+        return tables
 
     @property
     def outcomes(self) -> Sequence[tuple[str, int]]:
@@ -135,21 +191,23 @@ def case_symbol(verdict: str) -> str:
 
 def case_view(case: Case, at: int) -> CaseView:
     """What the page says of one case; at: its number on the page, from 1."""
-    first = (cause.broken(case) or cause.invalid(case))[:1]
     groups = groupby(cause.by_blame(case.checks), lambda check: check.contract)
     return CaseView(
         case=case,
         number=at,
-        name=clip(case.name, 120),
+        name=clip(case.called, 120),
         verdict=case.verdict,
         symbol=case_symbol(case.verdict),
         sentence=cause.case_sentence(case),
         hint=clip(cause.hint(case)),
         aftermath=cause.aftermath(case),
-        contracts=[_contract(name, list(checks), at, first) for name, checks in groups],
+        contracts=[_contract(name, list(checks), at) for name, checks in groups],
+        gap=comparison.gap_sentence(case.answers) if case.answers else "",
+        answers=comparison.rows(case),
         tiles=list(_tiles(case)),
         stages=_stages(case),
-        changes=_changes(case.baseline) if case.baseline else (),
+        changes=_changes(case.baseline, ("worse", "better")) if case.baseline else (),
+        unchanged=_changes(case.baseline, ("info", "same")) if case.baseline else (),
         baseline=_baseline(case.baseline) if case.baseline else (),
         faults=[_fault(case, index) for index in range(min(len(case.faults), 20))],
         facts=list(_facts(case)),
@@ -157,8 +215,8 @@ def case_view(case: Case, at: int) -> CaseView:
     )
 
 
-def _contract(name: str, checks: Sequence[Check], at: int, first: Sequence[Check]) -> ContractView:
-    views = [_check(check, at, opened=check in first) for check in checks]
+def _contract(name: str, checks: Sequence[Check], at: int) -> ContractView:
+    views = [_check(check, at) for check in checks]
     found = [view.outcome for view in views]
     order = ("failed", "invalid", "quarantined", "marginal", "passed", "not judged")
     worst = next(outcome for outcome in order if outcome in found)
@@ -166,7 +224,7 @@ def _contract(name: str, checks: Sequence[Check], at: int, first: Sequence[Check
     return ContractView(name, f"case-{at}-{_slug(name)}", worst, _SYMBOLS[worst], counts, views)
 
 
-def _check(check: Check, at: int, *, opened: bool) -> CheckView:
+def _check(check: Check, at: int) -> CheckView:
     outcome = "quarantined" if check.outcome == "failed" and check.quarantine else check.outcome
     listed = check.findings[:_MOST_FINDINGS]
     rest = check.findings_total - len(listed)
@@ -180,10 +238,11 @@ def _check(check: Check, at: int, *, opened: bool) -> CheckView:
         limit=limit_text(check),
         used=used_share(check.value, check.limit),
         reason=clip(check.reason),
+        hint=clip(check.hint),
         numbers=[(clip(name, 80).replace("_", " "), _figure(value)) for name, value in check.numbers.items()],
         findings=[_finding(finding) for finding in listed],
         unlisted=f"{plural(rest, 'further finding')}: see run.json" if rest > 0 else "",
-        opened=opened and bool(listed),
+        opened=outcome == "failed" and bool(listed),
         quarantine=_quarantine(check),
     )
 
@@ -244,9 +303,10 @@ def _stages(case: Case) -> Sequence[tuple[str, Sequence[str]]]:
     ]
 
 
-def _changes(baseline: BaselineFacts) -> Sequence[ChangeView]:
+def _changes(baseline: BaselineFacts, verdicts: Sequence[str]) -> Sequence[ChangeView]:
+    """The changes of these verdicts, in their order."""
     symbols = {"better": "▲ better", "same": "= same", "worse": "▼ worse", "info": "· info"}
-    order = ("worse", "better", "info", "same")
+    found = [change for change in baseline.changes if change.verdict in verdicts]
     return [
         ChangeView(
             clip(change.what, 120),
@@ -257,7 +317,7 @@ def _changes(baseline: BaselineFacts) -> Sequence[ChangeView]:
             change.verdict,
             symbols[change.verdict],
         )
-        for change in sorted(baseline.changes, key=lambda change: order.index(change.verdict))
+        for change in sorted(found, key=lambda change: verdicts.index(change.verdict))
     ]
 
 
@@ -281,7 +341,7 @@ def _facts(case: Case) -> Iterator[tuple[str, str]]:
     """The manifest: what was under test."""
     yield (
         "case",
-        f"{clip(case.name, 120)} version {case.version}{', locked' if case.manifest.locked else ', not locked'}",
+        f"{clip(case.called, 120)} version {case.version}{', locked' if case.manifest.locked else ', not locked'}",
     )
     yield "source of the data", clip(case.manifest.source)
     if case.image is not None:
@@ -317,15 +377,22 @@ def run_facts(run: Run) -> Pairs:
         ("hil", document.manifest.hil),
         ("Python", document.manifest.python),
         ("host", clip(document.manifest.host)),
-        ("workers", f"{document.workers:,}"),
+        ("workers", ", lost: ".join([f"{document.workers:,}", *map(clip, document.lost_workers)])),
+        ("firmware ELF", _kept(document.manifest.firmware)),
         ("host time", f"{document.host_seconds:,.1f} s"),
         ("packages", clip(packages, 2000)),
         ("seal of run.json", document.seal),
     ]
 
 
+def _kept(firmware: Firmware | None) -> str:
+    if firmware is None:
+        return "unknown"
+    return clip(firmware.kept) or ("named with --hil-image, and not kept" if firmware.given else "none")
+
+
 def run_title(document: Document) -> str:
     """Case and board, or how many cases."""
     if len(document.cases) == 1:
-        return f"{clip(document.cases[0].name, 120)} on {clip(document.board.name, 80)}"
+        return f"{clip(document.cases[0].called, 120)} on {clip(document.board.name, 80)}"
     return f"{plural(len(document.cases), 'case')} on {clip(document.board.name, 80)}"

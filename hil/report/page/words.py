@@ -8,7 +8,10 @@ import re
 from hil.runfile import Board, Change, Check, Limit
 
 MOST_CHARACTERS = 600
-SHARES = ("input.saturation", "decision.accuracy", "agreement.top1", "agreement.topk")
+SHARES = (
+    *("input.saturation", "decision.accuracy", "agreement.top1", "agreement.topk"),
+    *("sanity.identical_windows", "sanity.saturated_input", "sanity.chance_accuracy"),
+)
 _SHARE_SUFFIX = "_headroom"
 _SCORES = ("agreement.max_abs_error",)
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -70,6 +73,13 @@ def used_share(value: float | None, limit: Limit | None) -> float | None:
     if value is None or limit is None or limit.maximum is None or limit.minimum is not None or limit.maximum <= 0:
         return None
     return value / limit.maximum
+
+
+def used_text(used: float) -> str:
+    """`93.2 % used`; what is over says by how much, and from twice the limit on how many times."""
+    if used <= 1:
+        return f"{percent(used)} used"
+    return f"over by {number(round(used, 1))} times" if used >= 2 else f"over by {percent(used - 1)}"
 
 
 def change_text(change: Change) -> str:

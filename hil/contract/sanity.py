@@ -1,0 +1,348 @@
+"""Knows what is plainly odd about a model or its vectors, limits or not. What it sees is marginal, never a failure: the
+device does what the model says, and a person should look at the model.
+
+All of it is seen in the references, so that a defect of the device is told once, by the contracts that are for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil.case.types import Case
+from hil.contract.alone import Answers, raw_answers, real_answers
+from hil.contract.blame import blocks, has_decide
+from hil.contract.input import clipped_shares, input_cure
+from hil.contract.latency import distinct_windows
+from hil.contract.ready import unready
+from hil.contract.types import Check, CheckResult, Evidence, Outcome
+from hil.contract.verdict import Numbers, Sheet, number, plural
+from hil.records import GateReason
+
+MOST_CLIPPED = 0.25  # of the elements of one channel; calibrated on a third of the range, Gaussian data lose 32 %
+MOST_ON_RAILS = 0.5  # the same of a tensor/1, where an element at -128 or 127 may be what it should be
+MOST_OF_ONE_WINDOW = 0.5  # of all vectors
+STILL_LSB = 1  # an output that moves no more than this is constant
+MOVING_LSB = 16  # a float model whose outputs move by this much is not
+ENOUGH_WINDOWS = 8  # different ones, after which a constant output is odd whatever the float model says
+ENOUGH_OF_A_CLASS = 5  # vectors: never answered, its recall is below 1/2 (1 - 0.05^(1/5) = 0.45)
+CONFIDENCE = 0.95  # one-sided, of the bound that an accuracy is told from chance by
+MEANT = "meant so by the case"  # how the reason of a check begins whose oddity the case expects
+_NAMED = 4  # classes that one sentence names
+Rows = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What one kind of oddity looked at. odd: what is odd in words, "" when nothing is; hint: what next; value: its
+    figure; little: why nothing could be seen.
+    """
+
+    value: float
+    unit: str = ""
+    odd: str = ""
+    hint: str = ""
+    little: str = ""
+    numbers: Numbers = field(default_factory=dict)
+
+
+def _judge(kind: str, look: Callable[[Evidence, Rows], _Look]) -> Callable[[Evidence], CheckResult]:
+    def judge(evidence: Evidence) -> CheckResult:
+        sheet = Sheet(f"sanity.{kind}", evidence)
+        rows = np.flatnonzero(evidence.references.gate == GateReason.VALID)
+        if reason := unready(evidence) or ("" if len(rows) else "the gate rejects every vector of the case"):
+            return sheet.not_judged(reason)
+        seen = look(evidence, rows)
+        meant = kind in evidence.case.contracts.meant
+        result = sheet.result(value=seen.value, unit=seen.unit, reason=seen.little, numbers=seen.numbers)
+        if seen.odd and meant:
+            return replace(result, reason=f"{MEANT}: {seen.odd}")
+        if seen.odd:
+            hint = f'{seen.hint}; when it is meant so: [contract.sanity] expect = ["{kind}"]'
+            return replace(result, outcome=Outcome.MARGINAL, reason=seen.odd, hint=hint)
+        if meant:
+            return replace(
+                result, outcome=Outcome.MARGINAL, reason="the case expects it, and it is not so", hint=_STALE
+            )
+        return result
+
+    return judge
+
+
+_STALE = "take it out of [contract.sanity] expect, where it would hide the next one"
+
+
+# ---- windows ---------------------------------------------------------------------------------------------------------
+
+
+def _identical_windows(evidence: Evidence, rows: Rows) -> _Look:
+    group = distinct_windows(evidence.case.vectors.windows[rows])
+    sequence = evidence.case.vectors.sequence
+    stream = np.full(len(rows), -1) if sequence is None else sequence[rows]
+    alone = np.where(stream < 0, np.arange(len(rows)), -1)  # a stream may hold one window to drive the decide stage
+    counted = np.unique(np.stack([group, stream, alone]), axis=1)[0]
+    counts = np.bincount(counted)
+    most, different = int(counts.max()), len(counts)
+    odd = ""
+    if different == 1 and len(rows) > 1:
+        odd = f"all {len(rows):,} windows are the same, byte for byte"
+    elif most > MOST_OF_ONE_WINDOW * len(counted):
+        odd = f"{most:,} of {plural(len(counted), 'window')} are the same, byte for byte"
+    return _Look(
+        most / len(counted),
+        odd=odd if len(rows) > 1 else "",
+        hint="look at how the vectors are made: what they show they show once",
+        numbers={"windows": len(rows), "different": different, "most_of_one": most},
+    )
+
+
+def _saturated_input(evidence: Evidence, rows: Rows) -> _Look:
+    """Cut by the clamp, on the channel where it is most; of a tensor/1, where nobody knows, over all elements."""
+    case, shares = evidence.case, clipped_shares(evidence.case, rows)
+    worst, overall = int(shares.argmax()), float(shares.mean())
+    numbers = {"of_all_elements": overall, "worst_channel": worst}
+    told = f"{_percent(overall)} of the input is saturated: the model cannot see these values"
+    if case.prepare.id == "tensor":
+        odd = told if overall > MOST_ON_RAILS else ""
+        return _Look(overall, odd=odd, hint=input_cure(case), numbers=numbers)
+    share = float(shares[worst])
+    where = f"; of channel {worst} {_percent(share)}" if len(shares) > 1 else ""
+    odd = f"{told}{where}" if share > MOST_CLIPPED else ""
+    return _Look(share, odd=odd, hint=input_cure(case), numbers=numbers)
+
+
+# ---- outputs ---------------------------------------------------------------------------------------------------------
+
+
+def _constant_output(evidence: Evidence, rows: Rows) -> _Look:
+    different = len(np.unique(distinct_windows(evidence.case.vectors.windows[rows])))
+    moves = int(_moves(evidence.references.output, rows))
+    floats = _float_moves(evidence, rows)
+    numbers: dict[str, float | int | str] = {"different_windows": different, "outputs_move_lsb": moves}
+    if floats is not None:
+        numbers["float_outputs_move_lsb"] = floats
+    if moves > STILL_LSB:
+        return _Look(moves, "LSB", numbers=numbers)
+    truth, right = _known(evidence, rows), 0
+    classes = len(np.unique(truth[truth >= 0]))
+    if classes == 1:
+        right = int((raw_answers(evidence.case, evidence.references.output[rows]) == truth).sum())
+    apart = _why_apart(different, classes, right == len(rows), floats)
+    if not apart:
+        little = f"{plural(different, 'different window')}: an output that does not move says nothing yet"
+        return _Look(moves, "LSB", little=little, numbers=numbers)
+    output = evidence.references.output[rows[0]]
+    shown = ", ".join(str(value) for value in output[:8].tolist()) + (", ..." if len(output) > 8 else "")
+    same = "one output" if moves == 0 else f"one output within {plural(moves, 'LSB')}"
+    return _Look(
+        moves,
+        "LSB",
+        odd=f"{same} for {plural(different, 'different window')}: {shown}; {apart}",
+        hint=_constant_hint(floats),
+        numbers=numbers,
+    )
+
+
+def _why_apart(different: int, classes: int, all_right: bool, floats: float | None) -> str:
+    """Why outputs of these windows should differ, "" when they need not."""
+    if different < 2 or all_right:
+        return ""
+    if classes > 1:
+        return f"their labels are of {classes} classes"
+    if floats is not None and floats >= MOVING_LSB:
+        return f"the float model's outputs move by {number(round(floats))} LSB"
+    return "no window makes a difference" if different >= ENOUGH_WINDOWS else ""
+
+
+def _constant_hint(floats: float | None) -> str:
+    if floats is None:
+        return "look at the model: are its weights zero, is its input used, was it trained?"
+    if floats >= MOVING_LSB:
+        return "the float model does see them: look at the conversion, its calibration data first"
+    return "the float model does not see them either: look at the training, or take windows that differ"
+
+
+def _float_moves(evidence: Evidence, rows: Rows) -> float | None:
+    """How far an output of the float model moves at most over these windows, in LSB of the int8 output."""
+    scores = evidence.references.float_chain
+    scale = evidence.case.model.output.quantisation.scale
+    if scores is None or not scale > 0 or not np.isfinite(scores).all():
+        return None
+    return _moves(scores, rows) / scale
+
+
+def _moves(column: NDArray[np.int8] | NDArray[np.float32], rows: Rows) -> float:
+    """Largest max - min of an element over these rows."""
+    parts = [column[block] for block in blocks(rows, column.shape[1])]
+    high = np.max([part.max(axis=0) for part in parts], axis=0).astype(np.float64)
+    low = np.min([part.min(axis=0) for part in parts], axis=0)
+    return float((high - low).max())
+
+
+# ---- answers ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Truth:
+    """What answers are held to: `labels` of the vectors `rows`, and whose word that is."""
+
+    rows: Rows
+    labels: Answers
+    word: str
+    told: bool  # by the case
+
+
+def _known(evidence: Evidence, rows: Rows) -> Answers:
+    """The true label of each of these vectors, -1 where there is none."""
+    label = evidence.case.vectors.label
+    return np.full(len(rows), -1) if label is None else label[rows].astype(np.intp)
+
+
+def _truth(evidence: Evidence, rows: Rows) -> _Truth:
+    """The true labels; without any what the float model answers, where it does."""
+    known = _known(evidence, rows)
+    if (known >= 0).any():
+        return _Truth(rows[known >= 0], known[known >= 0], "true label", told=True)
+    scores = evidence.references.float_chain
+    assert scores is not None  # the case has labels or a float model
+    answers = real_answers(evidence.case, scores[rows].astype(np.float64))
+    return _Truth(rows[answers >= 0], answers[answers >= 0], "answer of the float model", told=False)
+
+
+def _chance_accuracy(evidence: Evidence, rows: Rows) -> _Look:
+    truth = _truth(evidence, rows)
+    case, n = evidence.case, len(truth.rows)
+    answers = raw_answers(case, evidence.references.output[truth.rows])
+    right, classes = int((answers == truth.labels).sum()), len(case.decide.labels)
+    shares = np.bincount(truth.labels, minlength=classes) / max(1, n)
+    given = np.bincount(answers[answers >= 0], minlength=classes) / max(1, n)
+    chance, frequent = float(shares @ given), int(shares.argmax())
+    numbers = {"vectors": n, "right": right, "chance": chance, "most_frequent_class": float(shares[frequent])}
+    accuracy = right / max(1, n)
+    if float(shares @ shares) ** n > 1 - CONFIDENCE:
+        little = f"{plural(n, 'vector')} with a {truth.word}: too few of too few classes to tell from chance"
+        return _Look(accuracy, little=little, numbers=numbers)
+    if not at_chance(right, n, chance):
+        return _Look(accuracy, numbers=numbers)
+    label = case.decide.labels[frequent]
+    return _Look(
+        accuracy,
+        odd=f"accuracy {_percent(accuracy)} over {plural(n, 'vector')} with a {truth.word} is no better than chance: "
+        f"{_percent(chance)} without a look at the window, {_percent(float(shares[frequent]))} with always {label!r}",
+        hint=_answers_hint(evidence, truth),
+        numbers=numbers,
+    )
+
+
+def at_chance(right: int, n: int, chance: float) -> bool:
+    """Whether `right` of n answers cannot be told from answers that are drawn without looking at the window.
+
+    chance: what those would reach, sum over classes of (share of the label) * (share of the answer). At chance when the
+    one-sided exact binomial test does not reject it, P[Binomial(n, chance) >= right] > 0.05, and right / n is nearer
+    to chance than to 1 (few vectors reject nothing).
+    """
+    if right == 0:
+        return True
+    from scipy.special import bdtrc  # not at module level: a case without labels and float model does not pay for it
+
+    return bool(bdtrc(right - 1, n, chance) > 1 - CONFIDENCE) and right / n < (1 + chance) / 2
+
+
+def _unanswered_class(evidence: Evidence, rows: Rows) -> _Look:
+    truth, case = _truth(evidence, rows), evidence.case
+    classes = len(case.decide.labels)
+    answers = raw_answers(case, evidence.references.output[rows])
+    vectors = np.bincount(truth.labels, minlength=classes)
+    given = np.bincount(answers[answers >= 0], minlength=classes)
+    missing = np.flatnonzero((vectors >= ENOUGH_OF_A_CLASS) & (given == 0))
+    numbers = {"vectors": len(truth.rows), "classes": int((vectors > 0).sum()), "never_answered": len(missing)}
+    little = "" if (vectors >= ENOUGH_OF_A_CLASS).any() else f"no class has {ENOUGH_OF_A_CLASS} vectors"
+    odd = ""
+    if len(missing):
+        named = [f"{case.decide.labels[label]!r} ({plural(int(vectors[label]), 'vector')})" for label in missing]
+        more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+        odd = f"never answered on {plural(len(rows), 'window')}: {', '.join(named[:_NAMED])}{more}, by the {truth.word}"
+    return _Look(
+        float(len(missing)), "classes", odd=odd, hint=_answers_hint(evidence, truth), little=little, numbers=numbers
+    )
+
+
+def _answers_hint(evidence: Evidence, truth: _Truth) -> str:
+    """Where to look first: what the float model reaches tells training from conversion."""
+    case, scores = evidence.case, evidence.references.float_chain
+    answers = raw_answers(case, evidence.references.output[truth.rows])
+    if (answers < 0).all():
+        return f"every answer is {case.decide.unknown!r}: look at the outputs, then at the threshold"
+    if not truth.told:
+        return "the float model answers otherwise: look at the conversion, its calibration data first"
+    if scores is None:
+        return "look at the order of the labels, then at the training"
+    reached = float((real_answers(case, scores[truth.rows].astype(np.float64)) == truth.labels).mean())
+    lost = reached - float((answers == truth.labels).mean())
+    where = (
+        "the conversion, its calibration data first" if lost > reached / 2 else "the order of the labels, the training"
+    )
+    return f"the float model reaches {_percent(reached)} on the same windows: look at {where}"
+
+
+def _percent(share: float) -> str:
+    return f"{number(round(100 * share, 1))} %"
+
+
+# ---- the checks ------------------------------------------------------------------------------------------------------
+
+
+def _always(_: Case) -> bool:
+    return True
+
+
+def _has_truth(case: Case) -> bool:
+    """Whether something says what the answers should be: true labels, or a float model."""
+    label = case.vectors.label
+    return case.float_model is not None or (label is not None and bool((label >= 0).any()))
+
+
+def _answers_can_be_held(case: Case) -> bool:
+    return has_decide(case) and _has_truth(case)
+
+
+CHECKS = (
+    Check(
+        "sanity.identical_windows",
+        "vectors that are one window again and again",
+        "vectors of the most frequent window / vectors > 1/2",
+        _always,
+        _judge("identical_windows", _identical_windows),
+    ),
+    Check(
+        "sanity.saturated_input",
+        "input that the clamp of prepare cuts, on the channel where it is most",
+        "elements whose real value int8 cannot show / elements of the channel > 1/4 (tensor/1: of all elements > 1/2)",
+        _has_truth,
+        _judge("saturated_input", _saturated_input),
+    ),
+    Check(
+        "sanity.constant_output",
+        "outputs that do not depend on the window",
+        "max - min of each output of the oracle over all windows <= 1 LSB",
+        _has_truth,
+        _judge("constant_output", _constant_output),
+    ),
+    Check(
+        "sanity.chance_accuracy",
+        "answers that know no more of the label than chance",
+        "P[Binomial(n, c) >= right] > 0.05 and right / n < (1 + c) / 2, c = sum of share(label) * share(answer)",
+        _answers_can_be_held,
+        _judge("chance_accuracy", _chance_accuracy),
+    ),
+    Check(
+        "sanity.unanswered_class",
+        "classes that are never answered",
+        "labels of 5 vectors or more that the oracle answers on no window > 0",
+        _answers_can_be_held,
+        _judge("unanswered_class", _unanswered_class),
+    ),
+)
