@@ -16,6 +16,7 @@ from hil.link.rtt import Rtt
 from hil.records import CoreState, Decision, Hello, Record, Status
 
 _CHUNK_BYTES = 2048
+_LAST_NUMBER = 0xFFFFFFFF
 FRAME_OVERHEAD_BYTES = 256  # CBOR around a window, CRC and stuffing of the longest frame
 
 
@@ -73,7 +74,7 @@ class Device:
 
     def __init__(self, board: Board) -> None:
         self.board = board
-        self._sequence = 0
+        self._sequence = _LAST_NUMBER - 1  # so that each session goes through the wrap of the capture numbers
         self.counters = LinkCounters()  # repeats and damaged frames since the session began, restarts included
         self.inferences = 0  # windows that went through the whole pipeline
         self.invokes: list[InvokeCalls] = []  # one for each start of the firmware
@@ -117,7 +118,7 @@ class Device:
 
     def next_sequence(self) -> int:
         """A capture number that no window of this session had."""
-        self._sequence = (self._sequence + 1) & 0xFFFFFFFF
+        self._sequence = (self._sequence + 1) & _LAST_NUMBER
         return self._sequence
 
     def run(

@@ -6,14 +6,15 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from native_session import PROJECT, native_image
 
 from hil.image.elf import Image
 
-Edits = Mapping[str, tuple[str, str]]  # file below firmware/: text to find (once), text to put in its place
+Edit = tuple[str, str]  # text to find (once), text to put in its place
+Edits = Mapping[str, Edit | Sequence[Edit]]  # by file below firmware/
 
 
 class FirmwareCopy:
@@ -30,7 +31,7 @@ class FirmwareCopy:
 
     def image(self, name: str, edits: Edits) -> Image:
         """Build with `edits` and take them back; the ELF is kept as `name`.elf."""
-        before = {file: self._edit(file, *edit) for file, edit in edits.items()}
+        before = {file: self._edit(file, edit) for file, edit in edits.items()}
         try:
             self._cmake("--build", "--preset", "native", "--target", "hil_firmware")
             return Image(Path(shutil.copy(self._build / "hil_firmware.elf", self.root / f"{name}.elf")))
@@ -38,12 +39,14 @@ class FirmwareCopy:
             for file, text in before.items():
                 (self.root / "firmware" / file).write_text(text, encoding="utf-8")
 
-    def _edit(self, file: str, old: str, new: str) -> str:
+    def _edit(self, file: str, edit: Edit | Sequence[Edit]) -> str:
         path = self.root / "firmware" / file
-        text = path.read_text(encoding="utf-8")
-        assert text.count(old) == 1, f"{file}: {old!r} occurs {text.count(old)} times"
-        path.write_text(text.replace(old, new), encoding="utf-8")
-        return text
+        before = text = path.read_text(encoding="utf-8")
+        for old, new in [edit] if isinstance(edit[0], str) else edit:
+            assert text.count(old) == 1, f"{file}: {old!r} occurs {text.count(old)} times"
+            text = text.replace(old, new)
+        path.write_text(text, encoding="utf-8")
+        return before
 
     def _cmake(self, *arguments: str) -> None:
         environment = {**os.environ, "LC_ALL": "C"}

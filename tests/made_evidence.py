@@ -22,25 +22,30 @@ from hil.case.types import (
     Limit,
     ModelFile,
     Prepare,
+    SoakLimits,
     Vectors,
     Window,
 )
+from hil.contract.coverage import Coverage, Reached, ShortClamp
 from hil.contract.damaged import BundleProbe, BundleProbes
+from hil.contract.history import Again, History
 from hil.contract.instruments.clock import ClockTest, Spin, Timed
 from hil.contract.instruments.core import CoreTest
 from hil.contract.instruments.guards import DeadlineTrip, GuardTest, Trip
 from hil.contract.instruments.link import LinkProbe, LinkTest
 from hil.contract.instruments.marks import Engine, Mark, MemoryTest, Plant, Sizes
 from hil.contract.plain import PlainRuns
-from hil.contract.rejects import GateProbe, GateProbes, ProbeOutput
 from hil.contract.repeats import Repeats
 from hil.contract.scores import ScoreProbe, ScoreProbes
+from hil.contract.sent import GateProbe, GateProbes, ProbeOutput
+from hil.contract.soak import Soak
 from hil.contract.types import Evidence, ImageFacts, References, Section
 from hil.contract.witnessed import Witnessed
 from hil.records import ClockSpec, CoreState, Decision, DecisionReason, GateReason, Hello, Record, RunRecords, Status
 from hil.tensor import Quantisation, TensorContract
 
 N, SAMPLES, CHANNELS = 320, 8, 3
+SOAK_WINDOWS = 200
 LABELS = ("circle", "idle", "shake", "tap")
 THRESHOLD = 0  # raw score
 REJECTED = 7  # the one vector that the gate must refuse, and does
@@ -93,6 +98,8 @@ def make_case() -> Case:
             arena_headroom=0.1,
             flash_bytes=200_000,
             ram_bytes=100_000,
+            soak=SoakLimits(SOAK_WINDOWS),
+            coverage={"range": Limit(minimum=0.9), "clamps": Limit(minimum=0.75)},
             stack_bytes=3000,
             stack_headroom=0.25,
         ),
@@ -238,6 +245,32 @@ def score_probe(name: str, scores: tuple[int, ...], winner: int, accepted: bool)
     return ScoreProbe(name, scores, expected, replace(expected, label=LABELS[winner] if accepted else ""))
 
 
+def record_of(rows: RunRecords, vector: int) -> Record:
+    """The record that the device gave for a vector that was done."""
+    label = rows.label_texts[rows.label[vector]] if rows.label[vector] >= 0 else ""
+    decision = Decision(
+        int(rows.winner[vector]),
+        int(rows.score[vector]),
+        int(rows.answer[vector]),
+        DecisionReason(int(rows.reason[vector])),
+        label,
+    )
+    facts = (
+        int(rows.digest[vector]),
+        int(rows.minimum[vector]),
+        int(rows.maximum[vector]),
+        int(rows.saturated[vector]),
+    )
+    ticks = tuple(rows.ticks[vector].tolist())
+    return Record(Status.DONE, GateReason.VALID, ticks, *facts, rows.output[vector].tobytes(), decision, 0, 6000, 2000)
+
+
+def make_soak() -> Soak:
+    """Two hundred windows of ten vectors, each within 2 % of its usual time."""
+    vector = np.arange(SOAK_WINDOWS) % 10
+    return Soak(SOAK_WINDOWS, seed=7, vector=vector, total=50_000 + 100 * vector + np.arange(SOAK_WINDOWS) % 7 * 100)
+
+
 def build_evidence() -> Evidence:
     case, references = make_case(), make_references()
     truth = references.winner.astype(np.int64)
@@ -258,6 +291,18 @@ def build_evidence() -> Evidence:
     return evidence.having(
         *make_instruments(records),
         Repeats(replayed=1, replay_runs=9, pass_runs=N),
+        History(
+            (
+                Again(5, "after #6", record_of(records, 5)),
+                Again(5, "as the first window after a start", record_of(records, 5), True),
+            )
+        ),
+        Coverage(
+            (Reached(0, "CONV_2D", 256, 200, 250, (-128, 90), (-128, 127)),),
+            (ShortClamp("0 CONV_2D", 126, "probes"), ShortClamp("0 CONV_2D", -127, "vectors")),
+            vectors=N - 1,
+        ),
+        make_soak(),
         GateProbes(
             tuple(GateProbe(f"bad {r.name}", r, rejection(r)) for r in (GateReason.LENGTH, GateReason.RANGE)),
             (ProbeOutput("noise", bytes([128, 0, 127, 5]), bytes([128, 0, 127, 5])),),

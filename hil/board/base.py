@@ -29,6 +29,7 @@ class Board(Protocol):
     log: Path  # what the firmware wrote to its log
     progress: Progress  # told of work that takes its time, such as writing flash
     once_per_image: bool  # whether tests that take long, or wear the flash, are remembered with the image's hash
+    request_s: float  # about what one small request takes, seconds of host time: how many probes are worth sending
     probe_bundles: bool  # whether damaged bundles may be provisioned too: each wears the flash of a physical board
 
     @property

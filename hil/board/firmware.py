@@ -26,6 +26,7 @@ _BOOT_POLL_S = 0.5e-3
 class FirmwareBoard(ABC):
     """A board on which firmware with the test agent runs. A kind says how memory is reached and how it starts."""
 
+    request_s = 2e-3  # by way of a probe, or of an emulator that is asked for each byte
     probe_bundles = True
     once_per_image = False
 

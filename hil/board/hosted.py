@@ -19,6 +19,8 @@ from hil.records import ClockSpec
 class HostedBoard(FirmwareBoard):
     """A board in a child process. Kinds give the command line and, where they can, the registers of a hang."""
 
+    request_s = 6e-5  # shared memory, and a processor that is emulated
+
     def __init__(self, config: BoardConfig, clock: ClockSpec, log: Path, base: int, size: int) -> None:
         super().__init__(config, clock, log)
         self._memory = SharedMemory(base, size)

@@ -46,6 +46,7 @@ def open_board(config: BoardConfig, log: Path) -> NativeBoard:
 class NativeBoard(HostedBoard):
     """A host process; its ticks are host time, on which no latency limit is judged."""
 
+    request_s = 4e-5
     _mute = ""
 
     def check_image(self, image: Image) -> None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 
 from hil.case.schema import Bounds, CaseFile, Flips, StageTicks, TopK
-from hil.case.types import STAGES, Contracts, LatencyLimit, Limit, Tolerance
+from hil.case.types import STAGES, Contracts, LatencyLimit, Limit, SoakLimits, Tolerance
 from hil.problems import KeyPath
 
 Say = Callable[[KeyPath, str, str], None]  # (key path, problem, fix)
@@ -22,6 +22,8 @@ NATURAL_RANGE = {
     "max_abs_error": (0.0, math.inf),
     "spearman": (-1.0, 1.0),
     "flips": (0.0, math.inf),
+    "range": (0.0, 1.0),
+    "clamps": (0.0, 1.0),
 }
 UNITS = {"sqnr_db": "dB", "flips": "vectors"}
 
@@ -49,6 +51,8 @@ def contracts(table: CaseFile) -> Contracts:
         stack_bytes=memory.stack_bytes,
         stack_headroom=memory.stack_headroom,
         baseline=Tolerance(**{**dict(parts.baseline), "agreement": dict(parts.baseline.agreement)}),
+        coverage={name: limit for name, bounds in parts.coverage if (limit := _limit(name, bounds))},
+        soak=SoakLimits(parts.soak.windows, parts.soak.slow),
         meant=parts.sanity.expect,
     )
 
@@ -88,6 +92,9 @@ def _bounds(table: CaseFile) -> Iterator[tuple[KeyPath, Bounds]]:
         yield ("contract", "decision", "accuracy"), table.contract.decision.accuracy
     for name, bounds in _agreement(table):
         yield ("contract", "agreement", name), bounds
+    for name, floor in table.contract.coverage:
+        if floor is not None:
+            yield ("contract", "coverage", name), floor
 
 
 def _limit(name: str, bounds: Bounds | None) -> Limit | None:

@@ -16,6 +16,7 @@ MAX_REPLAYS = 1000
 MAX_PASSES = 10_000  # a soak test may want many
 MAX_WARMUP = 100
 NAME = r"[A-Za-z0-9_-]{1,63}"  # of a case: it names files and columns
+MAX_SOAK = 100_000_000  # years, but on a physical board
 
 Count = Annotated[int, Field(ge=1, le=U32_MAX)]
 Positive = Annotated[float, Field(gt=0)]
@@ -139,6 +140,16 @@ class LatencyContract(Table):
     warmup: Annotated[int, Field(ge=0, le=MAX_WARMUP)] = 1
 
 
+class CoverageContract(Table):
+    range: Bounds | None = None
+    clamps: Bounds | None = None
+
+
+class SoakContract(Table):
+    windows: Annotated[int, Field(ge=0, le=MAX_SOAK)] = 0
+    slow: Annotated[float, Field(gt=0)] = 0.1
+
+
 class AgreementTolerance(Table):
     top1: Distance = 0.0
     topk: Distance = 0.0
@@ -173,6 +184,8 @@ class ContractTables(Table):
     agreement: AgreementContract = AgreementContract()
     latency: LatencyContract = LatencyContract()
     baseline: BaselineContract = BaselineContract()
+    soak: SoakContract = SoakContract()
+    coverage: CoverageContract = CoverageContract()
     sanity: SanityContract = SanityContract()
 
 
@@ -238,5 +251,6 @@ TABLES = (
     *("case", "model", "input", "input.gate", "decision"),
     *("contract", "contract.input", "contract.execution", "contract.execution.deadline", "contract.decision"),
     *("contract.agreement", "contract.latency", "contract.baseline", "contract.baseline.agreement", "contract.sanity"),
+    *("contract.soak", "contract.coverage"),
     *("budget", "budget.memory", "budget.latency", "budget.latency.instructions", "budget.latency.cycles"),
 )

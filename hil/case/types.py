@@ -14,7 +14,18 @@ from hil.tensor import TensorContract
 PARTS = ("prepare", "invoke", "decide")  # of the pipeline; the device tells the time at the end of each
 STAGES = (*PARTS, "total")  # what latency is told of
 # What a case is held to, in the order of blame.
-CONTRACTS = ("instruments", "input", "execution", "decision", "agreement", "sanity", "latency", "memory", "baseline")
+CONTRACTS = (
+    "instruments",
+    "input",
+    "execution",
+    "decision",
+    "agreement",
+    "sanity",
+    "latency",
+    "memory",
+    "soak",
+    "baseline",
+)
 BASELINES = "baseline"  # folder in a case's: accepted measurements, one file a board
 
 
@@ -209,6 +220,14 @@ class Tolerance:
 
 
 @dataclass(frozen=True)
+class SoakLimits:
+    """A long run of `windows`, 0 for none. slow: how much longer than usual a window may take, as a share."""
+
+    windows: int = 0
+    slow: float = 0.1
+
+
+@dataclass(frozen=True)
 class Contracts:
     """The values a case's contracts are held to; None or empty where the case sets none.
 
@@ -236,6 +255,8 @@ class Contracts:
     stack_bytes: int | None = None
     stack_headroom: float | None = None
     baseline: Tolerance = Tolerance()
+    soak: SoakLimits = SoakLimits()
+    coverage: Mapping[str, Limit] = field(default_factory=dict)  # by "range" and "clamps", shares
     meant: tuple[str, ...] = ()  # kinds of the sanity contract that the case has on purpose
 
 

@@ -5,10 +5,12 @@ from hil.contract import (
     accuracy,
     agreement,
     baseline,
+    coverage,
     damaged,
     decision,
     execution,
     golden,
+    history,
     input,
     instruments,
     latency,
@@ -20,6 +22,7 @@ from hil.contract import (
     repeats,
     sanity,
     scores,
+    soak,
     witnessed,
 )
 from hil.contract.latency import LatencySummary, latency_summary
@@ -36,7 +39,9 @@ CHECKS: tuple[Check, ...] = (
     *plain.CHECKS,
     *damaged.CHECKS,
     *repeats.CHECKS,
+    *history.CHECKS,
     *probes.CHECKS,
+    *coverage.CHECKS,
     *golden.CHECKS,
     *decision.CHECKS,
     *scores.CHECKS,
@@ -46,6 +51,7 @@ CHECKS: tuple[Check, ...] = (
     *latency.CHECKS,
     *refused.CHECKS,
     *memory.CHECKS,
+    *soak.CHECKS,
     *baseline.CHECKS,
 )
 

@@ -190,7 +190,7 @@ def _judge_repeat(evidence: Evidence) -> CheckResult:
             continue
         sheet.add(
             f"{_TUPLE} {difference.first}",
-            f"{difference.again} in {difference.kind} {difference.attempt}, from the same output",
+            f"{difference.again} {difference.place}, from the same output",
             vector=evidence.case.vectors.name(difference.vector),
             stage="decide",
             hint="decision state survives a fresh start: is all of active, candidate, run and cool cleared?",

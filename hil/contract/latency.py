@@ -319,7 +319,7 @@ def _judge_repeat(evidence: Evidence) -> CheckResult:
         if not see:
             sheet.add(
                 f"ticks {difference.first}",
-                f"{difference.again} in {difference.kind} {difference.attempt}, with the same output and decision",
+                f"{difference.again} {difference.place}, with the same output and decision",
                 vector=evidence.case.vectors.name(difference.vector),
                 stage=_first_difference(difference.first, difference.again),
                 hint="the time of a window depends on what ran before: a slow path on a counter, a cache, an interrupt",

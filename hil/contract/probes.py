@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from hil.case.types import Limit
 from hil.contract.blame import done
 from hil.contract.causes import OUTPUTS, guess
 from hil.contract.causes.outputs import Outputs, output_name
+from hil.contract.coverage import Coverage
 from hil.contract.execution import failing_calls
 from hil.contract.ready import asked, unready
-from hil.contract.rejects import GateProbes
+from hil.contract.sent import GateProbes, ProbeOutput
 from hil.contract.types import Check, CheckResult, Evidence
 from hil.contract.verdict import Sheet, plural
 
@@ -20,11 +23,12 @@ def _judge_probes(evidence: Evidence) -> CheckResult:
     sheet = Sheet("execution.probes", evidence, Limit(maximum=lsb, unit="LSB"))
     if reason := unready(evidence):
         return sheet.not_judged(reason)
-    numbers = {"probes_compared": len(evidence.section(GateProbes).outputs)}
-    if not evidence.section(GateProbes).outputs:
+    outputs = (*evidence.section(GateProbes).outputs, *evidence.section(Coverage).sent.outputs)
+    numbers = {"probes_compared": len(outputs)}
+    if not outputs:
         return sheet.not_judged(_no_probes(evidence), numbers)
-    largest, hint = 0, _hint(evidence)
-    for probe in evidence.section(GateProbes).outputs:
+    largest, hint = 0, _hint(evidence, outputs)
+    for probe in outputs:
         wanted, given = (np.frombuffer(data, np.int8).astype(int) for data in (probe.expected, probe.observed))
         expected, observed = f"{len(wanted)} elements of output", f"{len(given)} elements"
         if len(wanted) == len(given):
@@ -39,9 +43,9 @@ def _judge_probes(evidence: Evidence) -> CheckResult:
     return sheet.result(value=float(largest), numbers=numbers)
 
 
-def _hint(evidence: Evidence) -> str:
+def _hint(evidence: Evidence, probes: Sequence[ProbeOutput]) -> str:
     """What all outputs that are off look like, or where to look."""
-    probes, output = evidence.section(GateProbes).outputs, evidence.case.model.output
+    output = evidence.case.model.output
     pairs = [(p.expected, p.observed) for p in probes if len(p.expected) == len(p.observed) == output.elements]
     if not pairs:
         return _PROBE_HINT

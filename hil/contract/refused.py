@@ -10,7 +10,7 @@ from hil.case.types import Limit
 from hil.contract.blame import done
 from hil.contract.latency import stage_units
 from hil.contract.ready import asked, unready
-from hil.contract.rejects import GateProbes
+from hil.contract.sent import GateProbes
 from hil.contract.types import Check, CheckResult, Evidence
 from hil.contract.verdict import Sheet, number
 from hil.records import Status

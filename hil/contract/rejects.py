@@ -2,60 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import numpy as np
 
 from hil.contract.blame import done
-from hil.contract.input import gate_words, reason_name
+from hil.contract.coverage import Coverage
+from hil.contract.input import element_name, gate_words, reason_name
 from hil.contract.ready import asked, unready
-from hil.contract.types import Check, CheckResult, Evidence, Section
+from hil.contract.sent import GateProbe, GateProbes
+from hil.contract.types import Check, CheckResult, Evidence
 from hil.contract.verdict import Sheet, plural
 from hil.records import GateReason, Record, Status
-
-
-@dataclass(frozen=True)
-class GateProbe:
-    """A window that the harness made itself, and the record it got (None: no record came back).
-
-    digest: of the prepared tensor that a valid window must give.
-    """
-
-    name: str
-    expected: GateReason
-    record: Record | None
-    digest: int | None = None
-
-
-@dataclass(frozen=True)
-class ProbeOutput:
-    """Raw int8 output of a valid window that the harness made itself: the oracle's and the device's."""
-
-    name: str
-    expected: bytes
-    observed: bytes
-
-
-@dataclass(frozen=True)
-class GateProbes(Section):
-    """Windows of the harness's own and their records; `outputs` are those of the valid ones whose tensor was right."""
-
-    probes: tuple[GateProbe, ...] = ()
-    outputs: tuple[ProbeOutput, ...] = ()
+from hil.reference.mistakes import mistake_of
+from hil.reference.prepare import prepare
 
 
 def _judge_rejects(evidence: Evidence) -> CheckResult:
     sheet = Sheet("input.rejects", evidence)
     if reason := unready(evidence):
         return sheet.not_judged(reason)
-    if not evidence.section(GateProbes).probes and (reason := asked(done(evidence.records), evidence)):
+    probes = (*evidence.section(GateProbes).probes, *evidence.section(Coverage).sent.probes)
+    if not probes and (reason := asked(done(evidence.records), evidence)):
         return sheet.not_judged(reason)  # they are made from a valid window
-    if not evidence.section(GateProbes).probes:
+    if not probes:
         if evidence.faults:
             return sheet.not_judged("the run ended before: see execution.fault")
         sheet.add("windows at the edges of the gate's rules", "none was sent", hint="run the probes of this case")
-    probes = evidence.section(GateProbes).probes
     for probe in probes:
         if faults := _probe_faults(probe, bool(evidence.faults)):
-            sheet.add(_probe_wanted(probe), "; ".join(faults), vector=probe.name, **_probe_place(probe))
+            wanted, seen, hint = _tensor_words(evidence, probe)
+            place = {**_probe_place(probe), **({"hint": hint} if hint else {})}
+            sheet.add(_probe_wanted(probe) + wanted, "; ".join(faults) + seen, vector=probe.name, **place)
     numbers = {"windows_sent": len(probes)}
     if not sheet.total and (reason := _cut_short(probes)):
         return sheet.not_judged(reason, numbers)
@@ -90,6 +66,27 @@ def _probe_place(probe: GateProbe) -> dict[str, str]:
     if probe.record is not None and probe.record.gate != GateReason.VALID:
         return {"stage": "gate", "hint": "a valid window was lost: check the rule's bounds, and what it compares with"}
     return {"stage": "prepare", "hint": "compare prepare with docs/pipeline.md at values that the vectors do not reach"}
+
+
+def _tensor_words(evidence: Evidence, probe: GateProbe) -> tuple[str, str, str]:
+    """Of a tensor that is wrong: its first wrong element as expected and as observed, and what makes such a tensor."""
+    case = evidence.case
+    if probe.observed is None or len(probe.observed) != case.model.input.elements:
+        return "", "", ""
+    dtype = np.dtype(case.window.dtype)
+    window = np.frombuffer(probe.window, dtype.newbyteorder("<")).astype(dtype)
+    window = window.reshape(1, *case.vectors.windows.shape[1:])
+    wanted, tensor = prepare(window, case.prepare, case.model.input)[0], np.frombuffer(probe.observed, np.int8)
+    different = np.flatnonzero(wanted != tensor)
+    if not len(different):
+        return "", "; the tensor fetched afterwards is right", "look for a race or uninitialised memory"
+    first, count = int(different[0]), len(different)
+    mistake = mistake_of(window, tensor, case.prepare, case.model.input)
+    return (
+        f"; {wanted[first]} at {element_name(case, first)}",
+        f"; {tensor[first]} there, {count:,} of {len(wanted):,} elements differ",
+        f"{case.prepare.name} gives this tensor when it is written like this: {mistake}" if mistake else "",
+    )
 
 
 def _probe_faults(probe: GateProbe, broke: bool) -> list[str]:

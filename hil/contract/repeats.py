@@ -2,35 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hil.contract.blame import done, faulted
+from hil.contract.history import STAGE_OF, history_differences
 from hil.contract.operators import OperatorProfile
 from hil.contract.ready import asked, unready
-from hil.contract.types import Check, CheckResult, Evidence, ReplayDifference, Section
+from hil.contract.types import Alone, Check, CheckResult, Evidence, ReplayDifference, Section
 from hil.contract.verdict import Sheet
 from hil.records import Status
 
 
 @dataclass(frozen=True)
 class Repeats(Section):
-    """How many runs beyond the first were compared, of one vector and of the whole set, and what did not repeat."""
+    """How many runs beyond the first were compared, of one vector and of the whole set, and what did not repeat.
+
+    seed: of the order of the passes behind the first.
+    """
 
     replayed: int = 0  # vectors replayed
     replay_runs: int = 0
     pass_runs: int = 0
     differences: tuple[ReplayDifference, ...] = ()
+    seed: int = 0
 
 
 def run_differences(evidence: Evidence) -> tuple[ReplayDifference, ...]:
-    """All runs that were not as the first one, the profiled one among them."""
-    return (*evidence.section(Repeats).differences, *evidence.section(OperatorProfile).differences)
+    """All runs that were not as the first one, the profiled one and those in other places among them."""
+    profiled = evidence.section(OperatorProfile).differences
+    return (*evidence.section(Repeats).differences, *profiled, *history_differences(evidence))
 
 
 RUN_FAILED = "the model's run failed in one of the two: see execution.complete"
 _NAME_OF = {"replay": "repeat", "pass": "replay"}  # of the check, where it is not the kind of the run
-_ORDER = ("status", "gate", "digest", "output")
-_STAGE_OF = {"gate": "gate", "digest": "prepare", "output": "invoke"}
+_ORDER = ("status", *STAGE_OF)
 _STATUS_STAGE = {Status.REJECTED: "gate", Status.PREPARE_FAILED: "prepare", Status.INVOKE_FAILED: "invoke"}
 
 
@@ -49,18 +55,23 @@ def answer_check(evidence: Evidence, slow: ReplayDifference) -> str:
 
 def _judge_repeat(evidence: Evidence) -> CheckResult:
     wanted = evidence.case.contracts.replays - 1
+    repeats = evidence.section(Repeats)
     words = f"{wanted} more runs of the same vector, all alike"
-    return _judge_again("execution.repeat", evidence, "replay", evidence.section(Repeats).replay_runs, wanted, words)
+    numbers = {"vectors_replayed": repeats.replayed}
+    return _judge_again("execution.repeat", evidence, "replay", repeats.replay_runs, wanted, words, numbers)
 
 
 def _judge_replay(evidence: Evidence) -> CheckResult:
     extra = evidence.case.contracts.passes - 1
     wanted = extra * int(done(evidence.records).sum())
+    repeats = evidence.section(Repeats)
     words = f"the whole set run {evidence.case.contracts.passes} times, all alike"
-    return _judge_again("execution.replay", evidence, "pass", evidence.section(Repeats).pass_runs, wanted, words)
+    return _judge_again("execution.replay", evidence, "pass", repeats.pass_runs, wanted, words, {"seed": repeats.seed})
 
 
-def _judge_again(check: str, evidence: Evidence, kind: str, runs: int, wanted: int, expected: str) -> CheckResult:
+def _judge_again(
+    check: str, evidence: Evidence, kind: str, runs: int, wanted: int, expected: str, numbers: Mapping[str, int]
+) -> CheckResult:
     sheet = Sheet(check, evidence)
     if reason := unready(evidence):
         return sheet.not_judged(reason)
@@ -74,17 +85,15 @@ def _judge_again(check: str, evidence: Evidence, kind: str, runs: int, wanted: i
             hint="the run ended before: see execution.fault" if evidence.faults else "let the run finish",
         )
     for difference in differences:
+        order = f" of the order with seed {numbers['seed']}" if kind == "pass" else ""
         sheet.add(
             f"{difference.field} {difference.first}",
-            f"{difference.field} {difference.again} in run {difference.attempt}",
+            f"{difference.field} {difference.again} in run {difference.attempt} {difference.before}".rstrip() + order,
             vector=evidence.case.vectors.name(difference.vector),
             stage=_stage(difference),
             hint=_hint(difference),
         )
-    numbers: dict[str, float | int | str] = {"runs_compared": runs}
-    if kind == "replay":
-        numbers["vectors_replayed"] = evidence.section(Repeats).replayed
-    return sheet.result(numbers=numbers)
+    return sheet.result(numbers={"runs_compared": runs, **numbers})
 
 
 def not_repeated(evidence: Evidence, vector: int) -> str:
@@ -103,7 +112,7 @@ def _check_of(kind: str) -> str:
 def _stage(difference: ReplayDifference) -> str:
     """Where the two runs part. A status says it itself: of the two, the one that went less far."""
     if difference.field != "status":
-        return _STAGE_OF.get(difference.field, "")
+        return STAGE_OF.get(difference.field, "")
     stages = (stage for status, stage in _STATUS_STAGE.items() if status.name in (difference.first, difference.again))
     return next(stages, "")
 
@@ -111,10 +120,12 @@ def _stage(difference: ReplayDifference) -> str:
 def _hint(difference: ReplayDifference) -> str:
     if Status.INVOKE_FAILED.name in (difference.first, difference.again):
         return RUN_FAILED
-    return _STATE
-
-
-_STATE = "state survives from one run to the next: uninitialised memory, a buffer not cleared, or a race"
+    cure = "uninitialised memory, a buffer not cleared, or a race"
+    if difference.alone in (Alone.FIRST, Alone.AGAIN):
+        return f"depends on the window before: {difference.alone.value}; look for {cure}"
+    if difference.alone is Alone.BOTH:
+        return f"state survives for longer than a window: {difference.alone.value}; look for a counter, or {cure}"
+    return f"state survives from one run to the next: {cure}"
 
 
 def _first_fields(evidence: Evidence, kind: str) -> list[ReplayDifference]:

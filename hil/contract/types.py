@@ -60,10 +60,21 @@ class VectorFault:
     report: FaultReport
 
 
+class Alone(StrEnum):
+    """What a vector did when it was run by itself after a start, and then behind the window that it had met before."""
+
+    UNKNOWN = ""  # not tried
+    FIRST = "alone it repeats its first record, and behind that window it does not"
+    AGAIN = "alone it does not repeat its first record either, which depends on what ran before that"
+    BOTH = "alone and behind that window it repeats its first record: it depends on more than the window before"
+
+
 @dataclass(frozen=True)
 class ReplayDifference:
-    """A run of a vector that did not repeat its first record. kind: "replay" (same vector again) or "pass" (whole set
-    again).
+    """A run of a vector that did not repeat its first record. kind: "replay" (same vector again), "pass" (whole set
+    again) or "history" (the vector in another place).
+
+    before: what the board did just before, as in "after standing_3"; alone: what came of the vector by itself.
     """
 
     vector: int
@@ -72,6 +83,13 @@ class ReplayDifference:
     field: str  # digest, output, decision, status, ticks
     first: str
     again: str
+    before: str = ""
+    alone: Alone = Alone.UNKNOWN
+
+    @property
+    def place(self) -> str:
+        """As in `differs in replay 3`."""
+        return f"{self.before}" if self.kind == "history" else f"in {self.kind} {self.attempt} {self.before}".rstrip()
 
 
 @dataclass(frozen=True)

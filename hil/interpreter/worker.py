@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hil.interpreter.explorer import Explorer, open_explorer
 from hil.interpreter.messages import Values, receive, send
 
 LITERT_THREADS = 1  # one order of summation on every machine
@@ -32,6 +33,7 @@ class Room:
 
     def __init__(self, connection: socket.socket) -> None:
         self.interpreter: Any = None
+        self.explorer: Explorer | None = None
         self._connection, self._last = connection, 0.0
 
     def alive(self) -> None:
@@ -103,10 +105,59 @@ def run_litert(room: Room, tensors: NDArray[Any]) -> Values:
     return {"outputs": np.array(outputs)}
 
 
+def open_tflm_tensors(room: Room, model: bytes) -> Values:
+    """Open a model so that its tensors can be looked at. Answers `operators`: index, name, lowest and highest value of
+    those whose output is looked at.
+    """
+    room.explorer = open_explorer(model)
+    return {"operators": [(look.operator, look.name, look.low, look.high) for look in room.explorer.looks]}
+
+
+def look_tflm(room: Room, tensors: NDArray[Any]) -> Values:
+    """Of input tensors [n, input elements]: `outputs` [n, output elements]; `low` and `high` [n, operators], the ends
+    of what the operators' outputs hold; `seen` [operators, 256], whether any input brought that value, -128 first.
+    """
+    explorer = _explorer(room)
+    count = len(explorer.looks)
+    seen = np.zeros((count, 256), np.bool_)
+    ends = np.zeros((2, len(tensors), count), np.int8)
+    outputs = []
+    for row, tensor in enumerate(tensors):
+        room.alive()
+        outputs.append(explorer.invoke(tensor))
+        for place, look in enumerate(explorer.looks):
+            values = explorer.tensor(look.tensor).ravel()
+            ends[0, row, place], ends[1, row, place] = values.min(), values.max()
+            seen[place] |= np.bincount(values.view(np.uint8), minlength=256) > 0
+    return {"outputs": np.array(outputs), "low": ends[0], "high": ends[1], "seen": np.roll(seen, 128, axis=1)}
+
+
+def clamp_tflm(room: Room, tensor: NDArray[Any], clamps: list[list[int]]) -> Values:
+    """Of one input tensor: `distances`, by how much the output changes at most with an operator's output clamped, for
+    each [place in `operators`, low, high].
+    """
+    explorer = _explorer(room)
+    right = explorer.invoke(tensor).astype(np.int16)
+    distances = []
+    for place, low, high in clamps:
+        room.alive()
+        distances.append(int(np.abs(explorer.clamped(place, low, high) - right).max(initial=0)))
+    return {"distances": distances}
+
+
+def _explorer(room: Room) -> Explorer:
+    if room.explorer is None:
+        raise ValueError("open_tflm_tensors comes first")
+    return room.explorer
+
+
 REQUESTS: dict[str, Callable[..., Values]] = {
     "ready": ready,
     "open_tflm": open_tflm,
     "run_tflm": run_tflm,
+    "open_tflm_tensors": open_tflm_tensors,
+    "look_tflm": look_tflm,
+    "clamp_tflm": clamp_tflm,
     "open_litert": open_litert,
     "run_litert": run_litert,
 }

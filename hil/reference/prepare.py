@@ -5,6 +5,7 @@ perfect front end would make of the same windows.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,16 +25,27 @@ def prepare(windows: NDArray[np.generic], prepare: Prepare, input: TensorContrac
     windows: int8 [n, ...] for tensor/1; int16 [n, samples, channels] for scale/1; float32 [n, ...] for quantize/1.
     Raises UsageError for another stage and ValueError when the windows do not fill the tensor.
     """
-    stages = {"tensor/1": _tensor_1, "scale/1": _scale_1, "quantize/1": _quantize_1}
-    if prepare.name not in stages:
-        raise UsageError(f'prepare = "{prepare.name}": unknown stage\n  fix: use one of {", ".join(stages)}')
-    stage = stages[prepare.name]
+    stage = _stage(prepare)
     prepared = np.empty((len(windows), input.elements), np.int8)
     block = max(1, BLOCK_ELEMENTS // input.elements)
     for start in range(0, len(windows), block):
         rows = stage(windows[start : start + block], prepare, input.quantisation.zero_point)
         prepared[start : start + block] = rows.reshape(len(rows), input.elements)
     return prepared
+
+
+def elements(windows: NDArray[np.generic], prepare: Prepare, input: TensorContract) -> NDArray[np.int8]:
+    """What the stage makes of values that need not fill the tensor: int8 [..., tensor channels] of [..., channels].
+
+    Errors as in `prepare`.
+    """
+    return _stage(prepare)(windows, prepare, input.quantisation.zero_point)
+
+
+def _stage(prepare: Prepare) -> Callable[[NDArray[np.generic], Prepare, int], NDArray[np.int8]]:
+    if prepare.name not in STAGES:
+        raise UsageError(f'prepare = "{prepare.name}": unknown stage\n  fix: use one of {", ".join(STAGES)}')
+    return STAGES[prepare.name]
 
 
 def real_values(windows: NDArray[np.generic], prepare: Prepare, input: TensorContract) -> NDArray[np.float32]:
@@ -100,7 +112,7 @@ def _products(windows: NDArray[np.generic], prepare: Prepare) -> NDArray[np.int6
     source = [channel.source for channel in prepare.channels]
     offset = np.array([channel.offset for channel in prepare.channels], np.int64)
     gain = np.array([channel.gain for channel in prepare.channels], np.int64)
-    products: NDArray[np.int64] = (windows[:, :, source].astype(np.int64) - offset) * gain
+    products: NDArray[np.int64] = (windows[..., source].astype(np.int64) - offset) * gain
     return products
 
 
@@ -119,3 +131,10 @@ def _to_int8(values: NDArray[np.int64]) -> NDArray[np.int8]:
 def _require(windows: NDArray[np.generic], dtype: type[np.generic], stage: str) -> None:
     if windows.dtype != np.dtype(dtype):
         raise ValueError(f"{stage} takes {np.dtype(dtype)} windows, not {windows.dtype}")
+
+
+STAGES: Mapping[str, Callable[[NDArray[np.generic], Prepare, int], NDArray[np.int8]]] = {
+    "tensor/1": _tensor_1,
+    "scale/1": _scale_1,
+    "quantize/1": _quantize_1,
+}

@@ -207,8 +207,9 @@ class HilRun:
             for attempt in attempts:
                 if attempt.error is not None:
                     raise attempt.error
-            bundle = self.settings.given_bundle()
-            result = conclude(case, parts, self._equipment.board(), self.image(), bundle=bundle)
+            bundle, board = self.settings.given_bundle(), self._equipment.board()
+            with self._progress(case.name) as progress:
+                result = conclude(case, parts, board, self.image(), bundle=bundle, progress=progress)
         except Exception as error:
             ran = all(attempt.ran for attempt in attempts)
             text = f"{type(error).__name__}: {error}"

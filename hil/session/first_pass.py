@@ -21,7 +21,10 @@ def _warm_up(run: SessionState) -> None:
     valid = run.stimuli.valid
     for _ in range(run.case.contracts.warmup if len(valid) else 0):
         if not run.stopped:
-            run.note_other(run.vector(int(valid[0]), fresh=True))
+            record = run.vector(int(valid[0]), fresh=True)
+            run.note_other(record)
+            if record is not None:
+                run.opening.append((int(valid[0]), record))
 
 
 def _collect(run: SessionState) -> PreparedTensors:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
 
 from hil.records import Status
 from hil.session.state import SessionState
+
+SEED = 20203  # of the second pass; each further one adds 1
+_SHUFFLES = 8  # of which the one is taken that leaves the fewest neighbours
 
 
 def steps(order: list[list[int]]) -> Iterator[tuple[int, bool]]:
@@ -13,6 +19,15 @@ def steps(order: list[list[int]]) -> Iterator[tuple[int, bool]]:
     for group in order:
         for place, index in enumerate(group):
             yield index, place == 0
+
+
+def shuffled(groups: list[list[int]], seed: int) -> list[list[int]]:
+    """The groups in another order, in which hardly one comes behind the same as before."""
+    random = np.random.default_rng(seed)
+    orders = [random.permutation(len(groups)).tolist() for _ in range(_SHUFFLES)]
+    orders.append(list(range(len(groups)))[::-1])  # of two groups there is no other
+    best = min(orders, key=lambda order: sum(later == earlier + 1 for earlier, later in pairwise(order)))
+    return [groups[place] for place in best]
 
 
 def afresh(run: SessionState) -> Iterator[int]:

@@ -1,29 +1,35 @@
-"""The same again: one vector many times, then the whole share, and what did not come out as it did first."""
+"""The same again: one vector many times, then the whole share in another order, and what did not come out as it did
+first.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain
 
 from hil.contract.repeats import Repeats
-from hil.contract.types import ReplayDifference
+from hil.contract.same import difference_from
+from hil.contract.types import Alone, ReplayDifference
 from hil.records import Record, Status
-from hil.session.order import afresh, steps
+from hil.session.order import SEED, afresh, shuffled, steps
 from hil.session.state import SessionState
 from hil.session.step import Scope, Step
+
+_TRIED_ALONE = 3  # differences; each takes a restart and three windows
 
 
 def _collect(run: SessionState) -> Repeats:
     differences: list[ReplayDifference] = []
     replayed, replay_runs = _replay(run, differences) if run.lead else (0, 0)
     pass_runs = _more_passes(run, differences)
-    return Repeats(replayed, replay_runs, pass_runs, tuple(differences))
+    return Repeats(replayed, replay_runs, pass_runs, tuple(differences), SEED)
 
 
 def _replay(run: SessionState, differences: list[ReplayDifference]) -> tuple[int, int]:
     """One vector again and again; returns vectors replayed and runs beyond the first."""
     done = list(afresh(run))
-    runs = 0
+    runs, before = 0, run.groups[-1][-1]
     for vector in done[:1]:
         for attempt in range(1, run.case.contracts.replays):
             if run.stopped:
@@ -31,30 +37,72 @@ def _replay(run: SessionState, differences: list[ReplayDifference]) -> tuple[int
             record = run.vector(vector, fresh=True)
             if record is not None:
                 runs += 1
-                differences += _compare(run, vector, record, "replay", attempt)
+                found = _compare(run, vector, record, "replay", attempt, before)
+                differences += _tried_alone(run, found, before, differences)
+            before = vector
             run.progress("replays", attempt, run.case.contracts.replays - 1)
     return len(done[:1]), runs
 
 
 def _more_passes(run: SessionState, differences: list[ReplayDifference]) -> int:
-    """The whole set again, every second pass with the groups in reverse order; returns the number of windows run."""
-    order = run.groups
-    runs, total = 0, sum(map(len, order))
+    """The whole set again, each time in another order, so that each group meets other neighbours; returns the number of
+    windows run.
+    """
+    runs, total, before = 0, sum(map(len, run.groups)), -1
     for attempt in range(1, run.case.contracts.passes):
-        order = order[::-1]
-        for done, (index, fresh) in enumerate(steps(order)):
+        for done, (index, fresh) in enumerate(steps(shuffled(run.groups, SEED + attempt - 1))):
             if run.stopped:
                 return runs
             record = run.vector(index, fresh)
             if record is not None and run.records.status[index] != Status.NOT_RUN:
                 runs += 1
-                differences += _compare(run, index, record, "pass", attempt)
+                found = _compare(run, index, record, "pass", attempt, before)
+                differences += _tried_alone(run, found, before, differences) if fresh else found
+            before = index
             run.progress(f"pass {attempt + 1}", done + 1, total)
     return runs
 
 
-def _compare(run: SessionState, index: int, record: Record, kind: str, attempt: int) -> list[ReplayDifference]:
-    """The first field in which the record is not the vector's; nothing when it repeats."""
+def _tried_alone(
+    run: SessionState, found: list[ReplayDifference], before: int, earlier: list[ReplayDifference]
+) -> list[ReplayDifference]:
+    """The same, the first few of a run with what the vector does alone."""
+    if before < 0 or sum(each.alone is not Alone.UNKNOWN for each in earlier) >= _TRIED_ALONE:
+        return found
+    return [replace(difference, alone=_alone(run, difference, before) or Alone.UNKNOWN) for difference in found]
+
+
+def _alone(run: SessionState, difference: ReplayDifference, before: int) -> Alone | None:
+    """Whether it is the window before that makes the difference: the vector by itself after a start, and behind it."""
+    index = difference.vector
+    run.restart()
+    if run.stopped:
+        return None
+    alone = _same_field(run, difference, run.vector(index, fresh=True))
+    run.note_other(run.vector(before, fresh=True))
+    behind = _same_field(run, difference, run.vector(index, fresh=True))
+    if alone is None or behind is None:
+        return None
+    if not alone:
+        return Alone.AGAIN
+    return Alone.BOTH if behind else Alone.FIRST
+
+
+def _same_field(run: SessionState, difference: ReplayDifference, record: Record | None) -> bool | None:
+    """Whether the record is the vector's first one, as far as the field that differed; None without a record."""
+    if record is None:
+        return None
+    run.note_other(record)
+    found = difference_from(run.records, difference.vector, record, difference.field == "ticks")
+    return found is None
+
+
+def _compare(
+    run: SessionState, index: int, record: Record, kind: str, attempt: int, before: int
+) -> list[ReplayDifference]:
+    """The first field in which the record is not the vector's; nothing when it repeats. before: the vector that the
+    board ran just before, -1 for none.
+    """
     rows = run.records
     run.note_other(record)
     if rows.status[index] >= Status.NOT_RUN:
@@ -64,24 +112,11 @@ def _compare(run: SessionState, index: int, record: Record, kind: str, attempt: 
         (rows.stack_high_water, record.stack_high_water),
     ):
         marks[index] = max(int(marks[index]), mark)
-    pairs: dict[str, tuple[object, object]] = {
-        "status": (Status(rows.status[index]).name, record.status.name),
-        "gate": (int(rows.gate[index]), int(record.gate)),
-        "decision": (
-            (int(rows.winner[index]), int(rows.score[index]), int(rows.answer[index]), int(rows.reason[index])),
-            (record.decision.winner, record.decision.score, record.decision.answer, int(record.decision.reason)),
-        ),
-    }
-    if record.status == Status.DONE == rows.status[index]:
-        if run.device.board.clock.deterministic:
-            pairs["ticks"] = (rows.ticks[index].tolist(), list(record.ticks))
-        pairs["digest"] = (f"{int(rows.digest[index]):#010x}", f"{record.digest:#010x}")
-        pairs["output"] = (rows.output[index].tobytes().hex(" "), record.output.hex(" "))
-    for name in ("status", "gate", "digest", "output", "decision", "ticks"):
-        if name in pairs and pairs[name][0] != pairs[name][1]:
-            first, again = (str(value) for value in pairs[name])
-            return [ReplayDifference(index, kind, attempt, name, first, again)]
-    return []
+    found = difference_from(rows, index, record, run.device.board.clock.deterministic)
+    if found is None:
+        return []
+    after = f"after {run.case.vectors.name(before)}" if before >= 0 else ""
+    return [ReplayDifference(index, kind, attempt, found.field, found.first, found.again, after)]
 
 
 def _merge(sections: Sequence[Repeats]) -> Repeats:
@@ -90,6 +125,7 @@ def _merge(sections: Sequence[Repeats]) -> Repeats:
         sum(each.replay_runs for each in sections),
         sum(each.pass_runs for each in sections),
         tuple(chain.from_iterable(each.differences for each in sections)),
+        sections[0].seed,
     )
 
 

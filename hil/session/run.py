@@ -58,7 +58,7 @@ def run_case(
     what the firmware does wrong goes into the evidence.
     """
     part = run_share(case, whole(case), board, image, bundle=bundle, progress=progress, keep=keep)
-    return conclude(case, [part], board, image, bundle=bundle)
+    return conclude(case, [part], board, image, bundle=bundle, progress=progress)
 
 
 def run_share(
@@ -116,7 +116,13 @@ def run_share(
 
 
 def conclude(
-    case: Case, parts: Sequence[Part], board: Board, image: Image, *, bundle: bytes | None = None
+    case: Case,
+    parts: Sequence[Part],
+    board: Board,
+    image: Image,
+    *,
+    bundle: bytes | None = None,
+    progress: Progress = lambda *_: None,
 ) -> RunResult:
     """What one board would have left that ran all shares.
 
@@ -132,7 +138,7 @@ def conclude(
         deadline = _deadline(case, board)
         with CaseModels(case) as models:
             run = SessionState(
-                case, [], True, device, image, provisioned, stimuli, models, part.records, deadline, _silent
+                case, [], True, device, image, provisioned, stimuli, models, part.records, deadline, progress
             )
             part = _joined(part, run, take([*steps, *wanted(case, Scope.EACH)], run))
     evidence = Evidence(
@@ -151,10 +157,6 @@ def conclude(
         sections=part.sections,
     )
     return RunResult(evidence, part.link, part.inferences)
-
-
-def _silent(*_: object) -> None:
-    """Progress of what is quickly done."""
 
 
 def _joined(part: Part, run: SessionState, sections: Sections) -> Part:

@@ -13,7 +13,7 @@ import numpy as np
 
 from hil.board.base import Progress
 from hil.case.types import Case
-from hil.contract.types import VectorFault
+from hil.contract.types import Section, VectorFault
 from hil.device import Device
 from hil.errors import BenchError, DeviceEnded, DeviceFault, DeviceReset, DeviceSilent
 from hil.image.elf import Image
@@ -45,7 +45,9 @@ class SessionState:
     progress: Progress
     faults: list[VectorFault] = field(default_factory=list)
     labels: dict[str, int] = field(default_factory=dict)
+    opening: list[tuple[int, Record]] = field(default_factory=list)  # vectors run before the first pass
     other_canaries: int = 0  # of records outside the first pass
+    begun: dict[type[Section], object] = field(default_factory=dict)  # of each step that began beside the board
     broken: bool = False  # the firmware did not come back after a fault
     repeated: list[int] = field(default_factory=list)  # vectors whose request had to be repeated on the link
     _answered: int = NO_VECTOR  # what the last request was about that brought a reply

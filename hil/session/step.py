@@ -7,6 +7,7 @@ section. Nothing else has to know of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, TypeVar
@@ -42,7 +43,8 @@ class Step(Generic[S]):
 
     collect: is given the state of the run and looks for itself whether the run was stopped before. merge: makes one
     section of those of several shares, in the order of the vectors; wanted for SHARE and EACH only. applies: whether a
-    case needs the step at all.
+    case needs the step at all. begin: starts what goes on beside the board, before the first step; it is left behind
+    the last one, however that ends, and waits in `SessionState.begun` for `collect`.
     """
 
     section: type[S]
@@ -50,3 +52,4 @@ class Step(Generic[S]):
     collect: Callable[[SessionState], S]
     merge: Callable[[Sequence[S]], S] = _only
     applies: Callable[[Case], bool] = lambda _: True
+    begin: Callable[[SessionState], AbstractContextManager[object]] | None = None

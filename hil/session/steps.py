@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from hil.case.types import Case
@@ -11,9 +12,11 @@ from hil.session import (
     bundle_probes,
     clock_test,
     core_test,
+    coverage,
     first_pass,
     gate_probes,
     guard_test,
+    history,
     invokes,
     link_test,
     memory_test,
@@ -21,6 +24,7 @@ from hil.session import (
     profile,
     repeats,
     score_probes,
+    soak,
     stream_probes,
     wire,
     witness,
@@ -34,7 +38,9 @@ STEPS: tuple[Step[Any], ...] = (
     profile.STEP,
     plain.STEP,
     gate_probes.STEP,
+    coverage.STEP,
     score_probes.STEP,
+    history.STEP,
     witness.STEP,
     link_test.STEP,
     clock_test.STEP,
@@ -43,6 +49,7 @@ STEPS: tuple[Step[Any], ...] = (
     guard_test.STEP,
     bundle_probes.STEP,
     stream_probes.STEP,
+    soak.STEP,
     invokes.STEP,
     wire.STEP,
 )
@@ -57,7 +64,12 @@ def wanted(case: Case, *scopes: Scope) -> list[Step[Any]]:
 
 def take(steps: Iterable[Step[Any]], run: SessionState) -> Sections:
     """Take these steps, one after the other."""
-    return {step.section: step.collect(run) for step in steps}
+    taken = list(steps)
+    with ExitStack() as stack:
+        for step in taken:
+            if step.begin is not None:
+                run.begun[step.section] = stack.enter_context(step.begin(run))
+        return {step.section: step.collect(run) for step in taken}
 
 
 def merge(parts: Sequence[Sections]) -> Sections:

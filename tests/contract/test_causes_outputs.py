@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hil.contract import CHECKS, judge
 from hil.contract.causes import OUTPUTS, guess
 from hil.contract.causes.outputs import Outputs
-from hil.contract.rejects import GateProbes, ProbeOutput
+from hil.contract.sent import GateProbes, ProbeOutput
 from hil.contract.types import Evidence, Finding, Outcome
 
 BY_ID = {check.id: check for check in CHECKS}

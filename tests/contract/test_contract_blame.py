@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 from made_evidence import with_section
 
-from hil.case.types import Decide, Limit
+from hil.case.types import Decide, Limit, SoakLimits
 from hil.contract import CHECKS, checks_for, judge
 from hil.contract.blame import blame, run_order
 from hil.contract.damaged import BundleProbes
 from hil.contract.input import PreparedDifference, PreparedTensors
-from hil.contract.rejects import GateProbes
 from hil.contract.repeats import Repeats
+from hil.contract.sent import GateProbes
 from hil.contract.types import MAX_FINDINGS, CheckResult, Evidence, Finding, Outcome, ReplayDifference, VectorFault
 from hil.records import DecisionReason, FaultReport, GateReason, RunRecords, Status
 
@@ -326,6 +326,7 @@ OPTIONAL = {
     *(check.id for check in CHECKS if check.contract in ("agreement", "latency") and check.id != "latency.refused"),
     *("execution.golden", "execution.repeat", "execution.replay"),
     *("decision.accuracy", "decision.repeat", "input.saturation"),
+    *("soak.output", "soak.repeat", "soak.latency"),
     *("memory.arena_headroom", "memory.flash", "memory.ram", "memory.stack_headroom"),
 }
 
@@ -335,7 +336,7 @@ def test_a_case_that_sets_no_limit_is_asked_only_what_holds_for_all(
 ) -> None:
     unlimited = {name: None for name in ("saturation", "accuracy", "arena_headroom", "stack_headroom")}
     unlimited |= {name: None for name in ("flash_bytes", "ram_bytes", "stack_bytes")}
-    bare = with_contracts(evidence, agreement={}, latency=(), replays=1, passes=1, **unlimited).case
+    bare = with_contracts(evidence, agreement={}, latency=(), replays=1, passes=1, soak=SoakLimits(), **unlimited).case
     bare = replace(bare, vectors=replace(bare.vectors, expected_output=None))
     assert {check.id for check in checks_for(bare)} == set(BY_ID) - OPTIONAL - WITH_FILES
 

@@ -13,7 +13,9 @@ from made_evidence import with_section
 
 from hil.case.types import LatencyLimit, Limit
 from hil.contract import CHECKS, checks_for, judge
+from hil.contract.coverage import Coverage, Reached, ShortClamp
 from hil.contract.damaged import BundleProbe, BundleProbes
+from hil.contract.history import History
 from hil.contract.input import PreparedDifference, PreparedTensors
 from hil.contract.instruments.clock import ClockTest, Timed
 from hil.contract.instruments.core import CoreTest
@@ -21,9 +23,10 @@ from hil.contract.instruments.guards import GuardTest, Trip
 from hil.contract.instruments.link import LinkProbe, LinkTest
 from hil.contract.instruments.marks import Engine, Mark, MemoryTest, Plant
 from hil.contract.plain import PlainDifference, PlainRuns
-from hil.contract.rejects import GateProbe, GateProbes, ProbeOutput
 from hil.contract.repeats import Repeats
 from hil.contract.scores import ScoreProbes
+from hil.contract.sent import GateProbe, GateProbes, ProbeOutput
+from hil.contract.soak import Soak
 from hil.contract.types import BundleDifference, Evidence, Outcome, ReplayDifference, Section, VectorFault
 from hil.contract.witnessed import Witnessed
 from hil.records import CoreState, DecisionReason, FaultReport, GateReason, Record, Status
@@ -254,7 +257,64 @@ def swap(evidence: Evidence) -> Evidence:
     return evidence
 
 
+def again(**changes: Any) -> Callable[[Evidence], Evidence]:
+    """A vector behind another one gives another record."""
+
+    def damage(evidence: Evidence) -> Evidence:
+        first, *others = evidence.section(History).runs
+        other = replace(first, record=replace(first.record, **changes))
+        return with_section(evidence, History, runs=(other, *others))
+
+    return damage
+
+
+def soaked(field: str) -> Callable[[Evidence], Evidence]:
+    """Every window from the 150th on is not as it was first."""
+    difference = ReplayDifference(9, "soak", 150, field, "00ff", "00fe", "after #8")
+    counts = {"slow": 51} if field == "ticks" else {"wrong": 51}
+    return section(Soak, differences=(difference,), **counts)
+
+
+def slow_window(evidence: Evidence) -> Evidence:
+    total = evidence.section(Soak).total.copy()
+    total[123] *= 2
+    return with_section(evidence, Soak, total=total)
+
+
+NEW = (
+    Defect(
+        "execution.history",
+        "another output behind another vector",
+        again(output=b"\x01\x02\x03\x04"),
+        ("output 01 02 03 04 after #6", "depends on the window before"),
+        vector="#5",
+        stage="invoke",
+    ),
+    Defect("execution.history", "another tensor", again(digest=1), ("0x00000001 after #6",), "#5", "prepare"),
+    Defect("execution.history", "rejected", again(status=Status.REJECTED), ("status REJECTED",), "#5"),
+    Defect("execution.history", "not tried", section(History, runs=()), ("none was",)),
+    Defect("soak.output", "wrong from a window on", soaked("output"), ("in window 150", "from some window on"), "#9"),
+    Defect("soak.output", "cut short", section(Soak, windows=199), ("200 windows in a row", "199 ran")),
+    Defect("soak.repeat", "slow from a window on", soaked("ticks"), ("in window 150 after #8",), "#9"),
+    Defect("soak.latency", "one slow window", slow_window, ("in window 124", "+ 10 %"), "#3"),
+    Defect(
+        "execution.coverage",
+        "an operator that hardly moves",
+        section(Coverage, operators=(Reached(4, "ADD", 256, 20, 30, (0, 19), (0, 29)),)),
+        (">= 0.9", "operator 4 ADD", "vectors 0 to 19, 8 %; with probes 0 to 29, 12 %"),
+        stage="invoke",
+    ),
+    Defect(
+        "execution.clamps",
+        "short clamps that nobody would see",
+        section(Coverage, clamps=(ShortClamp("4 ADD", 126, ""), ShortClamp("4 ADD", -127, "vectors"))),
+        (">= 0.75", "0.5; hidden: 4 ADD at 126"),
+        stage="invoke",
+    ),
+)
+
 DEFECTS = (
+    *NEW,
     Defect("input.type", "float input", input_tensor(dtype="FLOAT32"), ("INT8", "FLOAT32")),
     Defect("input.type", "refused for it", hello(bundle_status=40, bundle_detail=1), ("INT8", "code 1")),
     Defect("input.shape", "one sample less", input_tensor(shape=(1, 7, 3)), ("[1, 8, 3]", "[1, 7, 3]")),

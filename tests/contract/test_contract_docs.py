@@ -41,6 +41,7 @@ def test_every_check_has_its_own_id_title_and_contract() -> None:
         "sanity",
         "latency",
         "memory",
+        "soak",
         "baseline",
     }
 

@@ -16,8 +16,8 @@ from hil.case.types import LatencyLimit, Limit
 from hil.contract import CHECKS, checks_for, judge
 from hil.contract.execution import InvokeRun, Invokes
 from hil.contract.plain import PlainDifference, PlainRuns
-from hil.contract.rejects import GateProbe, GateProbes
 from hil.contract.repeats import Repeats
+from hil.contract.sent import GateProbe, GateProbes
 from hil.contract.types import CheckResult, Evidence, Outcome, ReplayDifference, VectorFault
 from hil.contract.wire import Wire
 from hil.records import FaultReport, GateReason, Record, RunRecords, Status

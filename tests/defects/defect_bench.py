@@ -31,6 +31,7 @@ CONTRACTS = (
     "sanity",
     "latency",
     "memory",
+    "soak",
     "baseline",
 )  # the order of blame
 

@@ -18,9 +18,9 @@ from hil.case.types import Case
 from hil.contract import checks_for, judge
 from hil.contract.latency import stage_units
 from hil.contract.operators import OperatorProfile, OperatorTicks
-from hil.contract.rejects import GateProbes
 from hil.contract.repeats import run_differences
 from hil.contract.scores import ScoreProbes
+from hil.contract.sent import GateProbes
 from hil.contract.types import Evidence, Outcome
 from hil.device import Device
 from hil.errors import DeviceFault, LinkError

@@ -16,7 +16,14 @@ _DECLARED: tuple[Check, ...] = (*link.CHECKS, *clock.CHECKS, *guards.CHECKS, *ma
 
 # Whatever these say is a figure of that instrument. A name that ends in "." stands for all that begin with it.
 _MEASURED_WITH: Mapping[str, tuple[str, ...]] = {
-    "instruments.clock": ("latency.", "baseline.latency.", "instruments.stages", "execution.plain"),
+    "instruments.clock": (
+        "latency.",
+        "baseline.latency.",
+        "soak.latency",
+        "soak.repeat",
+        "instruments.stages",
+        "execution.plain",
+    ),
     "instruments.stages": ("latency.", "baseline.latency."),
     "instruments.arena_mark": ("memory.arena", "memory.arena_headroom", "baseline.arena"),
     "instruments.stack_mark": ("memory.stack", "memory.stack_headroom", "baseline.stack"),

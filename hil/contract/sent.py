@@ -1,0 +1,41 @@
+"""Windows that the harness made itself and sent: what must come of each, and what came. Several contracts read them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hil.contract.types import Section
+from hil.records import GateReason, Record
+
+
+@dataclass(frozen=True)
+class GateProbe:
+    """A window that the harness made itself, and the record it got (None: no record came back).
+
+    digest: of the prepared tensor that a valid window must give. Where that was another one: window, the bytes sent,
+    and observed, the device's tensor.
+    """
+
+    name: str
+    expected: GateReason
+    record: Record | None
+    digest: int | None = None
+    window: bytes = b""
+    observed: bytes | None = None
+
+
+@dataclass(frozen=True)
+class ProbeOutput:
+    """Raw int8 output of a valid window that the harness made itself: the oracle's and the device's."""
+
+    name: str
+    expected: bytes
+    observed: bytes
+
+
+@dataclass(frozen=True)
+class GateProbes(Section):
+    """Windows of the harness's own and their records; `outputs` are those of the valid ones whose tensor was right."""
+
+    probes: tuple[GateProbe, ...] = ()
+    outputs: tuple[ProbeOutput, ...] = ()

@@ -1,0 +1,127 @@
+"""How far the stimuli reach into the model: looked at, and searched for, beside the board; what was found is sent."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil.case.cost import inference_cost
+from hil.case.types import Case, Vectors
+from hil.contract.coverage import Coverage, Reached, ShortClamp
+from hil.interpreter.process import InterpreterEnded, InterpreterProcess, InterpreterRefused
+from hil.records import GateReason
+from hil.reference.explorer import Explorer
+from hil.reference.gate import judge
+from hil.session.effort import effort
+from hil.session.gate_probes import send
+from hil.session.state import SessionState
+from hil.session.step import Scope, Step
+from hil.session.stimuli import Found, Search, judged, prepare_windows
+from hil.tensor import INT8_MIN
+
+_MOST_VECTORS = 2048  # looked at
+_MULTIPLICATIONS = 200_000_000  # of the model, which the search may take however few vectors there are
+_LEAST_INFERENCES, _MOST_INFERENCES = 24, 2000
+_LEAST_SENT = 4
+
+
+class _Searching:
+    """The search of one run, in a thread that waits for an interpreter in a process of its own."""
+
+    def __init__(self, run: SessionState) -> None:
+        self._process = InterpreterProcess()
+        self._found: Found | None = None
+        self._problem: Exception | None = None
+        self._thread = threading.Thread(target=self._search, args=(run,), name="coverage", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.close()
+        self._thread.join()
+
+    def result(self) -> Found:
+        """Raises InterpreterRefused or InterpreterEnded when the model cannot be looked into."""
+        self._thread.join()
+        if self._problem is not None:
+            raise self._problem
+        assert self._found is not None
+        return self._found
+
+    def _search(self, run: SessionState) -> None:
+        case, afford = run.case, effort(run.case, run.device.board)
+        valid = run.stimuli.valid
+        rows = valid[np.unique(np.linspace(0, len(valid) - 1, min(len(valid), _MOST_VECTORS)).astype(int))]
+        own = case.vectors.windows[rows]
+        shaped = own[:1].reshape(case.window.samples, case.window.channels)
+        try:
+            search = Search(case, Explorer(case.model.data, self._process), _inferences(case))
+            sent = dict(prepare_windows(case, shaped, afford.inferences // 3))
+            probes = np.stack([window.reshape(own.shape[1:]) for window in sent.values()])
+            probes = probes[judge(Vectors(probes), case) == GateReason.VALID]
+            self._found = search.run(own, run.stimuli.prepared[rows], probes, max(_LEAST_SENT, afford.inferences // 8))
+        except Exception as problem:
+            self._problem = problem
+
+
+def _inferences(case: Case) -> int:
+    """As many as take little time, and where the board has long to do, as many as it does."""
+    quick = min(max(_MULTIPLICATIONS // inference_cost(case), _LEAST_INFERENCES), _MOST_INFERENCES)
+    return min(quick + len(case.vectors) * case.contracts.passes, _MOST_INFERENCES)
+
+
+def _begin(run: SessionState) -> AbstractContextManager[object]:
+    return _Searching(run) if len(run.stimuli.valid) else nullcontext()
+
+
+def _collect(run: SessionState) -> Coverage:
+    searching = run.begun[Coverage]
+    assert isinstance(searching, _Searching | None)
+    if run.stopped or searching is None:
+        return Coverage()
+    run.progress("coverage", 0, 0)
+    try:
+        found = searching.result()
+    except (InterpreterEnded, InterpreterRefused) as problem:
+        return Coverage(problem=str(problem).splitlines()[0])
+    named = ((f"searched window {number}", window) for number, window in enumerate(found.windows))
+    sent = send(run, judged(run.case, named), "searched windows")
+    return Coverage(tuple(_reached(found)), tuple(_clamps(found)), found.looked, sent)
+
+
+def _reached(found: Found) -> Iterator[Reached]:
+    for operator, vectors, probes in zip(found.operators, found.vectors, found.probes, strict=True):
+        yield Reached(
+            index=operator.index,
+            operator=operator.name,
+            values=operator.high - operator.low + 1,
+            by_vectors=int(vectors.sum()),
+            by_all=int(probes.sum()),
+            vector_ends=_ends(vectors),
+            all_ends=_ends(probes),
+        )
+
+
+def _ends(seen: NDArray[np.bool_]) -> tuple[int, int]:
+    values = np.flatnonzero(seen) + INT8_MIN
+    return int(values[0]), int(values[-1])
+
+
+def _clamps(found: Found) -> Iterator[ShortClamp]:
+    for goal in found.goals:
+        operator = found.operators[goal.clamp.place]
+        at = goal.clamp.high if goal.top else goal.clamp.low
+        yield ShortClamp(f"{operator.index} {operator.name}", at, goal.by)
+
+
+STEP = Step(Coverage, Scope.LEAD, _collect, begin=_begin)

@@ -1,0 +1,26 @@
+"""What the harness makes itself, so that every case is tested where its own vectors may not reach: windows for gate and
+prepare, windows that are searched for, raw scores for decide, damaged bundles. A room for each; what is expected comes
+from hil.reference.
+"""
+
+from hil.session.stimuli.bundles import BundleStimulus, bundle_stimuli
+from hil.session.stimuli.gate import gate_stimuli
+from hil.session.stimuli.prepare import prepare_windows
+from hil.session.stimuli.scores import ScoreStimulus, expected_decisions, score_stimuli
+from hil.session.stimuli.search import Found, Search
+from hil.session.stimuli.windows import GateStimulus, judged, refusals
+
+__all__ = [
+    "BundleStimulus",
+    "Found",
+    "GateStimulus",
+    "ScoreStimulus",
+    "Search",
+    "bundle_stimuli",
+    "expected_decisions",
+    "gate_stimuli",
+    "judged",
+    "prepare_windows",
+    "refusals",
+    "score_stimuli",
+]

@@ -1,0 +1,118 @@
+"""What the harness's own windows have in common: what one is, how it is made, and which values it may hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil.case.types import Case, Vectors
+from hil.records import GateReason
+from hil.reference.gate import judge
+from hil.reference.prepare import digest, prepare
+
+Window = NDArray[np.generic]  # [samples, channels]
+Named = Iterator[tuple[str, Window]]
+
+
+@dataclass(frozen=True)
+class GateStimulus:
+    """A window, the verdict that it must get and, when that is valid, the digest of its prepared tensor.
+
+    Windows are sent in their order, as some depend on those before. capture: its number, one that no window had when
+    None; equal numbers are equal captures. restart: start the firmware anew first.
+    """
+
+    name: str
+    reason: GateReason
+    window: bytes
+    digest: int | None = None
+    capture: int | None = None
+    restart: bool = False
+
+
+def judged(case: Case, named: Iterable[tuple[str, Window]]) -> Iterator[GateStimulus]:
+    """Windows of the right length as stimuli, each with what the references say of it."""
+    made = dict(named)
+    if not made:
+        return
+    inner = case.vectors.windows.shape[1:]
+    windows = np.stack([window.reshape(inner) for window in made.values()])
+    for name, window, code in zip(made, windows, judge(Vectors(windows), case), strict=True):
+        reason = GateReason(int(code))
+        wanted = digest_of(case, window) if reason is GateReason.VALID else None
+        yield GateStimulus(name, reason, payload(window), wanted)
+
+
+def payload(window: Window) -> bytes:
+    """The bytes that are sent."""
+    return window.astype(window.dtype.newbyteorder("<"), copy=False).tobytes()
+
+
+def values_of(case: Case, sent: bytes) -> Window:
+    """The values of a window of the right length, [samples, channels], in this machine's byte order."""
+    dtype = np.dtype(case.window.dtype)
+    flat = np.frombuffer(sent, dtype.newbyteorder("<")).astype(dtype)
+    return flat.reshape(case.window.samples, case.window.channels)
+
+
+def digest_of(case: Case, window: Window) -> int:
+    """Of the tensor that the window becomes."""
+    shaped = window.reshape(1, *case.vectors.windows.shape[1:])
+    return digest(prepare(shaped, case.prepare, case.model.input)[0])
+
+
+def value_range(case: Case, dtype: np.dtype[Any]) -> tuple[float, float]:
+    """What the gate lets through and the type can hold."""
+    if dtype.kind == "f":
+        return case.gate.minimum, case.gate.maximum
+    limits = np.iinfo(dtype)
+    return max(case.gate.minimum, float(limits.min)), min(case.gate.maximum, float(limits.max))
+
+
+def bad_values(case: Case, dtype: np.dtype[Any]) -> dict[str, float]:
+    """Values that the gate refuses wherever they stand, as far as the window's type can hold them."""
+    low, high = case.gate.minimum, case.gate.maximum
+    if dtype.kind != "f":
+        integers = np.iinfo(dtype)
+        outside = {"below the range": low - 1, "above the range": high + 1}
+        return {name: value for name, value in outside.items() if integers.min <= value <= integers.max}
+    with np.errstate(over="ignore"):  # next to the largest float32 comes infinity, which has a rule of its own
+        below = float(np.nextafter(np.float32(low), np.float32(-np.inf)))
+        above = float(np.nextafter(np.float32(high), np.float32(np.inf)))
+    outside = {"below the range": below, "above the range": above}
+    numbers = {name: value for name, value in outside.items() if np.isfinite(value)}
+    return {"NaN": np.nan, "infinite": np.inf, "negative infinite": -np.inf, **numbers}
+
+
+def still(case: Case, values: Window, room: float) -> NDArray[np.float64]:
+    """A window like this one whose channels do not move, with so much room up to the gate's maximum."""
+    low, high = value_range(case, values.dtype)
+    base = np.clip(values[:1].astype(np.float64), low, high - room)
+    return np.repeat(base, len(values), axis=0)
+
+
+def spans(case: Case, dtype: np.dtype[Any]) -> tuple[float, float] | None:
+    """How far a channel may move and still be flat, and how far it must to be none; None when no window of the case
+    can be flat, or none can be otherwise.
+    """
+    span = case.gate.min_span
+    under, over = (span - span / 64, span + span / 64) if dtype.kind == "f" else (span - 1, span)
+    low, high = value_range(case, dtype)
+    return None if span <= 0 or high - low < over else (under, over)
+
+
+def refusals(case: Case, valid: bytes) -> dict[GateReason, bytes]:
+    """A window for each rule that this case can break by itself, all but the stale one; valid: one that it accepts."""
+    found = {GateReason.LENGTH: valid[:-1]}
+    values = values_of(case, valid)
+    for name, value in bad_values(case, values.dtype).items():
+        changed = values.copy()
+        changed.flat[-1] = value
+        found.setdefault(GateReason.RANGE if "range" in name else GateReason.NONFINITE, payload(changed))
+    if spans(case, values.dtype) is not None:
+        found[GateReason.FLAT] = payload(still(case, values, 0.0).astype(values.dtype))
+    return found
