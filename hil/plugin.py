@@ -12,7 +12,7 @@ import pytest
 
 from hil.board.base import Board
 from hil.board.config import BENCH_OPTIONS
-from hil.case.load import load_case
+from hil.case.load import load_case, name_of
 from hil.case.types import Case
 from hil.contract import checks_for
 from hil.contract.types import Check, CheckResult, Outcome
@@ -25,7 +25,7 @@ from hil.report.markdown import summary
 from hil.report.outdir import SUMMARY_FILE
 from hil.report.page.commands import write_page
 from hil.report.terminal import ProgressLine, case_table, run_notes
-from hil.run import PROJECT, HilRun, Settings
+from hil.run import PROJECT, HilRun, Refusal, Settings
 from hil.runfile import Run, read_run
 from hil.workers import LeadPlugin, crew_of, is_lead, run_of, tell_misuse
 
@@ -34,7 +34,6 @@ REPORTS = ("html", "none")
 SHOWN_FINDINGS = 3  # of one check, on the terminal
 _RUN = pytest.StashKey[HilRun]()
 _INTERRUPTION = pytest.StashKey[Interruption]()
-_CASE_ERRORS = pytest.StashKey[list[str]]()
 _JUDGED = pytest.StashKey["_CaseTests"]()
 _LEAD = pytest.StashKey[LeadPlugin]()
 _NOTHING_JUDGED = pytest.StashKey[bool]()
@@ -127,7 +126,6 @@ def pytest_configure(config: pytest.Config) -> None:
     if (wanted := _option(config, "hil-report")) not in REPORTS:
         raise pytest.UsageError(f"--hil-report: {wanted!r} is none of {', '.join(REPORTS)}")
     config.addinivalue_line("markers", "hil_case(path): the case that the `case` and `device` fixtures use")
-    config.stash[_CASE_ERRORS] = []
     config.stash[_INTERRUPTION] = Interruption()
     config.pluginmanager.register(_WayOut(config.stash[_INTERRUPTION]))
     config.stash[_JUDGED] = _CaseTests()
@@ -179,14 +177,31 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> CaseFile |
 class CaseFile(pytest.File):
     """A case.toml; its items are the checks that the case asks for."""
 
-    def collect(self) -> Iterator[CheckItem]:
+    def collect(self) -> Iterator[CheckItem | RefusedItem]:
         try:
             case = load_case(self.path)
         except UsageError as error:
-            self.config.stash[_CASE_ERRORS].append(str(error))
+            yield RefusedItem.from_parent(self, name="case", error=error)
             return
         for check in checks_for(case):
             yield CheckItem.from_parent(self, name=check.id, case=case, check=check)
+
+
+class RefusedItem(pytest.Item):
+    """A case.toml that is no case: an error of its own, that stops no other case."""
+
+    def __init__(self, *, error: UsageError, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.error = error
+
+    def setup(self) -> None:
+        self.config.stash[_RUN].refuse(Refusal(self.path, name_of(self.path), self.error))
+
+    def runtest(self) -> None:
+        raise AssertionError("a refused case is told before it runs")
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        return self.path, 0, f"{self.path.parent.name}: case"
 
 
 class CheckItem(pytest.Item):
@@ -270,11 +285,12 @@ def describe(check: Check, result: CheckResult) -> str:
 
 @pytest.hookimpl(trylast=True)  # after -k and -m have taken items away
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Misuse stops here, before anything starts."""
+    """Misuse stops here, before anything starts; a refused case is an error of that case, unless nothing is to run."""
     try:
-        if errors := config.stash[_CASE_ERRORS]:
+        errors = [str(item.error) for item in items if isinstance(item, RefusedItem)]
+        if errors and config.option.collectonly:
             raise UsageError("\n".join(errors))
-        if any(_needs_board(item) for item in items) and not config.option.collectonly:
+        if (errors or any(_needs_board(item) for item in items)) and not config.option.collectonly:
             config.stash[_INTERRUPTION].guard()
             cases = {item.case.path: item.case for item in items if isinstance(item, CheckItem)}
             config.stash[_RUN].prepare(list(cases.values()))

@@ -28,10 +28,10 @@ class CaseProblemsError(CaseError):
         first = problems[0]
         super().__init__(file, first.where, first.problem, first.fix)
         self.problems = tuple(problems)
+        if len(problems) > 1:
+            self.args = (self._all(),)
 
-    def __str__(self) -> str:
-        if len(self.problems) == 1:
-            return super().__str__()
+    def _all(self) -> str:
         lines = [f"{self.file}: {len(self.problems)} problems"]
         for number, each in enumerate(self.problems, 1):
             lines.append(f"{number}. {each.where}: {each.problem}" if each.where else f"{number}. {each.problem}")

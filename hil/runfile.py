@@ -263,7 +263,8 @@ class Link(Part):
 
 
 class Case(Part):
-    """One case of a run. Keys of the evidence are null when the bench broke: `error` says how.
+    """One case of a run. Keys of the evidence are null when the bench broke, and when the case was refused before it
+    ran: `error` says how. A refused case that could not be read has the version 0.
 
     title: the name, with the path behind it where another case of the run has the same; "" in runs of older versions.
     """
@@ -274,6 +275,7 @@ class Case(Part):
     path: str
     verdict: Literal["passed", "marginal", "failed", "invalid", "error", "not judged"]
     error: str
+    refused: bool = False
     host_seconds: float
     vectors: int
     inferences: int
@@ -294,6 +296,11 @@ class Case(Part):
     answers: Answers | None = None
     faults: list[Fault] = []
     link: Link | None = None
+
+    @property
+    def what_happened(self) -> str:
+        """How `error` is introduced."""
+        return "the case was refused" if self.refused else "the bench broke"
 
     @property
     def called(self) -> str:

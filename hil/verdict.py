@@ -24,8 +24,8 @@ def case_verdict(checks: Iterable[tuple[str, bool]], error: str = "") -> str:
 
 
 def run_verdict(verdicts: Collection[str], interrupted: bool = False, lost_workers: Collection[str] = ()) -> str:
-    """The verdict of a run, the worst of its cases; one in which a case was not judged is no pass, and one that lost a
-    worker broke.
+    """The verdict of a run, the worst of its cases; a run in which a case was not judged is no pass, and one that lost
+    a worker broke.
     """
     if interrupted:
         return "interrupted"

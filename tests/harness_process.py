@@ -93,9 +93,9 @@ class HarnessRun:
             self.process.kill()
             self.process.communicate()
 
-    def wait(self) -> Finished:
-        """The result; fails when the run does not end, or leaves a process or a file behind."""
-        text, _ = self.process.communicate(timeout=LIMIT_S)
+    def wait(self, limit_s: float = LIMIT_S) -> Finished:
+        """The result; fails when the run does not end in time, or leaves a process or a file behind."""
+        text, _ = self.process.communicate(timeout=limit_s)
         self.assert_nothing_left()
         return Finished(self.process.returncode, text, self.out)
 

@@ -33,6 +33,7 @@ class Settings(BaseModel):
     clock_tree: Literal["", "stm32f4"] = ""
     hse_hz: int = Field(default=8_000_000, gt=0)
     bundle_probes: bool = False
+    once_per_image: bool = True
     hardware_map: str = ""
     platform: str = ""
 

@@ -28,6 +28,7 @@ class Board(Protocol):
     clock: ClockSpec
     log: Path  # what the firmware wrote to its log
     progress: Progress  # told of work that takes its time, such as writing flash
+    once_per_image: bool  # whether tests that take long, or wear the flash, are remembered with the image's hash
     probe_bundles: bool  # whether damaged bundles may be provisioned too: each wears the flash of a physical board
 
     @property

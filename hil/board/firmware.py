@@ -27,6 +27,7 @@ class FirmwareBoard(ABC):
     """A board on which firmware with the test agent runs. A kind says how memory is reached and how it starts."""
 
     probe_bundles = True
+    once_per_image = False
 
     def __init__(self, config: BoardConfig, clock: ClockSpec, log: Path) -> None:
         self.config, self.clock, self.log = config, clock, log

@@ -76,7 +76,10 @@ class NativeBoard(HostedBoard):
         pid = self.pid
         if pid is None:
             return {}
-        os.kill(pid, signal.SIGALRM)
+        try:
+            os.kill(pid, signal.SIGALRM)
+        except ProcessLookupError:  # it has ended
+            return {}
         self._mute = ""
         end = time.monotonic() + _CONFESS_S
         while time.monotonic() < end:

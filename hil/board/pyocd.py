@@ -115,6 +115,7 @@ class PyocdBoard(FirmwareBoard):
         """choices: settings of the boards that would do; the one whose probe is plugged in is taken."""
         super().__init__(config, clock, log)
         self.probe_bundles = choices[0].bundle_probes
+        self.once_per_image = choices[0].once_per_image
         self.connection = Connection(config.name, config.file, choices, bench, log)
         self._programmer = Programmer(self.connection, config.name)
 

@@ -33,6 +33,7 @@ class Settings(BenchSettings):
 
     misbehave: list[str] = Field(default_factory=list)
     flash_image: str = ""
+    once_per_image: bool = False
 
 
 def open_board(config: BoardConfig, log: Path) -> PyocdBoard:

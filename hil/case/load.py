@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +13,7 @@ from hil.case import limits, stages
 from hil.case.expected import EXPECTED, from_bytes
 from hil.case.lock import BUILD, LOCK, Lock, check_lock, new_lock, read_lock
 from hil.case.notes import vector_notes
-from hil.case.schema import CaseFile
+from hil.case.schema import NAME, CaseFile
 from hil.case.staged import check_finished
 from hil.case.toml_file import read_toml
 from hil.case.types import BASELINES, Case, Contracts, Decide, Gate, ModelFile, Prepare, Vectors, Window
@@ -41,6 +43,17 @@ def load_case(path: Path, kernels: KernelLibrary = TFLM_2_3) -> Case:
         return case
     check_lock(file.parent, lock, _lock_of(case))
     return replace(case, locked=True)
+
+
+def name_of(file: Path) -> str:
+    """The name that a case.toml gives itself; one made of its folder's when the file cannot be read so far."""
+    try:
+        name = tomllib.loads(file.read_text(encoding="utf-8-sig"))["case"]["name"]
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+        name = ""
+    if isinstance(name, str) and re.fullmatch(NAME, name):
+        return name
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", file.resolve().parent.name)[:63] or "case"
 
 
 def read_case(path: Path) -> Case:

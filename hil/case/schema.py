@@ -15,6 +15,7 @@ MAX_WINDOWS = 1000  # debounce, cooldown
 MAX_REPLAYS = 1000
 MAX_PASSES = 10_000  # a soak test may want many
 MAX_WARMUP = 100
+NAME = r"[A-Za-z0-9_-]{1,63}"  # of a case: it names files and columns
 
 Count = Annotated[int, Field(ge=1, le=U32_MAX)]
 Positive = Annotated[float, Field(gt=0)]
@@ -49,7 +50,7 @@ class Table(BaseModel):
 
 
 class CaseTable(Table):
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,63}$")]
+    name: Annotated[str, Field(pattern=f"^{NAME}$")]
     version: Count
     source: Text
 

@@ -24,10 +24,14 @@ class BundleProbe:
 
 @dataclass(frozen=True)
 class BundleProbes(Section):
-    """Damaged bundles, in the order in which they were provisioned. spared: the board file spares the flash."""
+    """Damaged bundles, in the order in which they were provisioned. spared: the board file spares the flash.
+
+    remembered: when this image was shown them, if not in this session ("").
+    """
 
     probes: tuple[BundleProbe, ...] = ()
     spared: bool = False
+    remembered: str = ""
 
 
 def _judge_damaged(evidence: Evidence) -> CheckResult:
@@ -47,7 +51,8 @@ def _judge_damaged(evidence: Evidence) -> CheckResult:
                 "accepted (status 0)" if probe.observed == 0 else answer,
                 hint="the parser must check magic and all of the hash before anything else (docs/bundle-format.md)",
             )
-    return sheet.result(numbers={"bundles_sent": len(found.probes)})
+    reason = f"shown to this image on {found.remembered}" if found.remembered else ""
+    return sheet.result(reason=reason, numbers={"bundles_sent": len(found.probes)})
 
 
 CHECKS = (

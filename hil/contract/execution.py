@@ -51,6 +51,14 @@ def _always(_: Case) -> bool:
 def _judge_bundle(evidence: Evidence) -> CheckResult:
     sheet = Sheet("execution.bundle", evidence)
     hello, case = evidence.hello, evidence.case
+    if fault := _fault_of_start(evidence):
+        sheet.add(
+            "the firmware sets the model up and says hello",
+            f"{fault.report.kind} in stage start; without a bundle it starts",
+            stage="start",
+            hint="it breaks on this model: execution.fault has the place, in the kernel of the operator",
+        )
+        return sheet.result()
     if hello.bundle_status != 0:
         from hil.bundle import describe  # only a refusal needs the table of reasons
 
@@ -75,6 +83,12 @@ def _judge_bundle(evidence: Evidence) -> CheckResult:
         )
     add_differences(sheet, evidence, "execution")
     return sheet.result()
+
+
+def _fault_of_start(evidence: Evidence) -> VectorFault | None:
+    """The fault by which the firmware did not start with the bundle; it said hello without one then."""
+    first = evidence.faults[0] if evidence.faults else None
+    return first if first and first.report.stage == "start" and evidence.hello.bundle_status != 0 else None
 
 
 def _judge_model(evidence: Evidence) -> CheckResult:
@@ -201,7 +215,7 @@ def _judge_fault(evidence: Evidence) -> CheckResult:
             f"{fault.report.text}",
             vector=vector_name(evidence, fault.vector),
             stage="fault",
-            hint=_fault_hint(fault),
+            hint=_START_HINT if fault is _fault_of_start(evidence) else _fault_hint(fault),
         )
     told = {fault.vector for fault in evidence.faults}
     for vector in (int(row) for row in lost if int(row) not in told):
@@ -220,6 +234,7 @@ def _fault_hint(fault: VectorFault) -> str:
     return own + advice(fault.report.kind, fault.report.registers)
 
 
+_START_HINT = "it broke while it set the model up, before any window: read the operator's kernel at that place"
 _OWN_HINT = "it broke on a window or scores that the harness made itself, or outside of any request"
 
 

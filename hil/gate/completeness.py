@@ -53,9 +53,13 @@ def missing(demand: Demand, board: str, question: Question) -> Reason:
 
 
 def result_reasons(result: Result) -> Iterator[Reason]:
-    """A result that is none: the bench broke, or nothing could be judged."""
+    """A result that is none: the case was refused, the bench broke, or nothing could be judged."""
     case = result.case
-    if case.error:
+    if case.refused:
+        what = f"{result}: the case was refused: {case.error.splitlines()[0]}"
+        fix = f"mend it (hil case check {case.path} says how), and run again"
+        yield Reason(Kind.CASE, what, fix, case=case.name, board=result.board)
+    elif case.error:
         what = f"{result}: {case.error.splitlines()[0]}"
         fix = f"see {result.run.folder / case.log}, mend the bench and run again"
         yield Reason(Kind.BENCH, what, fix, case=result.name, board=result.board)

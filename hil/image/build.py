@@ -17,6 +17,7 @@ from pathlib import Path
 
 from hil.errors import BuildError, MissingTool, UsageError
 from hil.image.toolchain import CARGO, require_programs, require_tools, tools_of_target
+from hil.image.workplace import workplace
 
 IMAGE_NAME = "hil_firmware.elf"
 # Set by a user for other projects, these would quietly change the image.
@@ -42,18 +43,20 @@ def build(
 ) -> Path:
     """Build the firmware for `target` and return the path of its ELF; quick when nothing changed.
 
-    root: the project; its `firmware/` holds the sources, `build/` takes the result. python: runs the code generators.
-    log: where the compiler's words go, by default `build/firmware/<target>.log`. say: told when the call has to wait.
+    root: the project; its `firmware/` holds the sources, `build/` takes the result, or a folder of the user's cache
+    does (hil.image.workplace). python: runs the code generators. log: where the compiler's words go, by default
+    `build/firmware/<target>.log`. say: told when the call has to wait.
     copy_to: have the ELF there, a copy that no later build changes.
     Raises UsageError for an unknown target, MissingTool, and BuildError with the compiler's errors and the log's path.
     """
-    firmware, folder = root / "firmware", root / "build" / "firmware" / target
-    _check_preset(firmware, target)
+    _check_preset(root / "firmware", target)
     check_programs(target)
+    place = workplace(root, target)
+    firmware, folder = place.firmware, place.folder(target)
     log = log or folder.with_name(f"{target}.log")
     for needed in (folder.parent, log.parent):
         needed.mkdir(parents=True, exist_ok=True)
-    with _locked(root / "build" / "firmware.lock", say):
+    with _locked(place.lock, say):
         log.write_bytes(b"")
         fingerprint = _fingerprint(firmware, target, python)
         if _configured(folder) != fingerprint:
@@ -61,7 +64,7 @@ def build(
             say(f"configuring the firmware for {target}")
             _configure(firmware, folder, target, python, log)
             _mark(folder).write_text(fingerprint, encoding="utf-8")
-        _run(["cmake", "--build", "--preset", target], firmware, log, target)
+        _run(["cmake", "--build", str(folder)], firmware, log, target)
         image = _result(folder, log)
         return image if copy_to is None else Path(shutil.copy2(image, copy_to))
 
@@ -110,7 +113,7 @@ def _fingerprint(firmware: Path, target: str, python: Path) -> str:
     """All that needs a new configuration and that ninja does not watch itself."""
     presets = hashlib.sha256((firmware / "CMakePresets.json").read_bytes()).hexdigest()
     tools = [_identity(shutil.which(tool.program)) for tool in tools_of_target(target) if tool is not CARGO]
-    return json.dumps([str(firmware.resolve()), str(python), presets, tools])
+    return json.dumps([str(firmware.absolute()), str(firmware.resolve()), str(python), presets, tools])
 
 
 def _identity(program: str | None) -> tuple[object, ...]:
@@ -131,7 +134,12 @@ def _configure(firmware: Path, folder: Path, target: str, python: Path, log: Pat
     _mark(folder).unlink(missing_ok=True)
     (folder / "CMakeCache.txt").unlink(missing_ok=True)
     shutil.rmtree(folder / "CMakeFiles", ignore_errors=True)
-    _run(["cmake", "--preset", target, f"-DPython3_EXECUTABLE={python}"], firmware, log, target)
+    _run(
+        ["cmake", "--preset", target, "-S", str(firmware), "-B", str(folder), f"-DPython3_EXECUTABLE={python}"],
+        firmware,
+        log,
+        target,
+    )
 
 
 def _result(folder: Path, log: Path) -> Path:

@@ -15,7 +15,7 @@ from pathlib import Path
 from hil.case.types import ModelFile
 from hil.model.alignment import misplaced
 from hil.model.degenerate import impossible, place, weights_of
-from hil.model.graph import SCHEMA_VERSION, Graph, Operator, Tensor, read_graph
+from hil.model.graph import SCHEMA_VERSION, Graph, Operator, Tensor, read_graph, reading
 from hil.model.tflite import ONE_TENSOR_FIX
 from hil.problems import Problem, raise_any
 
@@ -194,7 +194,8 @@ def _layout(graph: Graph) -> Iterator[Problem]:
 
 def _alignment(data: bytes, file: Path) -> Iterator[Problem]:
     """The target reads the flatbuffer where it lies; what lies across a boundary faults, or stops the sanitizer."""
-    found = misplaced(data)
+    with reading(file):
+        found = misplaced(data)
     if found:
         more = f", and {len(found) - SHOWN_PLACES} more" if len(found) > SHOWN_PLACES else ""
         problem = f"misaligned: {'; '.join(map(str, found[:SHOWN_PLACES]))}{more}"

@@ -51,15 +51,17 @@ def _unpack(options: argparse.Namespace) -> int:
 
 def _align(options: argparse.Namespace) -> int:
     from hil.model.alignment import misplaced
-    from hil.model.graph import read_graph
+    from hil.model.graph import read_graph, reading
     from hil.model.rewrite import aligned
 
     data = _read(options.file)
     read_graph(data, options.file)
-    if not misplaced(data):
+    with reading(options.file):
+        found, written = misplaced(data), aligned(data)
+    if not found:
         print(f"{options.file}: everything lies where it should; nothing is written")
         return 0
-    _write(options.out or options.file.with_suffix(".aligned.tflite"), aligned(data))
+    _write(options.out or options.file.with_suffix(".aligned.tflite"), written)
     return 0
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import shlex
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,10 +110,23 @@ def read_graph(data: bytes, file: Path) -> Graph:
         if not named:
             problem = "this is no TFLite model (bytes 4 to 7 are not TFL3)"
             raise CaseError(file, "", problem, "name the .tflite file that the converter wrote") from None
-        problem = (
-            f"this is no TFLite model: it begins like one but is damaged or cut short ({type(error).__name__}: {error})"
-        )
-        raise CaseError(file, "", problem, "convert or copy the model again") from None
+        raise _damage(file, error) from None
+
+
+@contextmanager
+def reading(file: Path) -> Iterator[None]:
+    """What stumbles in here over a damaged flatbuffer is a CaseError of that file."""
+    try:
+        yield
+    except _DAMAGED as error:
+        raise _damage(file, error) from None
+
+
+def _damage(file: Path, error: Exception) -> CaseError:
+    problem = (
+        f"this is no TFLite model: it begins like one but is damaged or cut short ({type(error).__name__}: {error})"
+    )
+    return CaseError(file, "", problem, "convert or copy the model again")
 
 
 def _read(data: bytes) -> Graph:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.case.types import Case
-from hil.errors import CaseError
+from hil.errors import CaseError, UsageError
 from hil.interpreter.process import InterpreterProcess
 from hil.reference.float import FloatReference
 from hil.reference.int8 import Int8Oracle
@@ -60,6 +60,7 @@ class CaseModels:
         self._case, self._lock = case, threading.Lock()
         self._processes: list[InterpreterProcess] = []
         self._int8: Int8Oracle | None = None
+        self._error: UsageError | None = None  # why they cannot be opened: told to each who asks
         self._floating: FloatReference | None = None
 
     def start(self) -> None:
@@ -73,16 +74,25 @@ class CaseModels:
         when it does not fit the case.
         """
         with self._lock:
+            if self._error is not None:
+                raise self._error
             if self._int8 is not None:
                 return
-            self.start()
-            case = self._case
-            oracle = Int8Oracle(case.model.data, str(case.model.path), process=self._processes[0])
-            if case.float_model is not None:
-                floating = FloatReference(case.float_model.data, str(case.float_model.path), self._processes[1])
-                _require_fit(case, floating)
-                self._floating = floating
-            self._int8 = oracle
+            try:
+                self._open()
+            except UsageError as error:
+                self._error = error
+                raise
+
+    def _open(self) -> None:
+        self.start()
+        case = self._case
+        oracle = Int8Oracle(case.model.data, str(case.model.path), process=self._processes[0])
+        if case.float_model is not None:
+            floating = FloatReference(case.float_model.data, str(case.float_model.path), self._processes[1])
+            _require_fit(case, floating)
+            self._floating = floating
+        self._int8 = oracle
 
     @property
     def int8(self) -> Int8Oracle:

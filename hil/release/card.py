@@ -159,7 +159,7 @@ def _failures(results: Sequence[Result]) -> str:
     for result in results:
         lines = [*_checks(result), *_wrong(result)]
         if result.case.error:
-            lines.append(f"* the bench broke: {text(result.case.error)}")
+            lines.append(f"* {result.case.what_happened}: {text(result.case.error)}")
         parts.append("\n".join([f"On {text(result.board)}:" + ("" if lines else " none."), *lines]))
     return "\n\n".join(parts)
 

@@ -115,7 +115,7 @@ def _case(case: Case, alone: bool) -> Iterator[str]:
 
 def _error(case: Case) -> Iterator[str]:
     if case.error:
-        yield f"\nThe bench broke: {_text(case.error.splitlines()[0])}"
+        yield f"\n{case.what_happened.capitalize()}: {_text(case.error.splitlines()[0])}"
         yield f"\nLog: {_cell(case.log) or 'none'}"
 
 

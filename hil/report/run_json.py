@@ -35,7 +35,8 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class CaseReport:
-    """What is known of one case after the run; evidence is None when the bench broke, `error` says how.
+    """What is known of one case after the run; evidence is None when the bench broke, or when the case was `refused`
+    before it ran: `error` says how.
 
     records_sha256: of the file of records; "" without one.
     """
@@ -48,6 +49,7 @@ class CaseReport:
     inferences: int = 0
     seconds: float = 0.0
     error: str = ""
+    refused: bool = False
     records_file: str = ""
     records_sha256: str = ""
     log_file: str = ""
@@ -147,6 +149,7 @@ def case_document(report: CaseReport) -> Json:
         "path": shown_path(case.path),
         "verdict": report.verdict,
         "error": report.error,
+        "refused": report.refused,
         "host_seconds": round(report.seconds, 3),
         "vectors": len(case.vectors),
         "inferences": report.inferences,
@@ -171,6 +174,28 @@ def case_document(report: CaseReport) -> Json:
         document["link"] = vars(report.link)
     finite: Json = _finite(document)
     return finite
+
+
+def unreadable_document(path: Path, name: str, error: str) -> Json:
+    """The same of a case.toml that is none: all that is known is where it lies and what is wrong."""
+    return {
+        "name": name,
+        "title": name,
+        "version": 0,
+        "path": shown_path(path),
+        "verdict": "error",
+        "error": error,
+        "refused": True,
+        "host_seconds": 0.0,
+        "vectors": 0,
+        "inferences": 0,
+        "manifest": {"files": {}, "locked": False, "model_sha256": "", "float_model_sha256": None, "source": ""},
+        "decision": None,
+        "checks": [],
+        "records": "",
+        "records_sha256": "",
+        "log": "",
+    }
 
 
 def shown_path(path: Path) -> str:

@@ -4,8 +4,9 @@ crew of them. Knows nothing of pytest.
 
 from hil.run.crew import Crew
 from hil.run.lead import CrewLead
+from hil.run.outcome import Refusal
 from hil.run.run import HilRun, ProgressFactory
 from hil.run.settings import PROJECT, Settings
 from hil.run.worker import WorkerRun
 
-__all__ = ["PROJECT", "Crew", "CrewLead", "HilRun", "ProgressFactory", "Settings", "WorkerRun"]
+__all__ = ["PROJECT", "Crew", "CrewLead", "HilRun", "ProgressFactory", "Refusal", "Settings", "WorkerRun"]

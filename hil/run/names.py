@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 
 from hil.case.types import Case
 from hil.report.run_json import shown_path
@@ -34,6 +36,16 @@ def file_stem(case: Case, cases: Sequence[Case], board: str) -> str:
 def outcome_piece(case: Case, cases: Sequence[Case]) -> str:
     """What came of the case, judged."""
     return f"{OUTCOME}{_place(case, cases)}"
+
+
+def refusal_piece(path: Path) -> str:
+    """What is said of a case.toml that is no case; behind all that were judged."""
+    return f"{OUTCOME}refused.{hashlib.sha256(str(path).encode()).hexdigest()[:16]}"
+
+
+def models_piece(case: Case, cases: Sequence[Case]) -> str:
+    """Whether the references take the case's models."""
+    return f"models.{_place(case, cases)}"
 
 
 def share_piece(case: Case, cases: Sequence[Case], share: Share) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from hil.contract.types import CheckResult
+from hil.errors import UsageError
 from hil.records import RunRecords
 from hil.report.run_json import Json
 from hil.session import Part, Share
@@ -22,6 +24,15 @@ class Attempt:
     error: Exception | None = None
     ran: bool = True
     records: RunRecords | None = None
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A case.toml that is no case, and why."""
+
+    path: Path
+    name: str  # as well as it could be told
+    error: UsageError
 
 
 @dataclass

@@ -17,16 +17,16 @@ from hil.bundle import build_bundle
 from hil.case.types import Case
 from hil.contract import checks_for, judge
 from hil.contract.types import Check, CheckResult
-from hil.errors import BoardBroken
+from hil.errors import BoardBroken, UsageError
 from hil.image.elf import Image
 from hil.project.quarantine import Quarantine, load_quarantine
 from hil.records import RunRecords
 from hil.reference.compute import check_models
-from hil.report.run_json import CaseReport, Json, case_document, clock_document, records_archive
+from hil.report.run_json import CaseReport, Json, case_document, clock_document, records_archive, unreadable_document
 from hil.run.document import RunClock, run_json
 from hil.run.equipment import Equipment
 from hil.run.names import file_stem, title
-from hil.run.outcome import Attempt, Outcome, seconds
+from hil.run.outcome import Attempt, Outcome, Refusal, seconds
 from hil.run.settings import Settings
 from hil.runfile import RUN_FILE
 from hil.session import Progress, Share, conclude, merge_records, run_share, whole
@@ -51,6 +51,7 @@ class HilRun:
         self._cases: list[Case] = []
         self._quarantine = Quarantine()
         self._outcomes: dict[Path, Outcome] = {}
+        self._refused: dict[Path, UsageError] = {}
         self.board_broken: BoardBroken | None = None  # why nothing more is run on the board
         self._since = RunClock()
 
@@ -64,18 +65,25 @@ class HilRun:
         return self._equipment.image()
 
     def prepare(self, cases: Sequence[Case] = ()) -> None:
-        """Check the tools of board and build, quarantine and baselines, and that both references take the models of
-        `cases`; then take the output folder, so that misuse leaves the last results alone. Raises UsageError.
+        """Check the tools of board and build, and the quarantine; then take the output folder, so that misuse leaves
+        the last results alone. Raises UsageError. A case of `cases` whose baseline or models do not do is refused, and
+        the others are run nevertheless.
         """
         self._equipment.check()
         if self.settings.quarantine is not None:
             self._quarantine = load_quarantine(self.settings.quarantine)
             self._quarantine.refuse_unknown(_checks_by_name(cases))
-        for case in cases:
-            check_models(case)
-            baseline_of(case, self.config.name)
         self._cases = list(cases)
         self._equipment.take_output()
+        for case in cases:
+            if error := self._refusal(case):
+                self._refused[case.path] = error
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Report a case.toml that is no case, and raise its error."""
+        if refusal.path not in self._outcomes:
+            self._outcomes[refusal.path] = self._unreadable(refusal)
+        raise refusal.error
 
     # ---- what is asked of a case
 
@@ -143,7 +151,26 @@ class HilRun:
             self._outcomes[case.path] = self._run(case)
         return self._outcomes[case.path]
 
+    def _refusal(self, case: Case) -> UsageError | None:
+        """Why a case that could be read cannot be run all the same."""
+        try:
+            baseline_of(case, self.config.name)
+            check_models(case)
+        except UsageError as error:
+            return error
+        return None
+
+    def _unreadable(self, refusal: Refusal) -> Outcome:
+        document = unreadable_document(refusal.path, refusal.name, str(refusal.error))
+        return Outcome(document, error=refusal.error)
+
+    def _refused_outcome(self, case: Case, error: UsageError) -> Outcome:
+        report = CaseReport(case, (), error=str(error), refused=True, title=self.title(case))
+        return Outcome(case_document(report), error=error)
+
     def _run(self, case: Case) -> Outcome:
+        if error := self._refused.get(case.path):
+            return self._refused_outcome(case, error)
         return self._conclude(case, [self._attempt(case, whole(case))])
 
     def _attempt(self, case: Case, share: Share) -> Attempt:

@@ -10,12 +10,12 @@ from pathlib import Path
 from hil.board.base import Board
 from hil.board.config import BoardConfig, kind_module
 from hil.case.types import Case
-from hil.errors import BoardBroken
+from hil.errors import BoardBroken, UsageError
 from hil.report.outdir import OutDir
 from hil.run.crew import Crew
 from hil.run.equipment import Equipment
-from hil.run.names import BROKEN, HELD, outcome_piece, share_piece
-from hil.run.outcome import Attempt, Outcome
+from hil.run.names import BROKEN, HELD, models_piece, outcome_piece, refusal_piece, share_piece
+from hil.run.outcome import Attempt, Outcome, Refusal
 from hil.run.run import HilRun, ProgressFactory, no_progress
 from hil.run.settings import Settings
 from hil.session import Share, case_cost, plan
@@ -68,6 +68,8 @@ class WorkerRun(HilRun):
     def _run(self, case: Case) -> Outcome:
         """Help with everything first, so that no worker waits while there is something to do."""
         outcome = outcome_piece(case, self._cases)
+        if error := self._refused.get(case.path):
+            return self._crew.once(outcome, lambda: self._refused_outcome(case, error))
         with self._turn():
             if not self._helped:
                 self._help()
@@ -79,6 +81,16 @@ class WorkerRun(HilRun):
                 for share in self._plan(case)
             ]
             return self._crew.once(outcome, partial(self._conclude, case, attempts))
+
+    def _refusal(self, case: Case) -> UsageError | None:
+        """The models of a case are tried by one worker for all."""
+        text = self._crew.once(
+            models_piece(case, self._cases), lambda: str(super(WorkerRun, self)._refusal(case) or "")
+        )
+        return UsageError(text) if text else None
+
+    def _unreadable(self, refusal: Refusal) -> Outcome:
+        return self._crew.once(refusal_piece(refusal.path), lambda: super(WorkerRun, self)._unreadable(refusal))
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -96,7 +108,7 @@ class WorkerRun(HilRun):
         """Run what no other worker has taken, the longest case first."""
         self._helped = True
         for case in sorted(self._cases, key=case_cost, reverse=True):
-            for share in self._plan(case):
+            for share in [] if case.path in self._refused else self._plan(case):
                 if self.board_broken is not None:
                     return
                 self._crew.offer(share_piece(case, self._cases, share), partial(self._attempt, case, share))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from dataclasses import asdict
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +15,7 @@ from hil.contract.instruments.guards import DeadlineTrip, GuardTest, Trip
 from hil.errors import DeviceEnded, DeviceFault, DeviceReset, DeviceSilent
 from hil.link.messages import SelfTest
 from hil.records import Record
+from hil.session.remembered import once_per_image
 from hil.session.state import NO_VECTOR, SessionState
 from hil.session.step import Scope, Step
 
@@ -72,4 +76,27 @@ def _trip(
     return trip
 
 
-STEP = Step(GuardTest, Scope.LEAD, _collect)
+def _kept(found: GuardTest) -> dict[str, Any] | None:
+    """Only what held: the rest is tried again."""
+    trips = [found.stack, *found.null, found.deadline.trip if found.deadline else None]
+    held = found.able and all(trip is not None and not trip.came_back for trip in trips)
+    return asdict(found) if held else None
+
+
+def _again(known: Mapping[str, Any], day: str) -> GuardTest:
+    deadline = known["deadline"]
+    return GuardTest(
+        True,
+        True,
+        DeadlineTrip(**{**deadline, "trip": Trip(**deadline["trip"])}),
+        Trip(**known["stack"]),
+        tuple(Trip(**trip) for trip in known["null"]),
+        remembered=day,
+    )
+
+
+STEP = Step(
+    GuardTest,
+    Scope.LEAD,
+    lambda run: once_per_image(run, "guards", collect=_collect, to_json=_kept, from_json=_again),
+)

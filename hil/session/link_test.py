@@ -56,7 +56,10 @@ class _Line:
         """The replies to `frames`, up to the one to `last`, a good request that is sent behind them."""
         number = _id(last)
         data = frame.END + b"".join(frames) + frame.encode(last)
-        return self.device.converse(data, lambda found: any(_id(reply) == number for reply in found), self._wait_s)
+        replies = self.device.converse(data, lambda found: any(_id(each) == number for each in found), self._wait_s)
+        if all(_id(reply) != number for reply in replies):
+            self.device.run(self._window, deadline_ticks=self._deadline_ticks)  # raises when the firmware is gone
+        return replies
 
 
 def _damaged(line: _Line) -> list[LinkProbe]:

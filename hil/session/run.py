@@ -13,18 +13,18 @@ from hil.board.base import Board, Progress
 from hil.bundle import build_bundle, sha256
 from hil.bundle.compare import differences
 from hil.case.types import Case
-from hil.contract.types import Evidence
+from hil.contract.types import Evidence, VectorFault
 from hil.device import Device
-from hil.errors import BoardError, DeviceFault, DeviceSilent
+from hil.errors import BoardError, DeviceEnded, DeviceFault, DeviceSilent
 from hil.image.elf import Image
 from hil.link.client import LinkCounters
-from hil.records import RunRecords
+from hil.records import RunRecords, Status
 from hil.reference.compute import prepare_all, references
 from hil.reference.job import ReferenceJob
 from hil.reference.models import CaseModels
 from hil.session.part import Part, merge, total
 from hil.session.share import Share, whole
-from hil.session.state import SessionState
+from hil.session.state import NO_VECTOR, SessionState
 from hil.session.step import Scope
 from hil.session.steps import Sections, take, wanted
 from hil.session.steps import merge as merge_sections
@@ -76,7 +76,7 @@ def run_share(
     job = ReferenceJob(case, share.rows(case))
     board.progress = progress
     try:
-        device = _connect(board, image, provisioned)
+        device, start_fault = _connect(board, image, provisioned)
         records = RunRecords.empty(len(case.vectors), case.model.output.elements)
         keep(records)
         deadline = _deadline(case, board)
@@ -92,6 +92,7 @@ def run_share(
             records,
             deadline,
             progress,
+            faults=[start_fault] if start_fault else [],
         )
         scopes = (Scope.SHARE, Scope.LEAD, Scope.EACH) if share.lead else (Scope.SHARE, Scope.EACH)
         sections = take(wanted(case, *scopes), run) if device.hello.bundle_status == 0 else {}
@@ -127,7 +128,7 @@ def conclude(
     part, stimuli = merge(case, parts), prepare_all(case)
     steps = wanted(case, Scope.WHOLE)
     if steps and part.hello.bundle_status == 0 and not part.stopped:
-        device = _connect(board, image, provisioned)
+        device, _ = _connect(board, image, provisioned)
         deadline = _deadline(case, board)
         with CaseModels(case) as models:
             run = SessionState(
@@ -168,16 +169,32 @@ def _joined(part: Part, run: SessionState, sections: Sections) -> Part:
     )
 
 
-def _connect(board: Board, image: Image, bundle: bytes) -> Device:
+def _connect(board: Board, image: Image, bundle: bytes) -> tuple[Device, VectorFault | None]:
+    """The agent, and the fault by which the firmware does not start with this bundle but does without one: then the
+    agent is that of a board without a bundle. Raises BoardError when it does not start either way.
+    """
     try:
         board.provision(image, bundle)
-        return Device(board)
+        return Device(board), None
     except DeviceFault as error:
-        text = f"the firmware faulted before it said hello\n{board.postmortem().text}"
+        report = board.postmortem()
+        device = _without_bundle(board, image, len(bundle)) if report.stage == "start" else None
+        if device is not None:
+            return device, VectorFault(NO_VECTOR, Status.FAULT, report)
+        text = f"the firmware faulted before it said hello\n{report.text}"
         raise BoardError(f"boot: {text}\n  next: mend it at that place; no window has reached it yet") from error
     except DeviceSilent as error:
         text = f"the firmware did not say hello: {error}\n{board.postmortem().text}"
         raise BoardError(f"boot: {text}\n  next: does {image.path} hold the test agent of this harness?") from error
+
+
+def _without_bundle(board: Board, image: Image, size: int) -> Device | None:
+    """The agent of the firmware that has no bundle to set up; None when it does not start so either."""
+    try:
+        board.provision(image, bytes(size))
+        return Device(board)
+    except (DeviceFault, DeviceSilent, DeviceEnded):
+        return None
 
 
 def _deadline(case: Case, board: Board) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness_process import FAILED, PASSED, PROJECT, USAGE_ERROR, run_harness
+from harness_process import FAILED, PASSED, PROJECT, run_harness
 from native_session import CaseFolder
 
 pytestmark = pytest.mark.slow
@@ -64,5 +64,7 @@ def test_a_board_without_a_baseline_judges_none_and_a_damaged_file_stops_the_run
     file = case.path / "baseline" / "qemu.json"
     file.write_text(file.read_text().replace('"version": 1', '"version": 2'))
     stopped = run_harness(tmp_path, case.toml, board="qemu")
-    assert stopped.code == USAGE_ERROR
+    assert stopped.code == FAILED
+    (refused,) = stopped.run["cases"]
+    assert (refused["verdict"], refused["refused"]) == ("error", True)
     assert "the file was changed after it was accepted" in stopped.text

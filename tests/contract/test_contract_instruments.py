@@ -78,6 +78,16 @@ def test_what_rests_on_a_broken_instrument_is_invalid(instrument: str, evidence:
         assert not results[name].findings
 
 
+def test_a_canary_that_the_product_damages_itself_is_no_broken_instrument(evidence: Evidence) -> None:
+    evidence.records.canaries[5] = 2
+    plants = (Plant("above", 2, 2), Plant("above, later", 0, 2), Plant("below", 1, 3), Plant("below, later", 0, 2))
+    evidence = with_section(evidence, MemoryTest, plants=plants, canaries=(0, 30))
+    assert judge(BY_ID["instruments.canaries"], evidence).outcome is Outcome.PASSED
+    assert judge(BY_ID["execution.canaries"], evidence).outcome is Outcome.FAILED
+    deaf = with_section(evidence, MemoryTest, plants=(Plant("below", 1, 2),))
+    assert judge(BY_ID["instruments.canaries"], deaf).outcome is Outcome.INVALID
+
+
 def test_a_figure_of_a_broken_instrument_breaks_no_contract(evidence: Evidence) -> None:
     evidence.records.ticks[:, 2] += 1_000_000_000
     assert judge(BY_ID["latency.total.max"], evidence).outcome is Outcome.FAILED

@@ -301,6 +301,28 @@ def test_a_run_that_only_fails_when_nobody_looks_is_told_once(evidence: Evidence
     assert own(broken) == {"execution.complete"}
 
 
+# ---- the product's own way
+
+
+def test_a_decision_that_is_wrong_anyway_is_not_for_want_of_an_observer(evidence: Evidence) -> None:
+    decides = PlainDifference(30, "decision", "(1, 90, 1, 0)", "(2, 90, 2, 0)")
+    plain = evidence.having(PlainRuns(True, True, np.array([30]), np.array([51_000]), (decides,)))
+    assert own(plain) == {"execution.plain"}
+    plain.records.answer[60] = -1
+    assert reasons(plain)["execution.plain"].endswith("see decision.answer")
+    assert own(plain) == {"decision.answer"}
+
+
+def test_a_decision_that_does_not_repeat_is_not_for_want_of_an_observer(evidence: Evidence) -> None:
+    decides = PlainDifference(30, "decision", "(1, 90, 1, 0)", "(2, 90, 2, 0)")
+    plain = evidence.having(PlainRuns(True, True, np.array([30]), np.array([51_000]), (decides,)))
+    difference = ReplayDifference(31, "pass", 1, "decision", "(1, 90, 1, 0)", "(1, 90, -1, 2)")
+    plain = with_section(plain, Repeats, differences=(difference,))
+    assert own(plain) == {"decision.repeat"}
+    output = replace(decides, field="output")
+    assert "execution.plain" in own(with_section(plain, PlainRuns, differences=(decides, output)))
+
+
 # ---- the link
 
 

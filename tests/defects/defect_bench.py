@@ -23,6 +23,7 @@ FAILED, USAGE = 1, 4  # pytest's exit codes: a test failed; wrong use
 _COMMAND_S = 300
 NormalImage = Callable[[str], Path]  # of a board
 CONTRACTS = (
+    "instruments",
     "input",
     "execution",
     "decision",

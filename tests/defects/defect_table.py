@@ -853,19 +853,6 @@ COST = (
         board="qemu",
     ),
     Defect(
-        "arena_mark_wrong",
-        "the arena's mark is a constant",
-        "memory.arena",
-        (
-            Edit(
-                "memory/arena.cpp",
-                "return std::max(bytes_ - static_cast<uint32_t>(longest.size() * sizeof(uint32_t)), floor_);",
-                "return 128;",
-            ),
-        ),
-        board="qemu",
-    ),
-    Defect(
         "big_frame",
         "decide keeps a history on the stack",
         "memory.stack",

@@ -10,8 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from harness_process import USAGE_ERROR, Finished, run_harness
+from harness_process import FAILED, USAGE_ERROR, Finished, run_harness
+from model_edit import read_model, write_model
 from native_session import CaseFolder
+
+from hil.gate.completeness import result_reasons
+from hil.gate.results import gather
+from hil.runfile import read_run
 
 LAST_RESULT = '{"verdict": "the last one"}\n'
 
@@ -64,7 +69,20 @@ def half_a_model(case: CaseFolder, _: Path) -> None:
     case.write("model_int8.tflite", (case.path / "model_int8.tflite").read_bytes()[:3000])
 
 
+def dead_model(case: CaseFolder, _: Path) -> None:
+    """The last layer has only zeros, and the oracle's interpreter aborts on it."""
+    model = read_model((case.path / "model_int8.tflite").read_bytes())
+    graph = model.subgraphs[0]
+    dense = graph.operators[4]
+    dense.inputs = [*dense.inputs[:2], -1]
+    graph.tensors[dense.outputs[0]].quantization.scale = [7.84e-9]
+    weights = model.buffers[graph.tensors[dense.inputs[1]].buffer]
+    weights.data = np.zeros(len(weights.data), np.uint8)
+    case.write("model_int8.tflite", write_model(model))
+
+
 WRONG = {
+    dead_model: ("model_int8.tflite", "operator 5 SOFTMAX", "was killed by SIGABRT", "fix: "),
     wrong_key: ("case.toml", "treshold", "fix: ", "threshold"),
     wrong_shape: (
         "vectors.npz",
@@ -85,20 +103,39 @@ def test_pickles_of_the_tests_are_live(tmp_path: Path) -> None:
     assert (tmp_path / "sprung").exists()
 
 
-@pytest.fixture(scope="module")
-def refused(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+@pytest.fixture(scope="module", params=[(), ("-n", "2", "--basetemp=base")], ids=["alone", "two workers"])
+def refused(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, image: str) -> Finished:
     """One run over a folder of wrong cases, and a good one."""
     folder = tmp_path_factory.mktemp("wrong")
-    with_last_result(folder)
     for breaking in WRONG:
         breaking(CaseFolder(folder / "cases" / breaking.__name__, name=breaking.__name__), folder / "sprung")
     CaseFolder(folder / "cases" / "good", name="good")
-    return run_harness(folder, "cases", board="qemu")
+    return run_harness(folder, *request.param, image, "cases", board="native")
 
 
-def test_wrong_cases_start_nothing(refused: Finished) -> None:
-    assert_nothing_was_touched(refused)
+def test_wrong_cases_stop_no_other(refused: Finished) -> None:
+    assert refused.code == FAILED, refused.text
+    assert "Traceback" not in refused.text
     assert not (refused.out.parent / "sprung").exists()
+    verdicts = {case["name"]: (case["verdict"], case["refused"]) for case in refused.run["cases"]}
+    assert verdicts == {"good": ("passed", False)} | {breaking.__name__: ("error", True) for breaking in WRONG}
+    assert refused.run["verdict"] == "error"
+
+
+def test_each_wrong_case_is_one_error_with_the_whole_text(refused: Finished) -> None:
+    errors = int(re.findall(r"(\d+) errors in", refused.text)[0])
+    assert errors >= len(WRONG)  # of two workers each tells of a model that is refused
+    for case in refused.run["cases"]:
+        if case["refused"]:
+            assert " fix: " in case["error"]
+            assert case["error"].splitlines()[0] in refused.text
+            assert f"{case['name']} version {case['version']} on native: ERROR" in refused.text
+
+
+def test_the_gate_gives_each_as_a_reason(refused: Finished) -> None:
+    reasons = [reason for result in gather([read_run(refused.out)]) for reason in result_reasons(result)]
+    assert sorted(reason.case for reason in reasons) == sorted(breaking.__name__ for breaking in WRONG)
+    assert all("the case was refused: " in reason.what for reason in reasons)
 
 
 @pytest.mark.parametrize("breaking", WRONG, ids=lambda breaking: breaking.__name__)
@@ -106,8 +143,8 @@ def test_each_wrong_case_is_named_with_its_fix(breaking, refused: Finished) -> N
     """All in one run: what is wrong elsewhere hides nothing."""
     file, *words = WRONG[breaking]
     place = str(refused.out.parent / "cases" / breaking.__name__ / file)
-    assert place in refused.text
-    told = refused.text.split(place)[1].split(str(refused.out.parent / "cases"))[0]
+    (told,) = [case["error"] for case in refused.run["cases"] if case["name"] == breaking.__name__]
+    assert place in told
     for word in words:
         assert word in told
 

@@ -103,13 +103,14 @@ def test_nothing_judged_is_told_by_workers_too(tmp_path: Path, image: str) -> No
     assert "no check was judged" in finished.text
 
 
-def test_a_wrong_case_is_misuse_before_anything_starts(tmp_path: Path, image: str) -> None:
+def test_a_wrong_case_is_an_error_of_its_own(tmp_path: Path, image: str) -> None:
     CaseFolder(tmp_path / "small").replace("threshold = 0.60", "threshold = 7.0")
     finished = run_harness(tmp_path, *TWO, image, "small")
-    assert finished.code == USAGE_ERROR, finished.text
-    assert "ERROR: " in finished.text
-    assert "threshold" in finished.text
-    assert not (finished.out / "run.json").exists()
+    assert finished.code == FAILED, finished.text
+    assert "1 error in" in finished.text
+    (case,) = finished.run["cases"]
+    assert (case["verdict"], case["refused"]) == ("error", True)
+    assert "threshold" in case["error"]
 
 
 def test_a_folder_in_use_is_refused(tmp_path: Path, image: str) -> None:

@@ -8,7 +8,7 @@ set(HIL_LINK_SCRIPTS ${CMAKE_CURRENT_SOURCE_DIR}/port/${HIL_PORT}/link.ld ${CMAK
 # No nosys.specs: without a _sbrk, anything that reaches for the heap fails to link.
 set(HIL_LINK_FLAGS --specs=nano.specs -nostartfiles "LINKER:--defsym=__hil_stack_bytes=${HIL_STACK_BYTES}")
 foreach(script IN LISTS HIL_LINK_SCRIPTS)
-  list(APPEND HIL_LINK_FLAGS "LINKER:-T,${script}")
+  list(APPEND HIL_LINK_FLAGS "-T${script}")
 endforeach()
 set(HIL_PORT_SOURCES ${CMAKE_CURRENT_LIST_DIR}/startup.cpp ${CMAKE_CURRENT_LIST_DIR}/faults.cpp)
 set(HIL_UNIT_TESTS OFF)

@@ -50,7 +50,8 @@ def case_sentence(case: Case) -> str:
     """What a reader should know first of one case."""
     if case.error:
         log = f"; see {case.log}" if case.log else ""
-        return f"The bench broke before there was a verdict: {clip(case.error.splitlines()[0])}{log}."
+        what = case.what_happened.capitalize()
+        return f"{what} before there was a verdict: {clip(case.error.splitlines()[0])}{log}."
     found = broken(case)
     if found:
         return _broke(found[0])
