@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hil.contract.blame import done
 from hil.contract.ready import asked, unready
-from hil.contract.same import difference_from
+from hil.contract.same import RUN_FAILED, difference_from, run_failed, stage_of
 from hil.contract.types import Check, CheckResult, Evidence, ReplayDifference, Section
 from hil.contract.verdict import Sheet
 from hil.records import Record
@@ -45,9 +45,6 @@ def history_differences(evidence: Evidence) -> tuple[ReplayDifference, ...]:
     return tuple(found)
 
 
-STAGE_OF = {"gate": "gate", "digest": "prepare", "output": "invoke"}
-
-
 def _judge_history(evidence: Evidence) -> CheckResult:
     sheet, runs = Sheet("execution.history", evidence), evidence.section(History).runs
     if reason := unready(evidence):
@@ -63,11 +60,19 @@ def _judge_history(evidence: Evidence) -> CheckResult:
                 f"{difference.field} {difference.first}",
                 f"{difference.field} {difference.again} {difference.before}",
                 vector=evidence.case.vectors.name(difference.vector),
-                stage=STAGE_OF.get(difference.field, ""),
-                hint=f"depends on the window before: it is another {difference.before}; look for memory that a stage "
-                "reads before it writes it, and for state that a new window must clear",
+                stage=stage_of(difference.field, difference.first, difference.again),
+                hint=_hint(difference),
             )
     return sheet.result(numbers={"runs_compared": len(runs)})
+
+
+def _hint(difference: ReplayDifference) -> str:
+    if run_failed(difference.first, difference.again):
+        return RUN_FAILED
+    return (
+        f"depends on the window before: it is another {difference.before}; look for memory that a stage reads before "
+        "it writes it, and for state that a new window must clear"
+    )
 
 
 CHECKS = (

@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 
 from hil.contract.blame import Stage, blame
 from hil.contract.ready import unready
-from hil.contract.repeats import RUN_FAILED, run_differences
+from hil.contract.repeats import run_differences
+from hil.contract.same import RUN_FAILED, run_failed, stage_of
 from hil.contract.types import Check, CheckResult, Evidence, Section
 from hil.contract.verdict import Sheet, number
 from hil.records import ClockSpec, Status
-
-_STAGE_OF = {"gate": "gate", "output": "invoke", "decision": "decide"}
 
 
 @dataclass(frozen=True)
@@ -86,8 +85,8 @@ def _judge_plain(evidence: Evidence) -> CheckResult:
             f"{difference.field} {difference.measured}, as when it is measured",
             f"{difference.field} {difference.plain} when nobody looks",
             vector=evidence.case.vectors.name(difference.vector),
-            stage="invoke" if _failed(difference) else _STAGE_OF.get(difference.field, ""),
-            hint=RUN_FAILED if _failed(difference) else _OTHERWISE,
+            stage=stage_of(difference.field, difference.measured, difference.plain),
+            hint=RUN_FAILED if run_failed(difference.measured, difference.plain) else _OTHERWISE,
         )
     if evidence.clock.kind != "host time":
         for vector, whole, stages in found.shorter(evidence):
@@ -111,11 +110,6 @@ def _decisions_broken(evidence: Evidence) -> str:
 
 
 _OTHERWISE = "the product behaves otherwise without observer or deadline: look at what it asks of either"
-
-
-def _failed(difference: PlainDifference) -> bool:
-    """The model's run returned an error in one of the two, which is told with the number of its call."""
-    return Status.INVOKE_FAILED.name in (difference.measured, difference.plain)
 
 
 CHECKS = (

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hil.contract.blame import done, faulted
-from hil.contract.history import STAGE_OF, history_differences
+from hil.contract.history import history_differences
 from hil.contract.operators import OperatorProfile
 from hil.contract.ready import asked, unready
+from hil.contract.same import FIELDS, RUN_FAILED, run_failed, stage_of
 from hil.contract.types import Alone, Check, CheckResult, Evidence, ReplayDifference, Section
 from hil.contract.verdict import Sheet
-from hil.records import Status
 
 
 @dataclass(frozen=True)
@@ -34,23 +34,30 @@ def run_differences(evidence: Evidence) -> tuple[ReplayDifference, ...]:
     return (*evidence.section(Repeats).differences, *profiled, *history_differences(evidence))
 
 
-RUN_FAILED = "the model's run failed in one of the two: see execution.complete"
 _NAME_OF = {"replay": "repeat", "pass": "replay"}  # of the check, where it is not the kind of the run
-_ORDER = ("status", *STAGE_OF)
-_STATUS_STAGE = {Status.REJECTED: "gate", Status.PREPARE_FAILED: "prepare", Status.INVOKE_FAILED: "invoke"}
+_ORDER = FIELDS
 
 
 def answer_check(evidence: Evidence, slow: ReplayDifference) -> str:
     """The check that says that answers differ in the same run as this time, or on the same vector; "" when none do."""
-    fields = {
-        other.field
+    kinds = {
+        "decision" if other.field == "decision" else other.kind
         for other in run_differences(evidence)
         if other.field != "ticks"
         and (other.vector == slow.vector or (other.kind, other.attempt) == (slow.kind, slow.attempt))
     }
-    if fields == {"decision"}:
-        return "decision.repeat"
-    return _check_of(slow.kind) if fields else ""
+    return _first_check(kinds)
+
+
+def unlike(evidence: Evidence) -> str:
+    """The check that says that answers differ in any runs of a vector, the first by the order of blame; "" for none."""
+    answers = (each for each in run_differences(evidence) if each.field != "ticks")
+    return _first_check({"decision" if each.field == "decision" else each.kind for each in answers})
+
+
+def _first_check(kinds: set[str]) -> str:
+    ordered = [_check_of(kind) for kind in ("replay", "pass", "history") if kind in kinds]
+    return ordered[0] if ordered else "decision.repeat" if kinds else ""
 
 
 def _judge_repeat(evidence: Evidence) -> CheckResult:
@@ -90,7 +97,7 @@ def _judge_again(
             f"{difference.field} {difference.first}",
             f"{difference.field} {difference.again} in run {difference.attempt} {difference.before}".rstrip() + order,
             vector=evidence.case.vectors.name(difference.vector),
-            stage=_stage(difference),
+            stage=stage_of(difference.field, difference.first, difference.again),
             hint=_hint(difference),
         )
     return sheet.result(numbers={"runs_compared": runs, **numbers})
@@ -109,16 +116,8 @@ def _check_of(kind: str) -> str:
     return f"execution.{_NAME_OF.get(kind, kind)}"
 
 
-def _stage(difference: ReplayDifference) -> str:
-    """Where the two runs part. A status says it itself: of the two, the one that went less far."""
-    if difference.field != "status":
-        return STAGE_OF.get(difference.field, "")
-    stages = (stage for status, stage in _STATUS_STAGE.items() if status.name in (difference.first, difference.again))
-    return next(stages, "")
-
-
 def _hint(difference: ReplayDifference) -> str:
-    if Status.INVOKE_FAILED.name in (difference.first, difference.again):
+    if run_failed(difference.first, difference.again):
         return RUN_FAILED
     cure = "uninitialised memory, a buffer not cleared, or a race"
     if difference.alone in (Alone.FIRST, Alone.AGAIN):

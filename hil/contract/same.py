@@ -41,3 +41,21 @@ def difference_from(rows: RunRecords, vector: int, record: Record, ticks: bool) 
             first, again = (str(value) for value in pairs[name])
             return Difference(name, first, again)
     return None
+
+
+RUN_FAILED = "the model's run failed in one of the two: see execution.complete"
+_STAGE_OF = {"gate": "gate", "digest": "prepare", "output": "invoke", "decision": "decide"}
+_STATUS_STAGE = {Status.REJECTED: "gate", Status.PREPARE_FAILED: "prepare", Status.INVOKE_FAILED: "invoke"}
+
+
+def run_failed(first: str, again: str) -> bool:
+    """Whether the model's run returned an error in one of two runs, by what their field `status` says."""
+    return Status.INVOKE_FAILED.name in (first, again)
+
+
+def stage_of(field: str, first: str, again: str) -> str:
+    """Where two runs part. A status says it itself: of the two, the one that went less far. "" for time."""
+    if field != "status":
+        return _STAGE_OF.get(field, "")
+    stages = (stage for status, stage in _STATUS_STAGE.items() if status.name in (first, again))
+    return next(stages, "")

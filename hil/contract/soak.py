@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from hil.case.types import Case, Limit
 from hil.contract.ready import unready
+from hil.contract.repeats import unlike
+from hil.contract.same import RUN_FAILED, run_failed, stage_of
 from hil.contract.types import Check, CheckResult, Evidence, ReplayDifference, Section
 from hil.contract.verdict import Sheet, number, plural
 
@@ -41,7 +43,7 @@ def _judge_output(evidence: Evidence) -> CheckResult:
     if soak.windows < wanted:
         ended = "the run ended before: see execution.fault" if evidence.faults else "let the run finish"
         sheet.add(f"{plural(wanted, 'window')} in a row", f"{soak.windows:,} ran", hint=ended)
-    _add(sheet, soak, wrong=True)
+    _add(sheet, soak, wrong=True, before=unlike(evidence))
     return sheet.result(numbers={"windows": soak.windows, "windows_that_differ": soak.wrong, "seed": soak.seed})
 
 
@@ -53,29 +55,44 @@ def _judge_repeat(evidence: Evidence) -> CheckResult:
         return sheet.not_judged(f"needs a board whose clock repeats; that of {evidence.board} does not")
     if not soak.windows:
         return sheet.not_judged("no window ran: see soak.output")
-    _add(sheet, soak, wrong=False)
+    _add(sheet, soak, wrong=False, before=_answers_first(evidence))
     return sheet.result(numbers={"windows": soak.windows, "windows_that_differ": soak.slow})
 
 
-def _add(sheet: Sheet, soak: Soak, *, wrong: bool) -> None:
-    """Findings of answers or of time; all are counted."""
+def _answers_first(evidence: Evidence) -> str:
+    """The check that says that answers change, in the long run or in shorter ones; "" when they do not."""
+    return "soak.output" if evidence.section(Soak).wrong else unlike(evidence)
+
+
+def _add(sheet: Sheet, soak: Soak, *, wrong: bool, before: str) -> None:
+    """Findings of answers or of time; all are counted. before: the check that says what comes first, "" for none."""
     found = [difference for difference in soak.differences if (difference.field != "ticks") == wrong]
     for difference in found:
         sheet.add(
             f"{difference.field} {difference.first}, as when it ran first",
             f"{difference.field} {difference.again} in window {difference.attempt:,} {difference.before}".rstrip(),
             vector=sheet.evidence.case.vectors.name(difference.vector),
-            hint=_hint(soak, difference, wrong),
+            stage=stage_of(difference.field, difference.first, difference.again),
+            hint=_hint(soak, difference, wrong, before),
         )
     sheet.total += (soak.wrong if wrong else soak.slow) - len(found)
 
 
-def _hint(soak: Soak, difference: ReplayDifference, wrong: bool) -> str:
+def _hint(soak: Soak, difference: ReplayDifference, wrong: bool, before: str) -> str:
+    if run_failed(difference.first, difference.again):
+        return RUN_FAILED
+    if before:
+        return f"{_SHORTER if wrong else _ANSWERS}: see {before}"
     count = soak.wrong if wrong else soak.slow
     rest = soak.windows - difference.attempt + 1
     if wrong and count > rest // 2:
         return "wrong from some window on: a counter that wraps, a buffer that fills up, memory that runs out"
     return "now and then: work that comes round on a counter, an interrupt, a race; is it every nth window?"
+
+
+_SHORTER = "answers do not repeat in shorter runs either, which comes first"
+_NOW_AND_THEN = "now and then: work that comes round on a counter, an interrupt, flash that stalls"
+_ANSWERS = "answers change too, which comes first"
 
 
 def _judge_latency(evidence: Evidence) -> CheckResult:
@@ -89,6 +106,7 @@ def _judge_latency(evidence: Evidence) -> CheckResult:
     if not len(rows):
         return sheet.not_judged("no window was done: see soak.output")
     excess = slowness(soak.vector[rows], soak.total[rows])
+    before = _answers_first(evidence)
     for row in rows[excess > most]:
         vector, spent = int(soak.vector[row]), int(soak.total[row])
         usual = float(np.median(soak.total[soak.vector == vector]))
@@ -97,7 +115,7 @@ def _judge_latency(evidence: Evidence) -> CheckResult:
             f"{number(usual)} {unit}, the median of {evidence.case.vectors.name(vector)}, + {number(100 * most)} %",
             f"{number(spent)} {unit} in window {row + 1:,}",
             vector=evidence.case.vectors.name(vector),
-            hint="now and then: work that comes round on a counter, an interrupt, flash that stalls",
+            hint=f"{_ANSWERS}: see {before}" if before else _NOW_AND_THEN,
         )
     return sheet.result(value=float(excess.max()), numbers={"windows": len(rows)})
 

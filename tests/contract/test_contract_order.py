@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 from made_evidence import STREAM, N, rejection, with_section
 
-from hil.case.types import LatencyLimit, Limit
+from hil.case.types import LatencyLimit, Limit, SoakLimits
 from hil.contract import CHECKS, checks_for, judge
 from hil.contract.execution import InvokeRun, Invokes
+from hil.contract.history import Again, History
 from hil.contract.plain import PlainDifference, PlainRuns
 from hil.contract.repeats import Repeats
 from hil.contract.sent import GateProbe, GateProbes
+from hil.contract.soak import Soak
 from hil.contract.types import CheckResult, Evidence, Outcome, ReplayDifference, VectorFault
 from hil.contract.wire import Wire
 from hil.records import FaultReport, GateReason, Record, RunRecords, Status
@@ -299,6 +301,58 @@ def test_a_run_that_only_fails_when_nobody_looks_is_told_once(evidence: Evidence
     broken = evidence.having(runs, Invokes((InvokeRun(640, (352,)),)))
     assert failed(broken)["execution.plain"].findings[0].stage == "invoke"
     assert own(broken) == {"execution.complete"}
+
+
+# ---- a long run, and runs in other places
+
+
+def soaked(evidence: Evidence, *differences: ReplayDifference, wrong: int, slow: int = 0) -> Evidence:
+    contracts = replace(evidence.case.contracts, soak=SoakLimits(windows=2000))
+    evidence = replace(evidence, case=replace(evidence.case, contracts=contracts))
+    return evidence.having(Soak(2000, 1, differences, wrong=wrong, slow=slow))
+
+
+WRONG_LATE = ReplayDifference(30, "soak", 1300, "output", "01", "02", "after #9")
+SLOW_LATE = ReplayDifference(31, "soak", 1301, "ticks", "[1, 2, 3]", "[1, 5, 6]", "after #30")
+
+
+def test_what_is_wrong_and_slow_in_a_long_run_is_wrong_first(evidence: Evidence) -> None:
+    broken = soaked(evidence, WRONG_LATE, SLOW_LATE, wrong=1, slow=1)
+    assert failed(broken)["soak.repeat"].findings[0].hint == "answers change too, which comes first: see soak.output"
+    assert failed(broken)["soak.output"].findings[0].stage == "invoke"
+    assert own(broken) == {"soak.output"}
+    assert own(soaked(evidence, SLOW_LATE, wrong=0, slow=1)) == {"soak.repeat"}
+
+
+def test_what_shorter_runs_show_too_is_not_the_long_run_s(evidence: Evidence) -> None:
+    difference = ReplayDifference(30, "pass", 1, "output", "01", "02")
+    broken = with_section(soaked(evidence, WRONG_LATE, wrong=1), Repeats, differences=(difference,))
+    assert failed(broken)["soak.output"].findings[0].hint.endswith("see execution.replay")
+    assert own(broken) == {"execution.replay"}
+
+
+def test_a_run_of_the_model_that_fails_late_is_told_once(evidence: Evidence) -> None:
+    fails = replace(WRONG_LATE, field="status", first="DONE", again="INVOKE_FAILED")
+    broken = soaked(evidence, fails, wrong=1).having(Invokes((InvokeRun(2400, (1900,)),)))
+    assert failed(broken)["soak.output"].findings[0].stage == "invoke"
+    assert own(broken) == {"execution.complete"}
+
+
+def test_a_run_of_the_model_that_fails_behind_another_window_is_told_once(evidence: Evidence) -> None:
+    record = failing(rejection(GateReason.VALID), 0)
+    evidence = evidence.having(History((Again(30, "after #9", record),)), Invokes((InvokeRun(640, (600,)),)))
+    assert failed(evidence)["execution.history"].findings[0].stage == "invoke"
+    assert own(evidence) == {"execution.complete"}
+
+
+def test_time_that_differs_names_the_runs_whose_answers_do(evidence: Evidence) -> None:
+    """The answer differed in a replay of the vector, its time in a pass."""
+    differences = (
+        ReplayDifference(31, "replay", 3, "output", "01", "02"),
+        ReplayDifference(31, "pass", 1, "ticks", "[1, 2, 3]", "[1, 5, 6]"),
+    )
+    broken = with_section(evidence, Repeats, differences=differences)
+    assert failed(broken)["latency.repeat"].findings[0].hint.endswith("see execution.repeat")
 
 
 # ---- the product's own way
