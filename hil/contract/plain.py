@@ -122,8 +122,8 @@ CHECKS = (
     Check(
         "execution.plain",
         "windows the product's own way, without observer and without deadline",
-        "status, gate, output, decision of a plain window = those measured; its units >= sum of its stages - 500 - 0.1 % "
-        "(cycles: - 2000 - 5 %)",
+        "status, gate, output, decision of a plain window = those measured; "
+        "its units >= sum of its stages - 500 - 0.1 % (cycles: - 2000 - 5 %)",
         lambda _: True,
         _judge_plain,
     ),
