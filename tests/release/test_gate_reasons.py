@@ -97,7 +97,7 @@ def invalidate(case: dict) -> None:
 def test_a_broken_instrument_is_told_once_with_what_rests_on_it(project: Project) -> None:
     project.edit_case(invalidate).edit(lambda document: document.update(verdict="invalid"))
     words = ("instruments.clock", "expected a clock that runs, observed it stands still", "said of execution.plain")
-    project.stops(Kind.INVALID, *words, "see the port")
+    project.stops(Kind.INVALID, *words, "look at the port")
     assert len([reason for reason in project.decide().reasons if reason.kind is Kind.INVALID]) == 1
 
 
