@@ -270,7 +270,8 @@ def open_target(probe: Any, wiring: Wiring, identity: Identity, under_reset: boo
             "reset.post_delay": 0.02,
             **_FLASH_TIMEOUTS,
         }
-        session = Session(probe, auto_open=False, options=options)
+        with _no_register_descriptions():
+            session = Session(probe, auto_open=False, options=options)
     except BoardError:
         raise
     except Exception as error:
@@ -287,6 +288,21 @@ def open_target(probe: Any, wiring: Wiring, identity: Identity, under_reset: boo
         if isinstance(error, BoardError) or not isinstance(error, Exception):
             raise
         raise explained(error, f"no answer from a {wiring.chip}{voltage}") from error
+
+
+@contextmanager
+def _no_register_descriptions() -> Iterator[None]:
+    """pyOCD would open its descriptions of the chip's registers, read megabytes of XML and leave the file open; nobody
+    here asks for them.
+    """
+    from pyocd.debug.svd.loader import SVDFile
+
+    before = SVDFile.__dict__["from_builtin"]
+    SVDFile.from_builtin = staticmethod(lambda name: None)
+    try:
+        yield
+    finally:
+        SVDFile.from_builtin = before
 
 
 @contextmanager

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from native_session import PROJECT, imu_motion, native_device
+from firmware_copy import FirmwareCopy
+from native_session import PROJECT, imu_motion, native_board, native_device, with_vectors
 
 from hil.board.config import kind_module, load_board
 from hil.bundle import build_bundle
+from hil.contract import checks_for, judge
+from hil.contract.types import Outcome
 from hil.device import Device
 from hil.errors import DeviceFault
 from hil.image.build import build
 from hil.image.elf import Image
 from hil.link.messages import SelfTest
+from hil.session import run_case
 
 GUARDED = {
     SelfTest.STACK_GUARD: "stack overflow",
@@ -85,3 +90,31 @@ def test_what_a_request_takes_is_counted_from_outside(device: Device) -> None:
     if spent.exact:  # the rest is the link's
         assert spent.units - inside < 100_000
     assert device.run(imu_motion().vectors.payload(0)).output
+
+
+# A schema without the requests, and without what a record tells besides: what a firmware of before them answers.
+TELLS_NOTHING = "enum { HIL_TELLS_RECEIVED = 0, HIL_TELLS_GATE = 0, HIL_TELLS_CORE = 0 };"
+OLDER = {
+    "link/link.cddl": (
+        'plain-command     = { "plain": plain-arguments }',
+        'plain-command     = { "plain": plain-arguments, "other": u32 }',
+    ),
+    "agent/hil_agent.h": ("enum { HIL_TELLS_RECEIVED = 1, HIL_TELLS_GATE = 2, HIL_TELLS_CORE = 4 };", TELLS_NOTHING),
+    "agent/agent.cpp": ("if (product->test == nullptr ||", "if (product->test != nullptr ||"),
+}
+
+
+@pytest.mark.slow
+def test_a_firmware_that_cannot_be_tested_is_not_judged_and_nothing_else_changes(tmp_path: Path) -> None:
+    image = FirmwareCopy(tmp_path / "copy").image("older", OLDER)
+    with native_board(tmp_path) as board:
+        evidence = run_case(with_vectors(imu_motion(), list(range(0, 500, 50))), board, image).evidence
+    silent = {
+        *(f"instruments.{name}" for name in ("clock", "stages", "deadline", "stack_guard", "null_guard", "core")),
+        *("input.received", "execution.plain", "execution.core", "execution.arena", "latency.refused"),
+    }
+    results = {check.id: judge(check, evidence) for check in checks_for(evidence.case)}
+    judged = {name for name, result in results.items() if result.outcome is not Outcome.NOT_JUDGED}
+    assert not judged & silent
+    assert judged >= {"instruments.link", "instruments.canaries", "instruments.arena_mark", "instruments.symbols"}
+    assert not {results[name].outcome for name in judged} & {Outcome.FAILED, Outcome.INVALID}
