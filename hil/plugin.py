@@ -358,6 +358,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if call.excinfo is not None and isinstance(call.excinfo.value, HilError) and report.failed:
         error = call.excinfo.value
         report.longrepr = f"{type(error).__name__}: {error}"
+    if call.excinfo is not None and isinstance(call.excinfo.value, InstrumentBroken) and isinstance(item, CheckItem):
+        report.longrepr = describe(item.check, call.excinfo.value.result)
     return report
 
 

@@ -93,10 +93,10 @@ def lines(case: Case) -> Iterator[str]:
     if answers is None or case.decision is None:
         return
     table = rows(case)
-    yield f"  answers    {_sides(table[0])}; {_shares(answers)}"
+    yield f"  answers     {_sides(table[0])}; {_shares(answers)}"
     worst = min((value, at) for at, value in enumerate(answers.device.recall) if value is not None)[1]
-    yield f"             worst {_sides(_recall(answers, case.decision.labels, worst))}"
-    yield f"             {', '.join(_short(row) for row in table[1:4])} of {plural(answers.vectors, 'vector')}"
+    yield f"              worst {_sides(_recall(answers, case.decision.labels, worst))}"
+    yield f"              {', '.join(_short(row) for row in table[1:4])} of {plural(answers.vectors, 'vector')}"
 
 
 def _sides(row: Row) -> str:

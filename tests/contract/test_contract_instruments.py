@@ -24,7 +24,7 @@ LATENCY = {check.id for check in CHECKS if check.contract == "latency"}
 BREAKS: dict[str, tuple[Callable[[Evidence], Evidence], set[str]]] = {
     "instruments.clock": (
         lambda evidence: with_section(evidence, ClockTest, slept=0),
-        {*LATENCY, "instruments.stages", "execution.plain"},
+        {*LATENCY, "instruments.stages", "execution.plain", "soak.repeat", "soak.latency"},
     ),
     "instruments.stages": (
         lambda evidence: with_section(evidence, ClockTest, plain=Timed(1000, 900_000, True)),

@@ -28,7 +28,13 @@ def test_what_is_not_judged_is_skipped_with_the_clock_that_it_needs(example) -> 
     lines = [line for line in example.finished.text.splitlines() if line.startswith("small/") and "SKIPPED" in line]
     skipped = {line.split("::")[1].split(" ")[0] for line in lines}
     assert skipped >= {"latency.total.p50", "latency.total.max"}
-    assert all(name.startswith(("latency.", "memory.")) for name in skipped)
+    others = {
+        "instruments.stages",
+        "instruments.core",
+        "execution.core",
+        "execution.arena",
+    }  # need a core, or its sizes
+    assert {name for name in skipped if not name.startswith(("latency.", "memory."))} == others
     reason = "needs a board whose clock counts instructions; native counts host time"
     assert f"not judged here: <= 600,000 instructions: {reason}" in example.finished.text
 
@@ -152,3 +158,42 @@ def test_a_file_that_is_not_there_is_named(option: str, tmp_path: Path) -> None:
     finished = run_harness(tmp_path, f"{option}=missing.bin")
     assert finished.code == USAGE_ERROR
     assert f"{option}: no such file: {tmp_path / 'missing.bin'}" in finished.text
+
+
+# No clock shows as much of five naps: the very session, with an expectation that nothing can meet.
+IMPATIENT = "import hil.contract.instruments.clock as clock\n\nclock._NAP_S = 100.0\n"
+
+
+def test_an_invalid_check_is_an_error_and_neither_passed_nor_failed(
+    case: CaseFolder, tmp_path: Path, image: str
+) -> None:
+    (tmp_path / "conftest.py").write_text(IMPATIENT)
+    finished = run_harness(tmp_path, "-v", image, "small")
+    assert finished.code == FAILED, finished.text
+    assert "small version 1 on native: INVALID" in finished.text
+    errors = {
+        line.split("::")[1].split(" ")[0] for line in finished.text.splitlines() if line.startswith("ERROR small")
+    }
+    assert errors == {"instruments.clock", "execution.plain"}  # the latency limits need another clock anyway
+    assert "instruments.clock is invalid, because this instrument is broken" in finished.text
+    assert "it stops while the core sleeps" in finished.text
+    assert "execution.plain is invalid: because instruments.clock is broken: " in finished.text
+    (report,) = finished.run["cases"]
+    assert (finished.run["verdict"], report["verdict"]) == ("invalid", "invalid")
+    outcomes = {check["id"]: check["outcome"] for check in report["checks"]}
+    assert {name for name, outcome in outcomes.items() if outcome == "invalid"} == errors
+    assert "failed" not in outcomes.values()
+    suite = finished.junit().find("testsuite")
+    assert suite is not None
+    assert (suite.get("errors"), suite.get("failures")) == ("2", "0")
+    item = next(item for item in suite.iter("testcase") if item.get("name") == "instruments.clock")
+    assert {p.get("name"): p.get("value") for p in item.iter("property")}["outcome"] == "invalid"
+
+
+def test_selecting_only_what_rests_on_a_broken_instrument_is_no_pass(
+    case: CaseFolder, tmp_path: Path, image: str
+) -> None:
+    (tmp_path / "conftest.py").write_text(IMPATIENT)
+    finished = run_harness(tmp_path, "-k", "plain", image, "small")
+    assert finished.code == FAILED, finished.text
+    assert "1 error" in finished.text

@@ -77,6 +77,45 @@ def test_a_broken_check_is_told_with_its_finding_and_its_hint(project: Project) 
     project.stops(Kind.BROKEN, *words)
 
 
+def invalidate(case: dict) -> None:
+    """The clock is broken, and one check rests on it."""
+    told = dict(case=CASE, vector="", contract="instruments", check="instruments.clock", limit="", stage="")
+    for check in case["checks"]:
+        if check["id"] == "instruments.clock":
+            finding = {
+                **told,
+                "expected": "a clock that runs",
+                "observed": "it stands still",
+                "hint": "look at the port",
+            }
+            check.update(outcome="invalid", findings=[finding], findings_total=1)
+        if check["id"] == "execution.plain":
+            check.update(outcome="invalid", reason="instruments.clock is broken: it stands still")
+    case["verdict"] = "invalid"
+
+
+def test_a_broken_instrument_is_told_once_with_what_rests_on_it(project: Project) -> None:
+    project.edit_case(invalidate).edit(lambda document: document.update(verdict="invalid"))
+    words = ("instruments.clock", "expected a clock that runs, observed it stands still", "said of execution.plain")
+    project.stops(Kind.INVALID, *words, "see the port")
+    assert len([reason for reason in project.decide().reasons if reason.kind is Kind.INVALID]) == 1
+
+
+def test_no_quarantine_excuses_a_broken_instrument(project: Project) -> None:
+    project.edit_case(invalidate).edit(lambda document: document.update(verdict="invalid"))
+    project.quarantine(entry(check="instruments.clock"))
+    assert Kind.INVALID in {reason.kind for reason in project.decide().reasons}
+
+
+def test_a_run_that_hides_what_is_invalid_is_not_trusted(project: Project) -> None:
+    def hide(case: dict) -> None:
+        invalidate(case)
+        case["verdict"] = "passed"
+
+    project.edit_case(hide)
+    assert Kind.UNTRUSTED in {reason.kind for reason in project.decide().reasons}
+
+
 def test_a_quarantine_that_the_file_no_longer_has(project: Project) -> None:
     project.fail(quarantine=QUARANTINED).stops(Kind.BROKEN, "the quarantine has no such entry now")
 
