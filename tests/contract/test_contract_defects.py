@@ -89,11 +89,11 @@ def deadline(**changes: Any) -> Callable[[Evidence], Evidence]:
 
 
 def longer_when_plain(units: int) -> Callable[[Evidence], Evidence]:
-    """Vector 9 takes so many units more, or less, when nobody looks."""
+    """Every plain window takes so many units more, or less, when nobody looks."""
 
     def damage(evidence: Evidence) -> Evidence:
         found = evidence.section(PlainRuns).units.copy()
-        found[1] += units
+        found += units
         return with_section(evidence, PlainRuns, units=found)
 
     return damage
@@ -669,7 +669,7 @@ INSTRUMENTS = (
         "a stage is not counted",
         longer_when_plain(20_000),
         ("sum of its stages", "when nobody looks"),
-        vector="#9",
+        vector="#4",
     ),
     Defect(
         "instruments.stages",
@@ -770,7 +770,7 @@ INSTRUMENTS = (
         vector="#70",
         stage="invoke",
     ),
-    Defect("execution.plain", "a stage is skipped", longer_when_plain(-30_000), ("when nobody looks",), vector="#9"),
+    Defect("execution.plain", "a stage is skipped", longer_when_plain(-30_000), ("when nobody looks",), vector="#4"),
     Defect(
         "execution.model",
         "other bytes run",

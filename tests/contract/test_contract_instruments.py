@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from made_evidence import CYCLES, with_section
 
@@ -15,7 +16,8 @@ from hil.contract.instruments.guards import GuardTest, Trip
 from hil.contract.instruments.link import LinkTest
 from hil.contract.instruments.marks import Mark, MemoryTest, Plant, Sizes
 from hil.contract.plain import PlainRuns
-from hil.contract.types import Evidence, FaultReport, Outcome, VectorFault
+from hil.contract.repeats import Repeats
+from hil.contract.types import Evidence, FaultReport, Outcome, ReplayDifference, VectorFault
 from hil.contract.witnessed import Witnessed
 from hil.records import ClockSpec, CoreState, Status
 
@@ -169,3 +171,27 @@ def test_host_time_judges_the_deadline_by_what_the_host_saw(evidence: Evidence) 
     ):
         tried = with_section(evidence, GuardTest, deadline=replace(trip, seconds=seconds))
         assert judge(BY_ID["instruments.deadline"], replace(tried, clock=host)).outcome is outcome
+
+
+def plain_times(evidence: Evidence, excess: tuple[int, int, int]) -> Evidence:
+    found = evidence.section(PlainRuns)
+    return with_section(evidence, PlainRuns, units=found.units + np.array(excess))
+
+
+def test_one_slow_path_among_the_plain_windows_accuses_no_instrument(evidence: Evidence) -> None:
+    assert judge(BY_ID["instruments.stages"], plain_times(evidence, (50_000, 0, 0))).outcome is Outcome.PASSED
+    assert judge(BY_ID["instruments.stages"], plain_times(evidence, (50_000, 50_000, 0))).outcome is Outcome.INVALID
+
+
+def test_a_window_whose_time_does_not_repeat_says_nothing_of_who_looks(evidence: Evidence) -> None:
+    """It was slow when it was measured, and fast the second time: latency.repeat tells."""
+    faster = plain_times(evidence, (0, -40_000, 0))
+    assert judge(BY_ID["execution.plain"], faster).outcome is Outcome.FAILED
+    unsteady = ReplayDifference(9, "pass", 1, "ticks", "[1, 2, 3]", "[1, 2, 4]")
+    assert (
+        judge(BY_ID["execution.plain"], with_section(faster, Repeats, differences=(unsteady,))).outcome
+        is Outcome.PASSED
+    )
+    once = with_section(faster, Repeats, pass_runs=0)
+    assert judge(BY_ID["execution.plain"], once).outcome is Outcome.PASSED
+    assert judge(BY_ID["execution.plain"], plain_times(once, (-40_000, 0, -40_000))).outcome is Outcome.FAILED

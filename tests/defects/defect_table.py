@@ -824,11 +824,12 @@ COST = (
     Defect(
         "slow_path",
         "one window in 100 takes a slow path",
-        "execution.plain",  # a counter decides, so the same window is fast where it runs the product's own way
+        "latency.total.p99",
         (Edit(DECIDE, DECISION, DECISION + "  " + once_in(100, SPIN)),),
         files=tight_budget,
         board="qemu",
-        says=("when nobody looks",),
+        stage="decide",
+        says=("decide",),
     ),
     Defect(
         "slow_gate",

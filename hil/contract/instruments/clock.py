@@ -227,7 +227,7 @@ CHECKS = (
     Check(
         "instruments.stages",
         "the clocks of the stages together leave nothing out",
-        "units of a plain window <= sum of its stages + 500 + 0.1 % (cycles: + 2000 + 5 %); "
+        "units of most plain windows <= sum of its stages + 500 + 0.1 % (cycles: + 2000 + 5 %); "
         "units outside - units inside of a window <= those of "
         "the shortest request + 2000 + 16 * window bytes + 64 * reply bytes (measured: + 4000 + 64 * tensor bytes)",
         lambda _: True,
