@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from scipy.stats import binom
 
+from hil.case.types import CONTRACTS
 from hil.contract import CHECKS
 from hil.contract.types import Check
 
@@ -32,18 +33,7 @@ def test_the_page_gives_the_title_and_formula_of_the_code(check: Check) -> None:
 
 def test_every_check_has_its_own_id_title_and_contract() -> None:
     assert len({check.id for check in CHECKS}) == len(CHECKS)
-    assert {check.contract for check in CHECKS} == {
-        "instruments",
-        "input",
-        "execution",
-        "decision",
-        "agreement",
-        "sanity",
-        "latency",
-        "memory",
-        "soak",
-        "baseline",
-    }
+    assert {check.contract for check in CHECKS} == set(CONTRACTS)
 
 
 def test_the_table_of_minimum_samples_is_right() -> None:

@@ -22,18 +22,6 @@ CASE = PROJECT / "golden_vectors" / "imu_motion"
 FAILED, USAGE = 1, 4  # pytest's exit codes: a test failed; wrong use
 _COMMAND_S = 300
 NormalImage = Callable[[str], Path]  # of a board
-CONTRACTS = (
-    "instruments",
-    "input",
-    "execution",
-    "decision",
-    "agreement",
-    "sanity",
-    "latency",
-    "memory",
-    "soak",
-    "baseline",
-)  # the order of blame
 
 
 @dataclass(frozen=True)

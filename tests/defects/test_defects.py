@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from defect_bench import CASE, CONTRACTS, FAILED, GateResult, NormalImage, case_copy, gate
+from defect_bench import CASE, FAILED, GateResult, NormalImage, case_copy, gate
 from defect_table import CONTROLS, DEFECTS, Defect, ImageOf, per_channel_dense
 
 from hil.case.load import load_case
+from hil.case.types import CONTRACTS
 
 pytestmark = pytest.mark.slow
 
