@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
 from hil.board.outside import Outside, Sent
-from hil.contract.instruments.clock import SPIN_INSTRUCTIONS, ClockTest, Spin, Timed
+from hil.contract.instruments.clock import SPIN_INSTRUCTIONS, ClockTest, Spin, Timed, link_room, measured_room
 from hil.device import Device
 from hil.errors import LinkError
 from hil.link.messages import SelfTest
@@ -23,6 +24,7 @@ _NAPS = 5
 _GOOD_RATIO = 0.95
 # On a counter that also counts what a busy host lets it wait, a longer spin shows more.
 _MOST_TIMES, _LEAST_ATTEMPTS, _ENOUGH_S = 16, 3, 2.0
+_COUNTS = 8  # attempts at a window that seems to take more than its clock shows
 
 
 def _collect(run: SessionState) -> ClockTest:
@@ -71,21 +73,59 @@ def _spun(device: Device, rounds: int, window: bytes, sent: Sent) -> Record:
 
 
 def _whole_requests(run: SessionState, outside: Outside, vector: int, found: ClockTest) -> ClockTest:
-    """The shortest request and the same window twice, where what they take can be counted to the instruction."""
+    """The shortest request and the same window twice, where what they take can be counted to the instruction.
+
+    A busy host hands over a frame in pieces, and the firmware counts on while it waits for the next one. Work that no
+    clock shows is there in every attempt, so the least of some attempts is what counts.
+    """
     device, clock, window = run.device, run.device.board.clock, run.case.vectors.payload(vector)
-    spent, empty = outside.spent(partial(_spun, device, 0, window))
-    if not spent.exact:
+
+    def empty() -> Timed:
+        spent, record = outside.spent(partial(_spun, device, 0, window))
+        return Timed(_units(clock, record.ticks[-1]), spent.units, spent.exact)
+
+    def plain() -> Timed | None:
+        spent, answer = outside.spent(lambda sent: device.plain(window, sent=sent))
+        return Timed(_units(clock, answer.ticks), spent.units, True) if answer is not None else None
+
+    def measured() -> tuple[Timed, Record]:
+        spent, record = outside.spent(lambda sent: device.run(window, deadline_ticks=run.deadline_ticks, sent=sent))
+        inside = record.ticks[-1] if record.status == Status.DONE else record.gate_ticks or 0
+        return Timed(_units(clock, inside), spent.units, True), record
+
+    shortest = empty()
+    if not shortest.exact:
         return found
-    found = replace(found, empty=Timed(_units(clock, empty.ticks[-1]), spent.units, True), window_bytes=len(window))
-    spent, plain = outside.spent(lambda sent: device.plain(window, sent=sent))
-    if plain is not None:
-        found = replace(found, plain=Timed(_units(clock, plain.ticks), spent.units, True))
-    spent, record = outside.spent(lambda sent: device.run(window, deadline_ticks=run.deadline_ticks, sent=sent))
-    inside = record.ticks[-1] if record.status == Status.DONE else record.gate_ticks or 0
-    reply = len(record.output) + len(record.decision.label.encode())
-    prepared = run.case.model.input.bytes
-    measured = Timed(_units(clock, inside), spent.units, True)
-    return replace(found, run=measured, prepared_bytes=prepared, reply_bytes=reply)
+    least = min(shortest, empty(), empty(), key=_rest)
+    whole, record = measured()
+    found = replace(
+        found,
+        empty=least,
+        window_bytes=len(window),
+        prepared_bytes=run.case.model.input.bytes,
+        reply_bytes=len(record.output) + len(record.decision.label.encode()),
+    )
+    return replace(
+        found,
+        plain=_least(plain(), plain, link_room(found)),
+        run=_least(whole, lambda: measured()[0], measured_room(found)),
+    )
+
+
+def _rest(timed: Timed) -> int:
+    """What the outer count has more, in its units."""
+    return timed.outside - timed.inside
+
+
+def _least(first: Timed | None, again: Callable[[], Timed | None], room: int) -> Timed | None:
+    """The attempt with the least time that no clock shows, of as many as it takes to come within `room`, or of all."""
+    least = first
+    for _ in range(_COUNTS - 1):
+        if least is None or _rest(least) <= room:
+            break
+        other = again()
+        least = min(least, other, key=_rest) if other is not None else least
+    return least
 
 
 def _asked(record: Record | None) -> Record:

