@@ -138,17 +138,28 @@ class LinkClient:
 
     def converse(self, data: bytes, enough: Callable[[list[bytes]], bool], timeout_s: float) -> list[bytes]:
         """Write bytes as they are, and return the messages that come back, as they are: as soon as they are `enough`,
-        or after `timeout_s`. Raises DeviceSilent when the ring does not take the bytes, and what `alive` raises.
+        or after `timeout_s`. Replies to repeats of a former request are left out. Raises DeviceSilent when the ring does not take the bytes, and what `alive` raises.
         """
         deadline = time.monotonic() + timeout_s
         self._send(data, deadline)
         reader = frame.FrameReader()
         found: list[bytes] = []
         for _ in self._ticks(deadline):
-            found += reader.feed(self._rtt.read())
+            found += [message for message in reader.feed(self._rtt.read()) if not self._due(message)]
             if enough(found):
                 break
         return found
+
+    def _due(self, message: bytes) -> bool:
+        """Whether it is the reply to a repeat of a former request, which may come late."""
+        try:
+            number = cbor2.loads(message)[0]
+        except (cbor2.CBORDecodeError, ValueError, TypeError, IndexError):
+            return False
+        if not isinstance(number, int) or self._late.get(number, 0) <= 0:
+            return False
+        self._ignore(number)
+        return True
 
     def _refuse_wrong_id(self, now: float) -> None:
         if self._wrong is None or now - self._wrong[1] < _WRONG_ID_S:

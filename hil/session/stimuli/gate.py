@@ -203,7 +203,7 @@ def _rows(case: Case, valid: bytes, refused: dict[GateReason, bytes], effort: Ef
     for reason, window in refused.items():
         length = usual
         if reason is GateReason.LENGTH:  # the cheapest
-            length, window = effort.row(1), valid[:1]
+            length, window = effort.row(1), valid[: min(1, len(valid) - 1)]
         for number in range(length):
             yield GateStimulus(f"{number + 1} in a row: {reason.name.lower()}", reason, window)
         yield GateStimulus(f"valid after {length} in a row: {reason.name.lower()}", GateReason.VALID, valid, digest)
