@@ -138,7 +138,9 @@ class LinkClient:
 
     def converse(self, data: bytes, enough: Callable[[list[bytes]], bool], timeout_s: float) -> list[bytes]:
         """Write bytes as they are, and return the messages that come back, as they are: as soon as they are `enough`,
-        or after `timeout_s`. Replies to repeats of a former request are left out. Raises DeviceSilent when the ring does not take the bytes, and what `alive` raises.
+        or after `timeout_s`. Replies to repeats of a former request are left out.
+
+        Raises DeviceSilent when the ring does not take the bytes, and what `alive` raises.
         """
         deadline = time.monotonic() + timeout_s
         self._send(data, deadline)

@@ -82,6 +82,26 @@ LIES = (
         },
     ),
     Lie(
+        "a fast clock",
+        "qemu",
+        (
+            (
+                "the same work takes 2 % more ticks everywhere",
+                Edit(
+                    _QEMU,
+                    "uint32_t ClockNow() { return UINT32_MAX - timer0.value; }",
+                    "uint32_t ClockNow() {\n  const uint32_t ticks = UINT32_MAX - timer0.value;\n"
+                    "  return ticks + ticks / 50;\n}",
+                ),
+            ),
+        ),
+        {
+            "instruments.clock": (INVALID, ("in gate", "+2.0 %")),
+            "instruments.stages": (INVALID, ()),
+            "latency.total.p99": (INVALID, ()),
+        },
+    ),
+    Lie(
         "hidden work",
         "qemu",
         (

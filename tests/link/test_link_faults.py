@@ -537,3 +537,26 @@ def test_late_answers_to_repeats_are_no_error(board: NativeBoard, monkeypatch: p
     for _ in range(3):
         assert client.request(messages.hello_command(), 20.0, REPEAT_S)
     assert client.counters.repeats >= client.counters.ignored >= 1  # a busy machine repeats more than once
+
+
+def test_late_answers_to_repeats_are_no_part_of_a_conversation(
+    board: NativeBoard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board.reset()
+    held: list[bytes] = []
+
+    def first_is_late(data: bytes) -> list[bytes]:
+        """As above, and the third answer is the conversation's."""
+        held.append(data)
+        late = {1: [], 2: held[:1], 3: [*held[1:2], data]}
+        return late.get(len(held), [data])
+
+    client = client_over(board, up=Line(first_is_late))
+    assert client.request(messages.hello_command(), 20.0, REPEAT_S)
+    message = client.next_message(messages.hello_command())
+    number = cbor2.loads(message)[0]
+    found = client.converse(
+        frame.END + frame.encode(message), lambda all_: any(cbor2.loads(each)[0] == number for each in all_), 20.0
+    )
+    assert [cbor2.loads(each)[0] for each in found] == [number]
+    assert client.counters.ignored >= 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from firmware_workbench import KERNELS, Edit
 
 PREPARE, DECIDE, PIPELINE = "pipeline/prepare.cpp", "pipeline/decide.cpp", "pipeline/pipeline.cpp"
-ENGINE, PORT = "tflm/engine_2020.cpp", "port/mps2-an386/port.cpp"
+ENGINE = "tflm/engine_2020.cpp"
 LATENCY = "baseline.latency."
 
 
@@ -152,21 +152,6 @@ REGRESSIONS = (
             ),
         ),
         says=("(+512)", "map files"),
-    ),
-    Regression(
-        "slower_clock",
-        "the same work takes 2 % more ticks everywhere",
-        slower("prepare", "invoke", "decide"),
-        edits=(
-            Edit(
-                PORT,
-                "uint32_t ClockNow() { return UINT32_MAX - timer0.value; }",
-                "uint32_t ClockNow() {\n  const uint32_t ticks = UINT32_MAX - timer0.value;\n"
-                "  return ticks + ticks / 50;\n}",
-            ),
-        ),
-        says=("all stages by the same", "clock"),
-        explained=TOTAL,
     ),
     # The last: everything is compiled for it, and again for whatever would come after it.
     Regression(
