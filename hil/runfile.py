@@ -80,8 +80,9 @@ class Quarantine(Part):
 
 
 class Check(Part):
-    """outcome `marginal` is a pass that asks to be looked at: `reason` says why, `hint` what next. A failed check with
-    a `quarantine` does not fail its case. `invalid`: what it was measured with is broken.
+    """outcome `marginal` is a pass that asks to be looked at: `reason` says why, `hint` what next; `not judged` has a
+    `hint` when the case could say what is missing. A failed check with a `quarantine` does not fail its case.
+    `invalid`: what it was measured with is broken.
     """
 
     id: str
@@ -162,11 +163,13 @@ class Latency(Part):
 
 
 class Memory(Part):
-    """All in bytes. arena_bytes: the case's budget. host: built for a workstation: sizes are not the product's."""
+    """All in bytes. arena_bytes: the case's budget, null when it gives none and the model got all of the firmware's
+    arena. host: built for a workstation: sizes are not the product's.
+    """
 
     arena_used: int
     arena_high_water: int
-    arena_bytes: int
+    arena_bytes: int | None
     stack_high_water: int
     stack_bytes: int
     flash_bytes: int
@@ -175,6 +178,12 @@ class Memory(Part):
     model_bytes: int
     ram_bytes: int
     host: bool
+
+    @property
+    def arena(self) -> str:
+        """As in `3,600 of 4,096 B`."""
+        budget = " B, no budget" if self.arena_bytes is None else f" of {self.arena_bytes:,} B"
+        return f"{self.arena_high_water:,}{budget}"
 
 
 class Operator(Part):

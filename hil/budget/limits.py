@@ -27,7 +27,7 @@ class CaseLimits(BaseModel):
     version: int
     margin: float
     confidence: float
-    arena_bytes: int
+    arena_bytes: int | None
     arena_headroom: float | None
     flash_bytes: int | None
     ram_bytes: int | None

@@ -39,6 +39,10 @@ def _notes(sources: Sources) -> Iterator[str]:
         yield f"planned figures: {plan.source}"
     if sources.board is not None and sources.board.power is not None and plan is not None and plan.rate is not None:
         yield f"power: {sources.board.power.source}"
+    if sources.case is not None and sources.case.arena_bytes is None:
+        check = run.case.check("memory.arena") if run is not None else None
+        step = check.hint if check is not None and check.hint else "a run on a target says which line to write"
+        yield f"case.toml gives no arena_bytes, and hil gate refuses the case without it: {step}"
     yield from _disagreements(sources)
 
 
@@ -107,7 +111,7 @@ def _memory_rows(sources: Sources) -> Iterator[Row]:
     arena = (max(found.arena_high_water, found.arena_used) or None) if found else None
     whole = _size_row("arena", plan.arena_bytes, arena, case.arena_bytes if case is not None else None, "memory.arena")
     yield whole
-    if case is not None and case.arena_headroom is not None:
+    if case is not None and case.arena_bytes is not None and case.arena_headroom is not None:
         share = case.arena_headroom
         note = f"{100 * share:g} % of the arena must stay free"
         budget = int(case.arena_bytes * (1 - share) + 1e-9)

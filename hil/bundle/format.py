@@ -50,9 +50,15 @@ class Bundle:
     sha256: str
 
 
-def build_bundle(case: Case) -> bytes:
-    """The bundle of a case, ready to be written to `__hil_bundle_start`."""
-    metadata = encode_metadata(case)
+def build_bundle(case: Case, arena_bytes: int | None = None) -> bytes:
+    """The bundle of a case, ready to be written to `__hil_bundle_start`.
+
+    arena_bytes: of a case that gives none (hil/session/arena.py). Raises ValueError when neither gives any.
+    """
+    arena = case.arena_bytes if arena_bytes is None else arena_bytes
+    if arena is None:
+        raise ValueError(f"case {case.name} gives no arena_bytes, and a bundle carries one")
+    metadata = encode_metadata(case, arena)
     start = -(-(HEADER.size + len(metadata)) // ALIGNMENT) * ALIGNMENT
     model = case.model.data
     total = start + len(model)
@@ -128,7 +134,7 @@ def _encode_float32(encoder: cbor2.CBOREncoder, value: object) -> None:
     encoder.write(b"\xfa" + struct.pack(">f", value.value))
 
 
-def encode_metadata(case: Case) -> bytes:
+def encode_metadata(case: Case, arena_bytes: int) -> bytes:
     """The `bundle-meta` item of a case, keys in the order of the schema."""
     gate, prepare, decide = case.gate, case.prepare, case.decide
     meta = {
@@ -161,7 +167,7 @@ def encode_metadata(case: Case) -> bytes:
             "cooldown": decide.cooldown,
         },
         "labels": list(decide.labels),
-        "arena_bytes": case.arena_bytes,
+        "arena_bytes": arena_bytes,
     }
     return cbor2.dumps(meta, default=_encode_float32)
 

@@ -121,7 +121,8 @@ def _with_detail(status: int, detail: int, case: Case | None) -> str:
             wanted = f", the output has {case.model.output.elements:,} elements" if case else ""
             return f"{meaning}: {detail} labels{wanted}"
         case 21:
-            asked = f"{case.arena_bytes:,} bytes of arena" if case else "too much arena or none"
+            limit = case.arena_bytes if case else None
+            asked = "too much arena or none" if limit is None else f"{limit:,} bytes of arena"
             return f"the case asks for {asked}, the firmware has {detail:,}"
         case 32:
             return f"{meaning} but {detail}"
@@ -140,9 +141,11 @@ def _pick(names: tuple[str, ...], index: int) -> str:
 
 
 def _arena(needed: int, case: Case | None) -> str:
-    allowed = f"the case allows {case.arena_bytes:,}" if case else "the case allows less"
+    limit = case.arena_bytes if case else None
+    allowed = "the case allows less" if limit is None else f"the case allows {limit:,}"
     if needed == 0:
-        return f"the model needs more arena than the firmware has ({allowed})"
+        more = "the model needs more arena than the firmware has"
+        return more if case and limit is None else f"{more} ({allowed})"
     return f"the model needs {needed:,} bytes of arena, {allowed}"
 
 

@@ -63,8 +63,9 @@ def check(table: CaseFile, say: Say) -> None:
         _check_bounds(path, bounds, say)
     _check_latency(table, say)
     memory = table.budget.memory
-    if memory.ram_bytes is not None and memory.ram_bytes < memory.arena_bytes:
-        problem = f"{memory.ram_bytes:,} bytes of static RAM cannot hold the arena of {memory.arena_bytes:,}"
+    ram, arena = memory.ram_bytes, memory.arena_bytes
+    if ram is not None and arena is not None and ram < arena:
+        problem = f"{ram:,} bytes of static RAM cannot hold the arena of {arena:,}"
         say(("budget", "memory", "ram_bytes"), problem, "raise it: static RAM counts the arena too")
     if table.decision is None:
         fix = "add a [decision] table, or leave this limit out"

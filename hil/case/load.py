@@ -12,7 +12,7 @@ from pathlib import Path
 from hil.case import limits, stages
 from hil.case.expected import EXPECTED, from_bytes
 from hil.case.lock import BUILD, LOCK, Lock, check_lock, new_lock, read_lock
-from hil.case.notes import vector_notes
+from hil.case.notes import arena_notes, vector_notes
 from hil.case.schema import NAME, CaseFile
 from hil.case.staged import check_finished
 from hil.case.toml_file import read_toml
@@ -133,7 +133,7 @@ def _load(file: Path, kernels: KernelLibrary) -> Case:
         files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
         expected=from_bytes(files[EXPECTED], file.parent / EXPECTED) if EXPECTED in files else None,
         vectors_file=table.input.vectors,
-        notes=vector_notes(vectors, decide),
+        notes=(*arena_notes(table.budget.memory.arena_bytes), *vector_notes(vectors, decide)),
         baselines={path.stem: path for path in sorted((file.parent / BASELINES).glob("*.json"))},
     )
     _check_rejects(case, file.parent / table.input.vectors)

@@ -1,4 +1,4 @@
-"""What is legal about a case's vectors and looks like a mistake: told, and left to a person."""
+"""What is legal about a case and looks like a mistake, or is not done yet: told, and left to a person."""
 
 from __future__ import annotations
 
@@ -8,6 +8,15 @@ from collections.abc import Iterator
 import numpy as np
 
 from hil.case.types import Decide, Vectors
+
+
+def arena_notes(arena_bytes: int | None) -> Iterator[str]:
+    """What to know of a case that does not say yet how much arena its model may use."""
+    if arena_bytes is None:
+        yield (
+            "[budget.memory] has no arena_bytes: the firmware gives the model all of its arena, a run on a target says "
+            "which line to write, and hil gate refuses the case until it is there"
+        )
 
 
 def vector_notes(vectors: Vectors, decide: Decide) -> tuple[str, ...]:

@@ -190,7 +190,7 @@ class ContractTables(Table):
 
 
 class MemoryBudget(Table):
-    arena_bytes: Count
+    arena_bytes: Count | None = None
     arena_headroom: Share | None = None
     flash_bytes: Count | None = None
     ram_bytes: Count | None = None
@@ -232,7 +232,7 @@ class LatencyBudget(Table):
 
 
 class BudgetTables(Table):
-    memory: MemoryBudget
+    memory: MemoryBudget = MemoryBudget()
     latency: LatencyBudget = LatencyBudget()
 
 
@@ -244,7 +244,7 @@ class CaseFile(Table):
     input: InputTable
     decision: DecisionTable | None = None
     contract: ContractTables = ContractTables()
-    budget: BudgetTables
+    budget: BudgetTables = BudgetTables()
 
 
 TABLES = (

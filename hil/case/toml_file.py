@@ -27,9 +27,6 @@ EXAMPLES: Mapping[str, str] = {
     "input.prepare": 'prepare = "tensor/1", "scale/1" or "quantize/1"',
     "decision.labels": 'labels = ["no", "yes"], one for each element of the model\'s output',
     "decision.threshold": "threshold = 0.60, the score below which the answer is unknown",
-    "budget": "a [budget.memory] table with arena_bytes = 8192",
-    "budget.memory": "a [budget.memory] table with arena_bytes = 8192",
-    "budget.memory.arena_bytes": "arena_bytes = 8192, what the firmware may give the interpreter",
 }
 
 

@@ -277,7 +277,7 @@ class Case:
     gate: Gate
     prepare: Prepare
     decide: Decide
-    arena_bytes: int
+    arena_bytes: int | None  # None: the case does not say yet
     contracts: Contracts
     vectors: Vectors
     deadline: Mapping[str, int] = field(default_factory=dict)  # "instructions" and "ms", where given

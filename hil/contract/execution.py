@@ -14,13 +14,14 @@ from hil.contract.blame import Blame, blame, comparable, output_distance, ran, r
 from hil.contract.causes import OUTPUTS, guess
 from hil.contract.causes.outputs import Outputs, other, output_name
 from hil.contract.instruments.marks import MemoryTest
-from hil.contract.ready import asked, refused, unready
+from hil.contract.ready import asked, refused, unlimited, unready
 from hil.contract.types import Check, CheckResult, Evidence, Section, VectorFault
 from hil.contract.verdict import Sheet, add_differences, number, plural, vector_name
 from hil.records import Status
 
 # Bundle statuses (docs/bundle-format.md) that say how the interpreter fits into memory.
 _ARENA_LIMIT, _MODEL_ARENA = 21, 34
+_LARGER = "build the firmware with a larger HIL_ARENA_BYTES (docs/porting.md)"
 _CANARY = {1: "below the arena", 2: "above the arena", 3: "below and above the arena"}
 _LOST = (Status.FAULT, Status.RESET, Status.HANG)
 _LOOKED_AT = 1 << 22  # elements of output that guesses at a cause look at, so that a large run needs little memory
@@ -129,24 +130,28 @@ def _judge_operators(evidence: Evidence) -> CheckResult:
 
 
 def _judge_arena(evidence: Evidence) -> CheckResult:
-    hello, asked_bytes = evidence.hello, evidence.case.arena_bytes
-    sheet = Sheet("execution.arena", evidence, Limit(maximum=asked_bytes, unit="bytes"))
-    expected = f"the interpreter fits into {number(asked_bytes)} bytes"
+    hello, limit = evidence.hello, evidence.case.arena_bytes
+    given = hello.arena_bytes if limit is None else limit  # a case that does not say gets all that the firmware has
+    sheet = Sheet("execution.arena", evidence, None if limit is None else Limit(maximum=limit, unit="bytes"))
+    expected = f"the interpreter fits into {number(given)} bytes"
     if hello.bundle_status == _MODEL_ARENA:
         known = f"it needs {number(hello.bundle_detail)} bytes"
-        needed = known if hello.bundle_detail else "it does not fit into the whole static arena"
-        sheet.add(expected, needed, hint="raise arena_bytes in [budget.memory], or shrink the model's largest layer")
+        needed = known if hello.bundle_detail else f"it does not fit into the firmware's {number(hello.arena_bytes)}"
+        hint = "raise arena_bytes in [budget.memory]" if hello.bundle_detail else _LARGER
+        sheet.add(expected, needed, hint=f"{hint}, or shrink the model's largest layer")
         return sheet.result(value=float(hello.bundle_detail) if hello.bundle_detail else None)
     if hello.bundle_status == _ARENA_LIMIT:
         sheet.add(
             expected,
             f"the firmware's static arena has only {number(hello.bundle_detail)} bytes",
-            hint="lower arena_bytes in [budget.memory], or build the firmware with a larger arena",
+            hint=f"lower arena_bytes in [budget.memory], or {_LARGER}"
+            if limit is not None
+            else "the arena that its ELF names is another one: see instruments.symbols",
         )
         return sheet.result()
     if reason := refused(evidence):
         return sheet.not_judged(reason)
-    if hello.arena_used > asked_bytes and not evidence.image.host:
+    if hello.arena_used > given and not evidence.image.host:
         sheet.add(
             expected,
             f"the interpreter reports {number(hello.arena_used)} bytes used",
@@ -159,6 +164,8 @@ def _judge_arena(evidence: Evidence) -> CheckResult:
             f"it was given {number(memory.engine.arena_bytes)} bytes at {memory.engine.arena_address:#010x}",
             hint="the firmware gives the interpreter more than the case allows: check how it passes arena_bytes on",
         )
+    if (reason := unlimited(evidence)) and not sheet.total:
+        return sheet.not_judged(reason)
     if evidence.image.host and not sheet.total:
         sheet.limit = None
         return sheet.not_judged(

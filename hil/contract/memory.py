@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.case.types import Case, Limit
+from hil.case.types import Case, Contracts, Limit
 from hil.contract.blame import done
-from hil.contract.ready import asked, unready
+from hil.contract.ready import asked, unlimited, unready
 from hil.contract.types import Check, CheckResult, Evidence
 from hil.contract.verdict import Sheet, number
 
 _GROW = "the high-water mark is measured, not reported: raise the budget or shrink the model's largest layer"
+
+_NO_ARENA = "case.toml gives no arena_bytes"
+_ON_A_TARGET = "run the case on a board of a 32-bit target, such as qemu: that run says which line to write"
+_USUAL_HEADROOM = 0.10  # of the arena that is proposed to a case that asks for none
+_STEP = 16  # bytes, of an arena
 
 _PADDING = 64  # bytes that the interpreter may count for alignment and never touch
 
@@ -38,14 +44,17 @@ def stack_size(evidence: Evidence) -> int:
 
 
 def _judge_arena(evidence: Evidence) -> CheckResult:
-    asked_bytes, mark = evidence.case.arena_bytes, arena_high_water(evidence)
-    sheet = Sheet("memory.arena", evidence, Limit(maximum=asked_bytes, unit="bytes"))
+    limit, mark = evidence.case.arena_bytes, arena_high_water(evidence)
+    sheet = Sheet("memory.arena", evidence, None if limit is None else Limit(maximum=limit, unit="bytes"))
     numbers = {"high_water": mark, "arena_used": evidence.hello.arena_used}
     if reason := _host(evidence):
-        return sheet.not_judged(reason, numbers)
-    if mark > asked_bytes:
+        if limit is not None:
+            return sheet.not_judged(reason, numbers)
+        reason = f"{_NO_ARENA}, and {evidence.board} cannot tell what to write: its pointers have 8 bytes"
+        return sheet.not_judged(reason, numbers, _ON_A_TARGET)
+    if limit is not None and mark > limit:
         sheet.add(
-            f"arena high-water mark <= {number(asked_bytes)} bytes",
+            f"arena high-water mark <= {number(limit)} bytes",
             f"{number(mark)} bytes; the interpreter reports {number(evidence.hello.arena_used)}",
             vector=_largest(evidence, evidence.records.arena_high_water, evidence.hello.arena_high_water),
             hint=_GROW,
@@ -60,7 +69,36 @@ def _judge_arena(evidence: Evidence) -> CheckResult:
             f"{number(mark)} bytes",
             hint="the mark is not measured truly: look at how the arena is filled and scanned",
         )
+    if limit is None and not sheet.total:
+        return _proposed(sheet, evidence, mark, numbers)
     return sheet.result(value=float(mark), numbers=numbers)
+
+
+def _proposed(sheet: Sheet, evidence: Evidence, mark: int, numbers: dict[str, int]) -> CheckResult:
+    """No verdict, and the line with which this run would have had one that holds."""
+    had, contracts = evidence.hello.arena_bytes, evidence.case.contracts
+    size, most = _size_leaving(mark, _headroom(contracts)), had // _STEP * _STEP
+    line = f"write arena_bytes = {min(size, most)} under [budget.memory] of case.toml"
+    if size <= most:
+        hint = f"{line}: the {number(mark)} bytes, and {_percent(size - mark, size)} of headroom"
+    else:
+        hint = (
+            f"{line}: all that the firmware has, of which {_percent(most - mark, most)} stays free. "
+            f"The usual headroom would need {number(size)}: build it with a larger HIL_ARENA_BYTES (docs/porting.md)"
+        )
+    reason = f"{_NO_ARENA}; the model used {number(mark)} bytes of the {number(had)} that the firmware has"
+    found = sheet.not_judged(reason, {**numbers, "proposed": min(size, most)}, hint)
+    return replace(found, value=float(mark), unit="bytes")
+
+
+def _headroom(contracts: Contracts) -> float:
+    """The share of a proposed arena that stays free: what the case asks for, and so much that nothing is marginal."""
+    asked_for, margin = contracts.arena_headroom, contracts.margin
+    return max(_USUAL_HEADROOM, margin) if asked_for is None else asked_for + margin * (1 - asked_for)
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %"
 
 
 def _judge_arena_headroom(evidence: Evidence) -> CheckResult:
@@ -68,6 +106,8 @@ def _judge_arena_headroom(evidence: Evidence) -> CheckResult:
     assert least is not None  # applies() asks for it
     sheet = Sheet("memory.arena_headroom", evidence, Limit(minimum=least))
     mark, size = arena_high_water(evidence), evidence.case.arena_bytes
+    if size is None:
+        return sheet.not_judged(unlimited(evidence))
     if reason := _host(evidence) or _unmeasured(evidence, mark, "arena"):
         return sheet.not_judged(reason)
     share = (size - mark) / size
@@ -189,9 +229,13 @@ def _largest(evidence: Evidence, marks: NDArray[np.int64], at_start: int) -> str
 
 
 def _size_for(mark: int, headroom: float) -> str:
-    """The smallest size, a multiple of 16, that leaves this headroom over the mark."""
-    size = 0 if headroom >= 1 else int(np.ceil(mark / (1 - headroom) / 16)) * 16
-    return number(size) if size else "more"
+    return number(_size_leaving(mark, headroom)) if headroom < 1 else "more"
+
+
+def _size_leaving(mark: int, headroom: float) -> int:
+    """The smallest size in bytes, a multiple of 16, that leaves this headroom (a share below 1) over the mark."""
+    size = int(np.ceil(mark / (1 - headroom) / _STEP)) * _STEP
+    return size if (size - mark) / size >= headroom else size + _STEP
 
 
 def _limits(name: str) -> Callable[[Case], bool]:

@@ -15,6 +15,11 @@ def refused(evidence: Evidence) -> str:
     return "the device refused the bundle: see execution.bundle" if evidence.hello.bundle_status != 0 else ""
 
 
+def unlimited(evidence: Evidence) -> str:
+    """Why nothing can be held to the case's arena; "" when it has one."""
+    return "case.toml gives no arena_bytes: see memory.arena" if evidence.case.arena_bytes is None else ""
+
+
 def unready(evidence: Evidence) -> str:
     """Why no record can be judged; "" when at least one vector ran."""
     if reason := refused(evidence):

@@ -187,7 +187,8 @@ class Finding:
 @dataclass(frozen=True)
 class CheckResult:
     """The verdict of one check. `value` in `unit`; `numbers` holds further figures by name; `total` counts all
-    findings. A marginal one says in `reason` why it asks to be looked at, and in `hint` what next.
+    findings. A marginal one says in `reason` why it asks to be looked at, and in `hint` what next; so does one that is
+    not judged for want of something that the case could say.
     """
 
     check: str

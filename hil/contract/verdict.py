@@ -98,10 +98,12 @@ class Sheet:
             numbers=numbers or {},
         )
 
-    def not_judged(self, reason: str, numbers: Numbers | None = None) -> CheckResult:
-        """No verdict, for a reason. Whatever was added before is a mistake of the check."""
+    def not_judged(self, reason: str, numbers: Numbers | None = None, hint: str = "") -> CheckResult:
+        """No verdict, for a reason; hint: what would bring one. What was added before is a mistake of the check."""
         assert not self.total
-        return CheckResult(self.check, Outcome.NOT_JUDGED, limit=self.limit, reason=reason, numbers=numbers or {})
+        return CheckResult(
+            self.check, Outcome.NOT_JUDGED, limit=self.limit, reason=reason, numbers=numbers or {}, hint=hint
+        )
 
 
 def add_differences(

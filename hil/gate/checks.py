@@ -18,6 +18,7 @@ JUDGED = ("passed", "marginal", "failed")
 _SIZES = ("memory.", "baseline.arena", "baseline.stack", "baseline.flash", "baseline.ram")
 _TIMES = (*(f"latency.{stage}." for stage in STAGES), "baseline.latency.")
 _HOST_TIME = "host time"
+_ARENA = ("execution.arena", "memory.arena", "memory.arena_headroom")
 
 
 # ---- broken, and quarantined
@@ -132,6 +133,21 @@ def is_explained(explained: Sequence[Explained], case: str, check: str, board: s
 # ---- not judged
 
 
+def arena_reasons(demand: Demand, results: Sequence[Result]) -> Iterator[Reason]:
+    """A case without `arena_bytes`: a limit that is not there is not met, and no entry of the policy excuses that.
+
+    results: of this case, one of which may say which line to write.
+    """
+    if not demand.without_arena:
+        return
+    found = [
+        check for result in results if (check := result.case.check("memory.arena")) and "proposed" in check.numbers
+    ]
+    what = f"case {demand.name} gives no arena_bytes: a limit that is not there is not met"
+    fix = found[0].hint if found else "run it on a board of a 32-bit target: that run says which line to write"
+    yield Reason(Kind.CASE, what, f"{fix}; then run it again", case=demand.name)
+
+
 def not_judged_reasons(demand: Demand, results: Sequence[Result], question: Question) -> Iterator[Reason]:
     """Checks of one case that a board of the release left open, and no other board of it can answer for.
 
@@ -156,6 +172,8 @@ def _excused(check: Check, result: Result, demand: Demand, results: Sequence[Res
         return True  # `_clocks_left` looks whether another board counts what the limit is in
     if check.id.startswith("baseline.") and result.case.baseline is None:
         return True  # whether there must be one is the policy's `baseline`
+    if demand.without_arena and check.id in _ARENA:
+        return True  # that the case has no limit to hold it to is a reason of its own
     if any(failed.outcome == "failed" and failed.id in check.reason for failed in result.case.checks):
         return True  # what keeps it from being judged is a reason of its own
     if is_explained(question.policy.not_judged, demand.name, check.id, result.board):

@@ -49,6 +49,11 @@ class Demand(_Fact):
     budget: CaseLimits | None = None
     plan: BudgetFile | None = None
 
+    @property
+    def without_arena(self) -> bool:
+        """Whether the case does not say how much arena its model may use."""
+        return self.budget is not None and self.budget.arena_bytes is None
+
     @field_serializer("plan")
     def _as_written(self, plan: BudgetFile | None) -> dict[str, object] | None:
         """Only the keys that the file has: a sheet tells a table that was given from one that was not."""
@@ -137,7 +142,7 @@ def _limits(case: Case) -> dict[str, list[CaseLimit]]:
     single: dict[str, CaseLimit | None] = {
         "input.saturation": values.saturation,
         **dict.fromkeys(("execution.output", "execution.probes"), lsb),
-        **dict.fromkeys(("execution.arena", "memory.arena"), CaseLimit(maximum=case.arena_bytes, unit="bytes")),
+        **dict.fromkeys(("execution.arena", "memory.arena"), _most(case.arena_bytes)),
         "decision.accuracy": values.accuracy,
         **{f"agreement.{name}": limit for name, limit in values.agreement.items()},
         "memory.arena_headroom": _least(values.arena_headroom),

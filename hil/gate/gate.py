@@ -58,6 +58,7 @@ def _reasons(runs: Sequence[Run], results: Sequence[Result], question: Question)
         yield from completeness.baseline_reasons(found, demand, policy.baseline == "required")
     for demand in tree.cases:
         boards = [found for wanted, _, found in question.wanted(results) if found is not None and wanted is demand]
+        yield from checks.arena_reasons(demand, boards)
         yield from checks.not_judged_reasons(demand, boards, question)
     yield from checks.quarantine_reasons(results, question)
     yield from _source(question)

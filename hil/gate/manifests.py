@@ -17,7 +17,7 @@ Fact = Callable[[Result], str | None]
 def manifest_reasons(results: Sequence[Result]) -> Iterator[Reason]:
     """Where the manifests of two runs do not agree."""
     yield from _unequal(results, "firmware image of target", _target, lambda result: _sha(result.case.image))
-    yield from _unequal(results, "bundle of case", _name, lambda result: _sha(result.case.bundle))
+    yield from _unequal(results, "bundle of case", _name, _bundle)
     yield from _unequal(results, "model of case", _name, lambda result: result.case.manifest.model_sha256)
     yield from _unequal(results, "version of case", _name, lambda result: str(result.case.version))
     yield from _unequal(results, "source version of the firmware", lambda _: "", _firmware)
@@ -37,6 +37,12 @@ def _name(result: Result) -> str:
 def _sha(part: object) -> str | None:
     sha256 = getattr(part, "sha256", None)
     return str(sha256) if sha256 else None
+
+
+def _bundle(result: Result) -> str | None:
+    """None of a case without `arena_bytes`: its bundle carries the arena of the target."""
+    memory = result.case.memory
+    return None if memory is not None and memory.arena_bytes is None else _sha(result.case.bundle)
 
 
 def _firmware(result: Result) -> str | None:

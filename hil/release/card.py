@@ -113,7 +113,7 @@ def _metrics(result: Result) -> str:
     if case.memory is not None and not case.memory.host:
         it = case.memory
         sizes = (
-            ("arena, high-water mark", it.arena_high_water, it.arena_bytes),
+            ("arena, high-water mark", it.arena_high_water, "no budget" if it.arena_bytes is None else it.arena_bytes),
             ("stack, high-water mark", it.stack_high_water, it.stack_bytes),
             ("flash, image and bundle", it.flash_bytes, "see memory.flash"),
             ("static RAM", it.ram_bytes, "see memory.ram"),

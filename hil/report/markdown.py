@@ -89,7 +89,7 @@ def _figures(case: Case) -> tuple[str, str, str]:
     total = latency.stages.get("total") if latency else None
     return (
         f"{total.p99:,} {latency.unit}" if total and latency else "",
-        f"{memory.arena_high_water:,} of {memory.arena_bytes:,} B" if memory else "",
+        memory.arena if memory else "",
         f"{memory.flash_bytes:,} B" if memory and not memory.host else "",
     )
 
@@ -219,6 +219,9 @@ def _unjudged(case: Case) -> Iterator[str]:
     for check in checks[:_MOST_ROWS]:
         yield _row(check.id, check.reason)
     yield from _more(checks)
+    for check in checks:
+        if check.hint:
+            yield f"\n**Next:** {_text(check.hint)}"
 
 
 def _more(listed: Sequence[object]) -> Iterator[str]:

@@ -32,7 +32,7 @@ def case_table(case: Case, board: Board) -> Iterator[str]:
     if case.error:
         yield from (f"  {line}" for line in case.error.splitlines())
         return
-    yield from _marginal_rows(case)
+    yield from _asking_rows(case)
     for contract, group in groupby(case.checks, lambda check: check.contract):
         yield _contract_row(contract, list(group))
     yield from comparison.lines(case)
@@ -44,10 +44,10 @@ def case_table(case: Case, board: Board) -> Iterator[str]:
         yield from _link_row(case.link)
 
 
-def _marginal_rows(case: Case) -> Iterator[str]:
-    """What asks to be looked at, with its figure and the next step."""
+def _asking_rows(case: Case) -> Iterator[str]:
+    """What asks to be looked at, or to be said by the case, with its figure and the next step."""
     for check in case.checks:
-        if check.outcome == MARGINAL:
+        if check.outcome == MARGINAL or (check.outcome == "not judged" and check.hint):
             yield f"  {check.id}: {check.reason}"
             if check.hint:
                 yield f"    next: {check.hint}"
@@ -78,7 +78,7 @@ def _latency_rows(latency: Latency, board: Board) -> Iterator[str]:
 
 def _memory_row(memory: Memory) -> str:
     return (
-        f"  memory      arena {memory.arena_high_water:,} of {memory.arena_bytes:,} B"
+        f"  memory      arena {memory.arena}"
         f"  stack {memory.stack_high_water:,} of {memory.stack_bytes:,} B"
         f"  flash {memory.flash_bytes:,} B (image {memory.image_flash_bytes:,} + bundle {memory.bundle_bytes:,})"
         f"  static RAM {memory.ram_bytes:,} B"

@@ -30,6 +30,7 @@ from hil.run.outcome import Attempt, Outcome, Refusal, seconds
 from hil.run.settings import Settings
 from hil.runfile import RUN_FILE
 from hil.session import Progress, Share, conclude, merge_records, run_share, whole
+from hil.session.arena import arena_of
 
 ProgressFactory = Callable[[str], AbstractContextManager[Progress]]
 
@@ -130,7 +131,8 @@ class HilRun:
         """The board for a test written in Python, provisioned with `case`. Raises BenchError."""
         board = self.python_board()
         try:
-            board.provision(self.image(), build_bundle(case))
+            image = self.image()
+            board.provision(image, build_bundle(case, arena_of(case, image)))
         except BoardBroken as error:
             self.board_broken = error
             raise

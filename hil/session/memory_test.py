@@ -12,13 +12,14 @@ from hil.errors import BoardBroken, BoardError, DeviceEnded
 from hil.image.elf import Image
 from hil.link.rtt import Memory
 from hil.records import Record
+from hil.session.arena import ARENA, CANARY_BYTES, arena_of, pointer_ratio, static_arena
 from hil.session.own_windows import usual_vector
 from hil.session.state import NO_VECTOR, SessionState
 from hil.session.step import Scope, Step
 
 # What docs/link.md says of the firmware's memory.
-CANARY_BYTES, CANARY, ARENA_PAINT, STACK_PAINT = 1024, 0xD7B4E269, 0xA5C35A3C, 0x5AC3B19D
-_ARENA, _ENGINE, _STACK_LOW, _STACK_TOP = "hil_arena", "hil_engine", "__hil_stack_low", "__hil_stack_top"
+CANARY, ARENA_PAINT, STACK_PAINT = 0xD7B4E269, 0xA5C35A3C, 0x5AC3B19D
+_ENGINE, _STACK_LOW, _STACK_TOP = "hil_engine", "__hil_stack_low", "__hil_stack_top"
 _ALIGNMENT = 16  # of the arena's share
 _BELOW, _ABOVE = 1, 2  # bits of `canaries` in a record
 _LEAST_WORDS = 8  # of paint, to plant a word in
@@ -39,11 +40,10 @@ class _MemoryTest:
     def __init__(self, run: SessionState, vector: int) -> None:
         self._run, self._image = run, run.image
         self._window = run.case.vectors.payload(vector)
-        ratio = 1 if run.image.is_32_bit else 2  # of the arena to the budget: pointers are wider
-        self._share = run.case.arena_bytes * ratio // _ALIGNMENT * _ALIGNMENT
+        self._share = arena_of(run.case, run.image) * pointer_ratio(run.image) // _ALIGNMENT * _ALIGNMENT
 
     def all(self) -> MemoryTest:
-        base = self._image.symbol(_ARENA) + CANARY_BYTES if self._image.has_symbol(_ARENA) else 0
+        base = self._image.symbol(ARENA) + CANARY_BYTES if self._image.has_symbol(ARENA) else 0
         found = MemoryTest(tried=True, sizes=_sizes(self._image), share=self._share, arena_address=base)
         try:
             with self._run.device.board.outside() as outside:
@@ -139,10 +139,9 @@ class _MemoryTest:
 
 
 def _sizes(image: Image) -> Sizes:
-    arena = image.symbol_bytes(_ARENA) - 2 * CANARY_BYTES if image.has_symbol(_ARENA) else None
     both = image.has_symbol(_STACK_LOW) and image.has_symbol(_STACK_TOP)
     stack = image.symbol(_STACK_TOP) - image.symbol(_STACK_LOW) if both else None
-    return Sizes(arena, stack)
+    return Sizes(static_arena(image), stack)
 
 
 def _words(memory: Memory, address: int, size: int) -> Words:

@@ -22,6 +22,7 @@ from hil.records import RunRecords, Status
 from hil.reference.compute import prepare_all, references
 from hil.reference.job import ReferenceJob
 from hil.reference.models import CaseModels
+from hil.session.arena import arena_of
 from hil.session.part import Part, merge, total
 from hil.session.share import Share, whole
 from hil.session.state import NO_VECTOR, SessionState
@@ -72,7 +73,7 @@ def run_share(
     keep: Keep = lambda _: None,
 ) -> Part:
     """Run one share of `case`; arguments and errors as in `run_case`."""
-    provisioned = build_bundle(case) if bundle is None else bundle
+    provisioned = build_bundle(case, arena_of(case, image)) if bundle is None else bundle
     job = ReferenceJob(case, share.rows(case))
     board.progress = progress
     try:
@@ -129,7 +130,7 @@ def conclude(
     parts: of every share. Steps that need the records of all shares are taken here: `board` is provisioned again for
     those, and is not touched otherwise. Raises BenchError.
     """
-    wanted_bundle = build_bundle(case)
+    wanted_bundle = build_bundle(case, arena_of(case, image))
     provisioned = wanted_bundle if bundle is None else bundle
     part, stimuli = merge(case, parts), prepare_all(case)
     steps = wanted(case, Scope.WHOLE)

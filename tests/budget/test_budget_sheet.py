@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from made_run import CYCLES, HOST, figures, made_case, made_check, made_run, write_run
+from native_session import CaseFolder
 
 from hil.budget.commands import add_budget_command
 from hil.budget.find import budget_sheets
@@ -197,6 +198,21 @@ def test_an_energy_budget_without_power_is_unknown_and_says_what_it_needs(desk: 
 def test_the_exit_code_tells_that_something_is_over(desk: Desk, arena: int, code: int) -> None:
     memory = made_case()["memory"] | {"arena_high_water": arena}
     assert desk.command(desk.case, "--run", desk.run(memory=memory)) == code
+
+
+def test_a_case_without_an_arena_is_noted_with_the_line_of_the_run(desk: Desk) -> None:
+    case = CaseFolder(desk.path / "small").replace("arena_bytes = 4096\n", "").path
+    ran = made_case("small", memory=made_case()["memory"] | {"arena_bytes": None})
+    line = "write arena_bytes = 4000 under [budget.memory] of case.toml"
+    told = made_check("memory.arena", 3600.0, "bytes", proposed=4000) | {"outcome": "not judged", "hint": line}
+    run = write_run(desk.path / "run", made_run(ran | {"checks": [told]}))
+    (sheet,) = budget_sheets([str(case)], run, None, [PROJECT / "boards"])
+    assert row(sheet, "arena").state is State.NO_BUDGET
+    assert row(sheet, "arena").actual == 3600
+    assert "arena, headroom kept" not in [each.what for each in sheet.rows]
+    assert f"case.toml gives no arena_bytes, and hil gate refuses the case without it: {line}" in sheet.notes
+    (alone,) = budget_sheets([str(case)], None, None, [PROJECT / "boards"])
+    assert any("refuses the case without it: a run on a target says which line to write" in it for it in alone.notes)
 
 
 def test_json_has_the_rows(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:

@@ -102,6 +102,25 @@ def test_the_defaults_are_those_of_the_documentation(folder: Folder) -> None:
     assert case.deadline == {}
 
 
+def test_the_arena_may_be_left_out_and_is_noted(folder: Folder) -> None:
+    assert load_case(folder.path).notes == ()
+    folder.replace("arena_bytes = 8192", "")
+    case = load_case(folder.path)
+    assert (case.arena_bytes, case.contracts.arena_headroom) == (None, 0.10)
+    (note,) = case.notes
+    assert "[budget.memory] has no arena_bytes" in note
+    assert "hil gate refuses the case" in note
+
+
+def test_a_case_without_any_budget_is_one(folder: Folder) -> None:
+    toml = folder.path / "case.toml"
+    head, rest = toml.read_text().split("[budget.memory]")
+    toml.write_text(head)
+    assert "[budget." in rest
+    case = load_case(folder.path)
+    assert (case.arena_bytes, case.contracts.latency, case.contracts.flash_bytes) == (None, (), None)
+
+
 # (old text, new text, where, problem, fix)
 WRONG = [
     ("version = 3", "verson = 3", "[case] verson", "unknown key 'verson'", "did you mean 'version'?"),
@@ -111,7 +130,6 @@ WRONG = [
     ("version = 3", "version = 0", "[case] version", "1 or more", "version"),
     ('name = "toy"', 'name = "to y"', "[case] name", "letters, digits", "imu_motion"),
     ('source = "made by the tests"', 'source = ""', "[case] source", "empty", "fill it in"),
-    ("arena_bytes = 8192", "", "[budget.memory] arena_bytes", "missing", "arena_bytes = 8192"),
     ("arena_bytes = 8192", "arena_bytes = 0", "[budget.memory] arena_bytes", "1 or more", "arena_bytes"),
     ("arena_bytes = 8192", "threshold = 0.5", "[budget.memory] threshold", "unknown key", "belongs into [decision]"),
     ("arena_headroom = 0.10", "arena_headroom = 10", "[budget.memory] arena_headroom", "10", "write 0.10 for 10 %"),

@@ -56,8 +56,8 @@ _JUDGES: Mapping[str, Callable[[Evidence], CheckResult]] = {check.id: check.judg
 def held_to_instruments(result: CheckResult, evidence: Evidence) -> CheckResult:
     """`result`, or that it is invalid, when an instrument that it rests on is broken."""
     tables = [_MEASURED_WITH] if result.outcome is Outcome.FAILED else [_MEASURED_WITH, _DETECTED_BY]
-    if result.outcome in (Outcome.NOT_JUDGED, Outcome.INVALID):
-        return result
+    if result.outcome is Outcome.INVALID or (result.outcome is Outcome.NOT_JUDGED and result.value is None):
+        return result  # it has no figure that could rest on anything
     for table in tables:
         for instrument, resting in table.items():
             if any(_stands_for(name, result.check) for name in resting):

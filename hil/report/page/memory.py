@@ -66,14 +66,15 @@ def _regions(case: Case, memory: Memory) -> Iterator[_Region]:
     touched = max(0, memory.arena_high_water - memory.arena_used)
     used = min(memory.arena_used, memory.arena_high_water) if memory.arena_high_water else memory.arena_used
     parts = (_Part("interpreter", used), _Part("beyond what it reports", touched))
-    yield _Region("arena", _present(parts), memory.arena_bytes, memory.arena_bytes)
+    whole_arena = (case.device.model_extra or {}).get("arena_bytes", 0) if case.device else 0
+    whole_arena = whole_arena if isinstance(whole_arena, int) else 0
+    yield _Region("arena", _present(parts), memory.arena_bytes or whole_arena, memory.arena_bytes)
     if memory.host:
         return
     if memory.stack_high_water:
         stack = (_Part("high-water mark", memory.stack_high_water),)
         yield _Region("stack", stack, memory.stack_bytes, _budget(case, "memory.stack"))
-    whole_arena = (case.device.model_extra or {}).get("arena_bytes", 0) if case.device else 0
-    arena = whole_arena if isinstance(whole_arena, int) and 0 < whole_arena <= memory.ram_bytes else 0
+    arena = whole_arena if 0 < whole_arena <= memory.ram_bytes else 0
     ram = (_Part("the firmware's arena", arena), _Part("other data", memory.ram_bytes - arena))
     yield _Region("static RAM", _present(ram), 0, _budget(case, "memory.ram"))
     rest = memory.bundle_bytes - memory.model_bytes

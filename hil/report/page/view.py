@@ -281,7 +281,7 @@ def _tiles(case: Case) -> Iterator[Tile]:
         yield Tile("total p99", f"{case.latency.stages['total'].p99:,}", note, used)
     if case.memory is not None:
         memory = case.memory
-        note = f"bytes of {memory.arena_bytes:,}"
+        note = f"bytes of {memory.arena_bytes:,}" if memory.arena_bytes else "bytes, no budget"
         share = memory.arena_high_water / memory.arena_bytes if memory.arena_bytes else None
         yield Tile("arena", f"{memory.arena_high_water:,}", note, share)
         flash = case.check("memory.flash")
