@@ -48,6 +48,11 @@ def models_piece(case: Case, cases: Sequence[Case]) -> str:
     return f"models.{_place(case, cases)}"
 
 
+def said_piece(case: Case, cases: Sequence[Case]) -> str:
+    """Who says what broke the run of the case."""
+    return f"said.{_place(case, cases)}"
+
+
 def share_piece(case: Case, cases: Sequence[Case], share: Share) -> str:
     """The run of one share of the case."""
     return f"share.{_place(case, cases)}.{share.number}"

@@ -53,6 +53,7 @@ class HilRun:
         self._quarantine = Quarantine()
         self._outcomes: dict[Path, Outcome] = {}
         self._refused: dict[Path, UsageError] = {}
+        self._said: set[Path] = set()  # cases of which it was said what broke their run
         self.board_broken: BoardBroken | None = None  # why nothing more is run on the board
         self._since = RunClock()
 
@@ -114,9 +115,11 @@ class HilRun:
         return self._quarantine.of(case.name, self.config.name, datetime.now(UTC).date())
 
     def broken(self, case: Case) -> Exception | None:
-        """What ended this case's run before it was done, if anything did."""
-        outcome = self._outcomes.get(case.path)
-        return outcome.error if outcome else None
+        """What ended this case's run before it was done, when that was said before: `result` raises it once. The first
+        call for a case runs it.
+        """
+        outcome = self._outcome(case)
+        return outcome.error if outcome.ran and outcome.error is not None and not self._says(case) else None
 
     def not_run(self, case: Case) -> Exception | None:
         """Why this case had no board to run on, which is reported; None when it ran, or can."""
@@ -124,6 +127,12 @@ class HilRun:
             return None
         outcome = self._outcome(case)
         return None if outcome.ran else outcome.error
+
+    def _says(self, case: Case) -> bool:
+        """Whether what broke this case's run is still to be said, and by this process."""
+        first = case.path not in self._said
+        self._said.add(case.path)
+        return first
 
     # ---- the board for tests written in Python
 

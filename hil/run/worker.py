@@ -14,7 +14,7 @@ from hil.errors import BoardBroken, UsageError
 from hil.report.outdir import OutDir
 from hil.run.crew import Crew
 from hil.run.equipment import Equipment
-from hil.run.names import BROKEN, HELD, models_piece, outcome_piece, refusal_piece, share_piece
+from hil.run.names import BROKEN, HELD, models_piece, outcome_piece, refusal_piece, said_piece, share_piece
 from hil.run.outcome import Attempt, Outcome, Refusal
 from hil.run.run import HilRun, ProgressFactory, no_progress
 from hil.run.settings import Settings
@@ -88,6 +88,11 @@ class WorkerRun(HilRun):
             models_piece(case, self._cases), lambda: str(super(WorkerRun, self)._refusal(case) or "")
         )
         return UsageError(text) if text else None
+
+    def _says(self, case: Case) -> bool:
+        """One worker says it for all."""
+        me = self._crew.name
+        return super()._says(case) and self._crew.once(said_piece(case, self._cases), lambda: me) == me
 
     def _unreadable(self, refusal: Refusal) -> Outcome:
         return self._crew.once(refusal_piece(refusal.path), lambda: super(WorkerRun, self)._unreadable(refusal))

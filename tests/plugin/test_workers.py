@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,6 +113,24 @@ def test_a_wrong_case_is_an_error_of_its_own(tmp_path: Path, image: str) -> None
     (case,) = finished.run["cases"]
     assert (case["verdict"], case["refused"]) == ("error", True)
     assert "threshold" in case["error"]
+
+
+@pytest.mark.parametrize(("board", "error"), [("native", "UsageError"), ("cramped", "BoardError")])
+def test_what_ends_the_run_of_a_case_is_said_by_one_worker(board: str, error: str, tmp_path: Path, image: str) -> None:
+    """A case that is refused, and a bench that breaks. Both workers have tests of the case."""
+    case = CaseFolder(tmp_path / "small")
+    (case.path / "baseline").mkdir()
+    case.write("baseline/native.json", b"{}")
+    (tmp_path / "boards").mkdir()
+    small = 'kind = "native"\ntarget = "native"\n[native]\nshared_base = 0x2100_0000\nshared_bytes = 0x1_0000\n'
+    (tmp_path / "boards" / "cramped.toml").write_text(small)
+    options = (*TWO, image, f"--hil-boards={tmp_path / 'boards'}")
+    finished = run_harness(tmp_path, "-v", *options, "small", board=board)
+    assert finished.code == FAILED
+    tests = re.findall(r"^\[(gw\d)\] \[.*%\] (\w+) small/", finished.text, re.M)
+    assert {worker for worker, _ in tests} == {"gw0", "gw1"}
+    assert [outcome for _, outcome in tests if outcome != "SKIPPED"] == ["ERROR"]
+    assert f"the run of case small broke, see its first test: {error}" in finished.text
 
 
 def test_a_folder_in_use_is_refused(tmp_path: Path, image: str) -> None:
