@@ -39,6 +39,7 @@ def verdicts(evidence: Evidence) -> dict[str, CheckResult]:
     return {check.id: judge(check, evidence) for check in checks_for(evidence.case)}
 
 
+@pytest.mark.slow
 def test_on_a_target_the_line_that_a_run_proposes_makes_the_next_run_pass(tmp_path: Path) -> None:
     open_run = session("qemu", small(None), tmp_path)
     found = verdicts(open_run)
