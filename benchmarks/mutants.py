@@ -1,0 +1,250 @@
+"""Breaks the judges in small ways, one at a time, and prints each edit that no fast test notices.
+
+python benchmarks/mutants.py ROOM [--module NAME] [--tests PATH] [--sample N] [--seed 1]
+
+A room is a folder of hil/. mutmut makes the edits: `<` becomes `<=`, an argument is left out, a number grows by one.
+Edits of nothing but text are left out, and functions with a decorator, which mutmut does not edit. An edit that nobody
+could ever see stands in mutants.toml with the reason. Ends with 1 when another one goes unnoticed, or when that list
+names an edit that does not exist.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import difflib
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import textwrap
+import tomllib
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import NoReturn
+
+PROJECT = Path(__file__).resolve().parent.parent
+EQUIVALENT = Path(__file__).with_suffix(".toml")
+PROCESSES = 2
+# The fast tests of each room, and those that use it from elsewhere; none of them opens a board.
+ROOMS: dict[str, tuple[str, ...]] = {
+    "contract": ("tests/contract", "tests/baseline/test_baseline_checks.py", "tests/baseline/test_baseline_cycles.py"),
+    "reference": ("tests/reference",),
+    "session": (
+        "tests/session/test_order.py",
+        "tests/session/test_score_stimuli.py",
+        "tests/session/test_steps.py",
+    ),
+    "link": ("tests/link/test_cobs.py", "tests/link/test_frame.py", "tests/link/test_rtt.py"),
+}
+# What the tests read beside the package. mutmut copies tests/ and pyproject.toml by itself.
+BESIDE = ("benchmarks", "boards", "docs", "firmware", "golden_vectors", "setup", "quarantine.toml", "release.toml")
+NO_SUCH_EDIT = "no such edit: generate them, and run none"
+# A test of an edit may take some times the processor time that it takes of the code as it is.
+SETTINGS = """\
+[mutmut]
+source_paths = hil
+only_mutate =
+  {modules}
+pytest_add_cli_args =
+  -m
+  not slow
+  -p
+  no:cacheprovider
+pytest_add_cli_args_test_selection =
+  {tests}
+timeout_multiplier = 5
+use_git_change_detection = false
+"""
+
+
+class Fate(Enum):
+    """What became of one edit under the tests."""
+
+    KILLED = "killed"
+    SURVIVED = "survived"
+    NOT_REACHED = "not reached"
+
+
+# mutmut's exit codes are pytest's, those of a signal (an edit with which the tests do not end), and one of its own.
+FATES: dict[int | None, Fate] = {
+    **dict.fromkeys((1, 2, 3, 4), Fate.KILLED),
+    **dict.fromkeys((24, -24, 152, 36, 255, -9, -11), Fate.KILLED),
+    0: Fate.SURVIVED,
+    33: Fate.NOT_REACHED,
+}
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One break of one function: mutmut's name for it, and what it takes away and puts there."""
+
+    name: str  # hil.contract.blame.xǁBlameǁcheck__mutmut_3
+    before: str
+    after: str
+
+    @property
+    def module(self) -> str:
+        return self.name.rpartition(".")[0]
+
+    @property
+    def function(self) -> str:
+        """As a person writes it: hil.contract.blame.Blame.check."""
+        mangled = self.name.rpartition(".")[2].partition("__mutmut_")[0]
+        return f"{self.module}.{mangled.removeprefix('x_').removeprefix('xǁ').replace('ǁ', '.')}"
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """Names it for as long as nobody changes that line; mutmut's numbers move with each line of the function."""
+        return self.function, self.before, self.after
+
+
+class Workshop:
+    """A folder as mutmut wants it: links to the checkout, a configuration, and the copy that is broken."""
+
+    def __init__(self, folder: Path, modules: Sequence[str], tests: Sequence[str]) -> None:
+        self.folder, self.broken = folder, folder / "mutants"
+        self.broken.mkdir()
+        for name in ("hil", "tests", "pyproject.toml"):
+            (folder / name).symlink_to(PROJECT / name)
+        for name in BESIDE:
+            (self.broken / name).symlink_to(PROJECT / name)
+        if (PROJECT.parent / "shared").is_dir():
+            (folder / "shared").symlink_to(PROJECT.parent / "shared")
+        shutil.copy(PROJECT / "conftest.py", self.broken)
+        settings = SETTINGS.format(modules="\n  ".join(modules), tests="\n  ".join(tests))
+        (folder / "setup.cfg").write_text(settings)
+
+    def edits(self) -> list[Edit]:
+        """All edits of the modules. On the way mutmut runs all tests, and learns which of them reach which function."""
+        done = self._mutmut([NO_SUCH_EDIT])
+        if NO_SUCH_EDIT not in done.stderr:
+            stop("the tests do not pass on the code as it is", done)
+        return [edit for file in self._broken_files() for edit in edits_of(file, fates_of(file))]
+
+    def run(self, edits: Sequence[Edit]) -> dict[Edit, Fate]:
+        """What becomes of each of these edits."""
+        if not edits:
+            return {}
+        done = self._mutmut([edit.name for edit in edits])
+        codes = {name: code for file in self._broken_files() for name, code in fates_of(file).items()}
+        if done.returncode or not all(codes[edit.name] in FATES for edit in edits):
+            stop(f"not run: {', '.join(edit.name for edit in edits if codes[edit.name] not in FATES)}", done)
+        return {edit: FATES[codes[edit.name]] for edit in edits}
+
+    def _mutmut(self, names: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        """`mutmut run` of these edits; hypothesis and the order of tests are the same each time."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("HIL_", "PYTEST_"))}
+        command = [sys.executable, "-m", "mutmut", "run", "--max-children", str(PROCESSES), *names]
+        environment = {**kept, "CI": "true", "PYTHONHASHSEED": "0"}
+        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
+
+    def _broken_files(self) -> list[Path]:
+        return [file.with_suffix("") for file in sorted((self.broken / "hil").rglob("*.py.meta"))]
+
+
+def stop(problem: str, done: subprocess.CompletedProcess[str]) -> NoReturn:
+    sys.exit(f"{done.stdout[-6000:]}{done.stderr[-3000:]}\nmutants: {problem}; above is what mutmut said")
+
+
+def fates_of(broken: Path) -> dict[str, int | None]:
+    """mutmut's exit code of each edit of a file; None: not run."""
+    codes: dict[str, int | None] = json.loads(broken.with_name(f"{broken.name}.meta").read_text())["exit_code_by_key"]
+    return codes
+
+
+def edits_of(broken: Path, names: Iterable[str]) -> Iterator[Edit]:
+    """The edits in a file of mutmut's, which holds each function as it was and once for every edit."""
+    text = broken.read_text()
+    lines = text.splitlines()
+    functions = {node.name: node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)}
+    codes = {name: code_of(node) for name, node in functions.items()}
+    for name in names:
+        mutant = name.rpartition(".")[2]
+        original = f"{mutant.partition('__mutmut_')[0]}__mutmut_orig"
+        if codes[mutant] == codes[original]:
+            continue
+        was, became = (
+            textwrap.dedent("\n".join(lines[node.lineno - 1 : node.end_lineno])).replace(node.name, "f").splitlines()
+            for node in (functions[original], functions[mutant])
+        )
+        changed = list(difflib.unified_diff(was, became, n=0, lineterm=""))[3:]
+        before, after = (" ".join(line[1:].strip() for line in changed if line[0] == sign) for sign in "-+")
+        yield Edit(name, before, after)
+
+
+def code_of(function: ast.FunctionDef) -> str:
+    """The function without its name and without the contents of its strings."""
+    return ast.dump(NoText().visit(function)).replace(function.name, "f")
+
+
+class NoText(ast.NodeTransformer):
+    def visit_Constant(self, node: ast.Constant) -> ast.Constant:
+        return ast.Constant("") if isinstance(node.value, str) else node
+
+
+def equivalents(room: str) -> dict[tuple[str, str, str], str]:
+    """Edits of the room that nobody could ever see, by what they are, each with the reason."""
+    entries = tomllib.loads(EQUIVALENT.read_text(encoding="utf-8"))["equivalent"]
+    return {
+        (entry["function"], entry["before"], entry["after"]): entry["why"]
+        for entry in entries
+        if entry["function"].startswith(f"hil.{room}.")
+    }
+
+
+def table(edits: Sequence[Edit], fates: Mapping[Edit, Fate], known: Container[tuple[str, str, str]]) -> str:
+    """One line a module and one for all: edits there are, edits run, and what became of them."""
+    rows = []
+    for module in [*sorted({edit.module for edit in fates}), ""]:
+        of_module = [edit for edit in fates if edit.module == module or not module]
+        fate = Counter(fates[edit] for edit in of_module)
+        equivalent = sum(fates[edit] is not Fate.KILLED and edit.identity in known for edit in of_module)
+        there = sum(edit.module == module or not module for edit in edits)
+        counts = (there, len(of_module), *(fate[kind] for kind in Fate), equivalent)
+        rows.append(f"{module or 'all':44}" + "".join(f"{count:>13,}" for count in counts))
+    head = "".join(f"{word:>13}" for word in ("edits", "run", *(kind.value for kind in Fate), "equivalent"))
+    return "\n".join([f"{'module':44}{head}", *rows])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("room", choices=ROOMS)
+    parser.add_argument(
+        "--module", action="append", metavar="NAME", help="only this one of the room, as causes/pair.py"
+    )
+    parser.add_argument(
+        "--tests", action="append", metavar="PATH", help="only these tests (default: those of the room)"
+    )
+    parser.add_argument("--sample", type=int, metavar="N", help="so many edits, chosen by chance (default: all)")
+    parser.add_argument("--seed", type=int, default=1, help="of that choice (default: 1)")
+    options = parser.parse_args()
+    known = equivalents(options.room)
+    modules = [f"hil/{options.room}/{name}" for name in options.module or ["*"]]
+    with tempfile.TemporaryDirectory() as folder:
+        workshop = Workshop(Path(folder), modules, options.tests or ROOMS[options.room])
+        edits = workshop.edits()
+        sample = min(options.sample or len(edits), len(edits))
+        fates = workshop.run(random.Random(options.seed).sample(edits, sample))
+    unnoticed = [edit for edit, fate in fates.items() if fate is not Fate.KILLED and edit.identity not in known]
+    killed = [edit for edit, fate in fates.items() if fate is Fate.KILLED and edit.identity in known]
+    there = {edit.identity for edit in edits}
+    stale = [] if options.module else [identity for identity in known if identity not in there]
+    for edit in sorted(unnoticed, key=lambda edit: edit.name):
+        print(f"{edit.function}: {fates[edit].value}\n  - {edit.before}\n  + {edit.after}\n")
+    print(table(edits, fates, known))
+    for edit in killed:
+        print(f"mutants.toml: a test notices {edit.identity}: take it off the list")
+    for identity in stale:
+        print(f"mutants.toml: there is no edit {identity}: take it off the list")
+    return 1 if unnoticed or killed or stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
