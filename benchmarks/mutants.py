@@ -24,6 +24,7 @@ import textwrap
 import tomllib
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -32,6 +33,7 @@ from typing import NoReturn
 PROJECT = Path(__file__).resolve().parent.parent
 EQUIVALENT = Path(__file__).with_suffix(".toml")
 PROCESSES = 2
+LONGEST_S = 600  # for the fast tests of a room; an edit with which they take longer is noticed
 # The fast tests of each room, and those that use it from elsewhere; none of them opens a board.
 ROOMS: dict[str, tuple[str, ...]] = {
     "contract": ("tests/contract", "tests/baseline/test_baseline_checks.py", "tests/baseline/test_baseline_cycles.py"),
@@ -109,7 +111,10 @@ class Workshop:
     """A folder as mutmut wants it: links to the checkout, a configuration, and the copy that is broken."""
 
     def __init__(self, folder: Path, modules: Sequence[str], tests: Sequence[str]) -> None:
-        self.folder, self.broken = folder, folder / "mutants"
+        self.folder, self.broken, self.tests = folder, folder / "mutants", tests
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("HIL_", "PYTEST_"))}
+        # hypothesis and the order of the tests are the same each time
+        self.environment = {**kept, "CI": "true", "PYTHONHASHSEED": "0"}
         self.broken.mkdir()
         for name in ("hil", "tests", "pyproject.toml"):
             (folder / name).symlink_to(PROJECT / name)
@@ -138,12 +143,21 @@ class Workshop:
             stop(f"not run: {', '.join(edit.name for edit in edits if codes[edit.name] not in FATES)}", done)
         return {edit: FATES[codes[edit.name]] for edit in edits}
 
+    def notices(self, edit: Edit) -> bool:
+        """Whether a test fails in a process of its own: mutmut's have imported the code before they break it, so that
+        they never see an edit of what runs at import, as where a check is made from a table.
+        """
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-m", "not slow", "-p", "no:cacheprovider", *self.tests]
+        environment = {**self.environment, "MUTANT_UNDER_TEST": edit.name, "PYTHONPATH": str(self.broken)}
+        try:
+            done = subprocess.run(command, cwd=self.broken, env=environment, capture_output=True, timeout=LONGEST_S)
+        except subprocess.TimeoutExpired:
+            return True
+        return done.returncode != 0
+
     def _mutmut(self, names: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        """`mutmut run` of these edits; hypothesis and the order of tests are the same each time."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("HIL_", "PYTEST_"))}
         command = [sys.executable, "-m", "mutmut", "run", "--max-children", str(PROCESSES), *names]
-        environment = {**kept, "CI": "true", "PYTHONHASHSEED": "0"}
-        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
+        return subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)
 
     def _broken_files(self) -> list[Path]:
         return [file.with_suffix("") for file in sorted((self.broken / "hil").rglob("*.py.meta"))]
@@ -232,6 +246,10 @@ def main() -> int:
         edits = workshop.edits()
         sample = min(options.sample or len(edits), len(edits))
         fates = workshop.run(random.Random(options.seed).sample(edits, sample))
+        doubted = [edit for edit, fate in fates.items() if fate is not Fate.KILLED and edit.identity not in known]
+        with ThreadPoolExecutor(PROCESSES) as pool:
+            noticed = zip(doubted, pool.map(workshop.notices, doubted), strict=True)
+            fates |= {edit: Fate.KILLED for edit, killed in noticed if killed}
     unnoticed = [edit for edit, fate in fates.items() if fate is not Fate.KILLED and edit.identity not in known]
     killed = [edit for edit, fate in fates.items() if fate is Fate.KILLED and edit.identity in known]
     there = {edit.identity for edit in edits}
