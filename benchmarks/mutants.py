@@ -5,7 +5,7 @@ python benchmarks/mutants.py ROOM [--module NAME] [--tests PATH] [--sample N] [-
 A room is a folder of hil/. mutmut makes the edits: `<` becomes `<=`, an argument is left out, a number grows by one.
 Edits of nothing but text are left out, and functions with a decorator, which mutmut does not edit. An edit that nobody
 could ever see stands in mutants.toml with the reason. Ends with 1 when another one goes unnoticed, or when that list
-names an edit that does not exist.
+names an edit that does not exist; with 2 when the tests do not pass on the code as it is.
 """
 
 from __future__ import annotations
@@ -164,7 +164,9 @@ class Workshop:
 
 
 def stop(problem: str, done: subprocess.CompletedProcess[str]) -> NoReturn:
-    sys.exit(f"{done.stdout[-6000:]}{done.stderr[-3000:]}\nmutants: {problem}; above is what mutmut said")
+    said = f"{done.stdout[-6000:]}{done.stderr[-3000:]}"
+    print(f"{said}\nmutants: {problem}; above is what mutmut said", file=sys.stderr)
+    sys.exit(2)
 
 
 def fates_of(broken: Path) -> dict[str, int | None]:

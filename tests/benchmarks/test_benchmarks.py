@@ -16,6 +16,12 @@ BENCHMARKS = PROJECT / "benchmarks"
 SMALL: dict[str, tuple[str, ...]] = {
     "false_alarms.py": ("--runs", "2", "--boards", "native", "qemu", "--idle"),
     "measure.py": ("ready", "link"),
+    # All edits of the two modules that decide whether a pass is one: each must be noticed.
+    "mutants.py": (
+        "contract",
+        *("--module", "marginal.py", "--tests", "tests/contract/test_contract_marginal.py"),
+        *("--module", "ready.py", "--tests", "tests/contract/test_contract_ready.py"),
+    ),
     "regression.py": ("--pairs", "2", "--windows", "20"),
     "report.py": ("--records", "300", "--json"),
 }
