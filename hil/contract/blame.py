@@ -108,7 +108,6 @@ def blame(evidence: Evidence) -> Blame:
         stages[status == Status.INVOKE_FAILED] = Stage.INVOKE
         stages[status == Status.PREPARE_FAILED] = Stage.PREPARE
         stages[gate] = Stage.GATE
-        stages[np.isin(status, _NO_RECORD)] = Stage.FAULT
         stages[np.isin(status, (Status.NOT_RUN, Status.NO_BUNDLE))] = Stage.MISSING
         return stages
 

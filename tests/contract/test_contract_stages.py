@@ -230,6 +230,35 @@ def test_a_stream_carries_on_what_broke_first_in_it(vectors: list[tuple[bool, in
     assert carriers(np.array(bad, bool), column).tolist() == plain_carriers(bad, sequence)
 
 
+def test_many_vectors_of_interleaved_streams_are_kept_in_order() -> None:
+    random = np.random.default_rng(1)
+    bad, sequence = random.random(2000) < 0.01, random.integers(-1, 3, 2000)
+    assert carriers(bad, sequence).tolist() == plain_carriers(bad.tolist(), sequence.tolist())
+
+
+def test_what_the_first_vector_broke_is_carried_on_too(evidence: Evidence) -> None:
+    sequence = np.full(len(evidence.records), -1, np.int64)
+    sequence[:4] = 0
+    evidence.records.digest[0] ^= 1
+    vectors = replace(evidence.case.vectors, sequence=sequence)
+    found = blame(replace(evidence, case=replace(evidence.case, vectors=vectors)))
+    assert [found.origin(vector) for vector in range(6)] == [0, 0, 0, 0, 4, 5]
+
+
+def test_a_large_run_is_held_in_small_columns(evidence: Evidence) -> None:
+    found = blame(evidence)
+    assert (found.differs.dtype, found.broken.dtype) == (np.uint8, np.uint8)
+    assert output_distance(evidence).dtype == np.int16
+
+
+@pytest.mark.parametrize("sequence", [None, np.full(320, -1, np.int64)])
+def test_without_streams_the_vectors_run_as_they_stand(
+    evidence: Evidence, sequence: np.ndarray[tuple[int], np.dtype[np.int64]] | None
+) -> None:
+    case = replace(evidence.case, vectors=replace(evidence.case.vectors, sequence=sequence))
+    assert run_order(case).tolist() == list(range(320))
+
+
 @given(st.lists(st.integers(-1, 3), max_size=25))
 def test_a_stream_runs_in_one_piece_where_its_first_vector_stands(sequence: list[int]) -> None:
     evidence = build_evidence()
