@@ -159,8 +159,11 @@ def test_every_vector_of_every_later_pass_is_held_to_its_first_run(run: Callable
 
 @pytest.mark.parametrize("attempt", range(1, REPLAYS))
 def test_every_replay_is_held_to_the_first_run(run: Callable[..., Ran], attempt: int) -> None:
-    ran = run(small_case(), lambda place: 2 if (place.phase, place.attempt) == ("replay", attempt) else SAME)
+    case = small_case()
+    ran = run(case, lambda place: 2 if (place.phase, place.attempt) == ("replay", attempt) else SAME)
     (difference,) = ran.evidence.section(Repeats).differences
+    before = 3 if attempt == 1 else 0  # the last of the first pass, then the vector itself
+    assert difference.before == f"after {case.vectors.name(before)}"
     assert (difference.vector, difference.kind, difference.attempt) == (0, "replay", attempt)
     assert outcome("execution.repeat", ran.evidence) is Outcome.FAILED
 
