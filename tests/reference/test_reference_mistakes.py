@@ -103,6 +103,7 @@ SCALED: tuple[tuple[str, Prepare, list[int], list[int], list[int]], ...] = (
     ("offset one too large", scale(HALF_LSB, 10), [10, 11], [0, 1], [0, 0]),
     ("difference from the offset in 16 bits", scale(1 << 16, -20_000), [20_000, 0], [1, 1], [-1, 1]),
     ("rounded twice", scale(1 << 15), [32_767, 1], [0, 0], [1, 0]),  # 2^30 - 2^15
+    ("rounded twice", scale(32_767), [32_767], [0], [0]),  # just below: the first time it is rounded down
     ("computed in float32", scale(42_129), [25_487, 25_486], [0, 0], [1, 0]),  # 2^30 - 1, the second well below it
     ("divided in float32", scale(42_129), [25_487, 25_486], [0, 0], [1, 0]),
 )
