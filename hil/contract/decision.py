@@ -214,7 +214,7 @@ def _did_not_repeat_before(evidence: Evidence) -> NDArray[np.intp]:
     return carriers(bad, evidence.case.vectors.sequence)
 
 
-_TUPLE = "winner, score, answer, reason"
+_TUPLE = "winner, score, answer, reason, text"
 
 
 def _always(_: Case) -> bool:

@@ -27,8 +27,8 @@ def difference_from(rows: RunRecords, vector: int, record: Record, ticks: bool) 
         "status": (Status(rows.status[vector]).name, record.status.name),
         "gate": (int(rows.gate[vector]), int(record.gate)),
         "decision": (
-            (int(rows.winner[vector]), int(rows.score[vector]), int(rows.answer[vector]), int(rows.reason[vector])),
-            (decision.winner, decision.score, decision.answer, int(decision.reason)),
+            decision_of(rows, vector),
+            (decision.winner, decision.score, decision.answer, int(decision.reason), decision.label),
         ),
     }
     if record.status == Status.DONE == rows.status[vector]:
@@ -41,6 +41,12 @@ def difference_from(rows: RunRecords, vector: int, record: Record, ticks: bool) 
             first, again = (str(value) for value in pairs[name])
             return Difference(name, first, again)
     return None
+
+
+def decision_of(rows: RunRecords, vector: int) -> tuple[int, int, int, int, str]:
+    """Winner, score, answer, reason and label text of a vector's row."""
+    text = rows.label_texts[rows.label[vector]] if rows.label[vector] >= 0 else ""
+    return int(rows.winner[vector]), int(rows.score[vector]), int(rows.answer[vector]), int(rows.reason[vector]), text
 
 
 RUN_FAILED = "the model's run failed in one of the two: see execution.complete"

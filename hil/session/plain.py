@@ -9,6 +9,7 @@ from itertools import chain
 import numpy as np
 
 from hil.contract.plain import PlainDifference, PlainRuns
+from hil.contract.same import decision_of
 from hil.contract.types import MAX_FINDINGS
 from hil.device import PlainRun
 from hil.records import Status
@@ -56,17 +57,13 @@ def _chosen(run: SessionState) -> list[int]:
 def _compare(run: SessionState, vector: int, found: PlainRun, lone: bool) -> list[PlainDifference]:
     """The first field that is not the record's. lone: no decision state came before, so that the answer counts too."""
     rows, record, decision = run.records, found.record, found.record.decision
-    answer = (int(rows.answer[vector]), int(rows.reason[vector])) if lone else ()
-    again = (decision.answer, int(decision.reason)) if lone else ()
+    again = decision.winner, decision.score, decision.answer, int(decision.reason), decision.label
+    told = slice(None if lone else 2)  # winner and score know of no state
     pairs = (
         ("status", Status(rows.status[vector]).name, record.status.name),
         ("gate", str(int(rows.gate[vector])), str(int(record.gate))),
         ("output", rows.output[vector].tobytes().hex(" "), (record.output or bytes(rows.output.shape[1])).hex(" ")),
-        (
-            "decision",
-            str((int(rows.winner[vector]), int(rows.score[vector]), *answer)),
-            str((decision.winner, decision.score, *again)),
-        ),
+        ("decision", str(decision_of(rows, vector)[told]), str(again[told])),
     )
     return [PlainDifference(vector, *pair) for pair in pairs if pair[1] != pair[2]][:1]
 

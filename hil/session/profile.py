@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.contract.operators import OperatorProfile, OperatorTicks
+from hil.contract.same import decision_of
 from hil.contract.types import ReplayDifference
 from hil.device import Profile
 from hil.errors import LinkError
@@ -47,12 +48,12 @@ def _difference(run: SessionState, vector: int, record: Record) -> ReplayDiffere
     replay where the case has one pass only.
     """
     rows, decision = run.records, record.decision
-    kept = (int(rows.winner[vector]), int(rows.score[vector]), int(rows.answer[vector]), int(rows.reason[vector]))
+    seen = decision.winner, decision.score, decision.answer, int(decision.reason), decision.label
     pairs = (
         ("status", Status.DONE.name, record.status.name),
         ("digest", f"{int(rows.digest[vector]):#010x}", f"{record.digest:#010x}"),
         ("output", rows.output[vector].tobytes().hex(" "), record.output.hex(" ")),
-        ("decision", str(kept), str((decision.winner, decision.score, decision.answer, int(decision.reason)))),
+        ("decision", str(decision_of(rows, vector)), str(seen)),
     )
     for field, first, again in pairs:
         if first != again:

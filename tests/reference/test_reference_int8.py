@@ -11,6 +11,7 @@ import pytest
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
 from hil.errors import UsageError
+from hil.reference import interpreted
 from hil.reference.int8 import Int8Oracle
 
 MEMORY = 3  # inputs that the model with memory sums
@@ -129,3 +130,19 @@ def _tensor(
     model.buffers.append(buffer)
     tensor.buffer = len(model.buffers) - 1
     return tensor
+
+
+def test_blocks_leave_no_trace(imu_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seven tensors, two in a request."""
+    tensors = np.random.default_rng(4).integers(-128, 128, (7, 240), np.int8)
+    sizes: list[int] = []
+    with Int8Oracle((imu_folder / "model_int8.tflite").read_bytes()) as oracle:
+        whole = oracle.run(tensors)
+        ask = oracle.ask
+        monkeypatch.setattr(
+            oracle, "ask", lambda request, values: sizes.append(len(values["tensors"])) or ask(request, values)
+        )
+        monkeypatch.setattr(interpreted, "BLOCK_BYTES", 2 * 240)
+        np.testing.assert_array_equal(oracle.run(tensors), whole)
+    assert sizes == [2, 2, 2, 1]
+    assert len({row.tobytes() for row in whole}) > 1
