@@ -42,6 +42,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "tests/session/test_order.py",
         "tests/session/test_score_stimuli.py",
         "tests/session/test_steps.py",
+        "tests/session/test_bookkeeping.py",
+        "tests/session/test_bundle_stimuli.py",
     ),
     "link": ("tests/link/test_cobs.py", "tests/link/test_frame.py", "tests/link/test_rtt.py"),
 }
