@@ -12,6 +12,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 from harness_process import PASSED, Finished, run_harness
 from made_evidence import evidence_of
+from model_edit import read_model, write_model
 from numpy.typing import NDArray
 
 from hil.case.load import load_case
@@ -20,6 +21,7 @@ from hil.contract import checks_for, judge
 from hil.contract.types import Outcome
 from hil.reference.compute import compute
 
+MOTION = Path(__file__).resolve().parents[2] / "golden_vectors" / "imu_motion"
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 NATIVE = (
     *("public_models/kenning_magic_wand_int8", "public_models/hpx_tiny_cnn", "public_models/ei_voice_nxp"),
@@ -65,6 +67,35 @@ def test_a_bare_model_gets_a_verdict_on_qemu_and_then_its_limits(
     judged = {check["id"]: check["outcome"] for check in second.run["cases"][0]["checks"]}
     limits = ("memory.arena", "memory.flash", "memory.ram", "memory.stack", "latency.total.max", "execution.arena")
     assert {judged[name] for name in limits} == {"passed"}
+
+
+@pytest.mark.slow
+def test_a_model_that_is_larger_than_its_region_is_told_before_it_is_flashed(tmp_path: Path) -> None:
+    m = schema_model(inputs=39_000, outputs=120)
+    (tmp_path / "large.tflite").write_bytes(m)
+    finished = two_commands(tmp_path, "native", "--model", str(tmp_path / "large.tflite"))
+    (case,) = finished.run["cases"]
+    assert case["verdict"] == "error"
+    assert f"it has {len(m):,} bytes" in case["error"]
+    assert "has room for 4,194,304" in case["error"]
+    assert "take a smaller model" in case["error"]
+
+
+def schema_model(inputs: int, outputs: int) -> bytes:
+    """One Dense layer from [1, inputs] to [1, outputs], all weights 1."""
+    small = read_model((MOTION / "model_int8.tflite").read_bytes())
+    graph = small.subgraphs[0]
+    dense = graph.operators[-2]
+    assert [len(graph.tensors[index].shape) for index in dense.inputs] == [4, 2, 1]  # FULLY_CONNECTED, before SOFTMAX
+    x, w, b = (graph.tensors[index] for index in dense.inputs)
+    y = graph.tensors[dense.outputs[0]]
+    x.shape, w.shape, b.shape, y.shape = [1, inputs], [outputs, inputs], [outputs], [1, outputs]
+    for tensor in (x, y):
+        tensor.shapeSignature = None
+    for tensor, values in ((w, np.ones(inputs * outputs, np.int8)), (b, np.zeros(outputs, np.int32))):
+        small.buffers[tensor.buffer].data = values.view(np.uint8)
+    graph.operators, graph.inputs, graph.outputs = [dense], [dense.inputs[0]], [dense.outputs[0]]
+    return write_model(small)
 
 
 def litert(model: Path, windows: NDArray[np.int8]) -> NDArray[np.int8]:
