@@ -13,9 +13,10 @@ from tflite_builder import ModelBuilder, dense_model, float_model
 
 from hil.case.load import load_case
 from hil.case.start.new import NewCase, new_case
-from hil.case.start.windows import MADE_UP, MOST_WINDOWS
+from hil.case.start.windows import MADE_UP, MOST_WINDOWS, Target, made_up, read_windows
 from hil.cli import main
 from hil.errors import CaseError, UsageError
+from hil.model.tflite import parse_model
 
 SHARED = Path(__file__).parents[3] / "shared/data"
 RANDOM = np.random.default_rng(3)
@@ -111,7 +112,7 @@ def test_limits_are_left_out_and_the_way_to_them_is_told(desk: Desk) -> None:
 def test_probabilities_become_labels_that_are_said_to_be_a_guess(desk: Desk) -> None:
     desk.case()
     assert desk.toml["decision"] == {"labels": ["class_0", "class_1", "class_2", "class_3"], "threshold": 0.5}
-    assert "# A guess: the output has the scale of probabilities, 1/256, and 4 elements." in desk.text
+    assert "# A guess: the output holds probabilities, of 4 elements." in desk.text
 
 
 def test_an_output_of_another_scale_has_no_decision(desk: Desk) -> None:
@@ -265,6 +266,51 @@ def test_a_wav_of_other_samples_is_refused(desk: Desk) -> None:
 def test_another_kind_of_file_is_refused(desk: Desk) -> None:
     assert "its name ends in '.mat'" in desk.refusal(desk.file("data.mat", b""))
     assert "cannot be read (No such file or directory)" in desk.refusal(desk.folder / "none.npz")
+
+
+# ---- input tensors of other types
+
+
+REAL = Target((4, 2), "float32", -2.0, 2.0)
+BYTE = Target((4, 2), "uint8", 0.0, 2.55, 0.01, 0)
+
+
+@pytest.mark.parametrize(("target", "ends"), [(REAL, (-2.0, 2.0)), (BYTE, (0, 255))], ids=["float32", "uint8"])
+def test_made_up_windows_have_the_type_of_the_tensor_and_its_range(target: Target, ends: tuple[float, float]) -> None:
+    windows = made_up(target).windows
+    assert windows.dtype == target.dtype
+    assert (windows.min(), windows.max()) == ends
+
+
+@pytest.mark.parametrize(
+    ("target", "kind", "stage"),
+    [
+        (REAL, np.float64, "tensor/1"),
+        (REAL, np.int16, "tensor/1"),
+        (BYTE, np.uint8, "tensor/1"),
+        (BYTE, np.float32, "quantize/1"),
+        (BYTE, np.int16, "scale/1"),
+    ],
+)
+def test_windows_for_other_tensors(desk: Desk, target: Target, kind: type, stage: str) -> None:
+    values = np.arange(40).reshape(5, 4, 2).astype(kind)
+    found = read_windows(desk.npz(windows=values), target)
+    assert found.prepare == stage
+    assert np.array_equal(found.windows.reshape(values.shape).astype(float), values.astype(float))
+
+
+def test_a_wav_for_a_float_tensor_reaches_from_minus_one_to_one(desk: Desk) -> None:
+    wavfile.write(desk.folder / "yes.wav", 16_000, np.array([-32768, 16384] * 8, np.int16))
+    found = read_windows(desk.folder / "yes.wav", REAL)
+    assert (found.prepare, found.windows.dtype, found.windows.shape) == ("tensor/1", np.float32, (2, 4, 2))
+    assert {*found.windows.ravel().tolist()} == {-1.0, 0.5}
+
+
+def test_the_range_of_a_float_input_is_that_of_the_quantisation_behind_it() -> None:
+    m = ModelBuilder()
+    x, y = m.tensor("x", (1, 4, 2), "FLOAT32", None), m.tensor("y", (1, 4, 2), scale=0.5, zero_point=-28)
+    model = parse_model(m.operator("QUANTIZE", [x], [y]).build([x], [y]), Path("m.tflite"))
+    assert Target.of(model) == Target((4, 2), "float32", -50.0, 77.5)
 
 
 # ---- models and folder

@@ -18,17 +18,18 @@ from numpy.typing import NDArray
 
 from hil.case.load import FILE_NAME, load_case
 from hil.case.schema import MAX_LABELS, NAME
-from hil.case.start.windows import Windows, made_up, read_windows
+from hil.case.start.windows import Target, Windows, made_up, read_windows
 from hil.case.types import Case, ModelFile
 from hil.errors import CaseError, UsageError
 from hil.model.check import check_float_model, check_model
+from hil.model.graph import read_graph
 from hil.model.tflite import parse_model
 from hil.problems import reason_of
 from hil.reference.compute import check_models
 
 VECTORS = "vectors.npz"
 THRESHOLD = 0.5
-_PROBABILITIES = (1 / 256, -128)  # scale and zero point of a softmax or a sigmoid
+_PROBABILITIES = (1 / 256, -128)  # scale and zero point of an int8 softmax or sigmoid
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ def new_case(folder: Path, model: Path, float_model: Path | None = None, vectors
         float_name = _safe(float_model.name, "model_float.tflite")
         float_name = "model_float.tflite" if float_name in files else float_name
         files[float_name] = float_data
-    windows = made_up(read.input) if vectors is None else read_windows(vectors, read.input)
+    target = Target.of(read)
+    windows = made_up(target) if vectors is None else read_windows(vectors, target)
     labels, labels_by, arrays = _labels(read, dict(windows.others))
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", folder.resolve().name)[:63] or "case"
     assert re.fullmatch(NAME, name)
@@ -132,14 +134,13 @@ def _called(case: Case, model: Path, float_model: Path | None) -> Case:
 
 def _labels(model: ModelFile, arrays: dict[str, NDArray[Any]]) -> tuple[tuple[str, ...], str, dict[str, NDArray[Any]]]:
     """Labels, none where the output is no set of classes; by what they were guessed; the arrays that go with them."""
-    output, count = model.output, model.output.elements
-    scale, zero = output.quantisation.scale, output.quantisation.zero_point
+    count = model.output.elements
     given: NDArray[Any] | None = arrays.get("label")
-    if output.dtype != "INT8" or (scale, zero) != _PROBABILITIES or not 1 <= count <= MAX_LABELS:
+    if not _probabilities(model) or not 1 <= count <= MAX_LABELS:
         if given is not None and given.dtype.kind == "U":
             del arrays["label"]
         return (), "", arrays
-    by = f"the output has the scale of probabilities, 1/256, and {count} elements"
+    by = f"the output holds probabilities, of {count} elements"
     if given is None or given.dtype.kind != "U":
         return tuple(f"class_{index}" for index in range(count)), by, arrays
     texts = sorted({text for text in given.tolist() if text})
@@ -148,6 +149,21 @@ def _labels(model: ModelFile, arrays: dict[str, NDArray[Any]]) -> tuple[tuple[st
     rest = {name: array for name, array in arrays.items() if name != "label"}
     why = f"{by}; the labels of the vectors ({', '.join(texts[:5])}) are left out: which is which is not known"
     return tuple(f"class_{index}" for index in range(count)), why, rest
+
+
+def _probabilities(model: ModelFile) -> bool:
+    """Whether the output comes of a softmax or a sigmoid, or looks like it."""
+    graph = read_graph(model.data, model.path)
+    wanted, last = graph.outputs[0], ""
+    for operator in reversed(graph.operators):
+        if wanted in operator.outputs:
+            last = operator.name
+            if last not in ("QUANTIZE", "DEQUANTIZE", "RESHAPE"):
+                break
+            wanted = operator.inputs[0]
+    quantisation = model.output.quantisation
+    looks = model.output.dtype == "INT8" and (quantisation.scale, quantisation.zero_point) == _PROBABILITIES
+    return looks or last in ("SOFTMAX", "LOGISTIC")
 
 
 # ---- case.toml -------------------------------------------------------------------------------------------------------

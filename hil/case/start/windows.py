@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.case.types import MAX_PAYLOAD
+from hil.case.types import MAX_PAYLOAD, ModelFile
 from hil.case.vectors import KEYS
 from hil.errors import CaseError
+from hil.model.graph import read_graph
 from hil.problems import reason_of
-from hil.tensor import TensorContract
 
 MADE_UP = 32  # windows
 MOST_WINDOWS = 1000  # of a long recording
@@ -27,14 +27,37 @@ _TIMES = ("timestamp", "time", "t", "ms", "us", "index")
 
 
 @dataclass(frozen=True)
-class Shape:
-    """What the model's input tensor says of a window: tensor, its shape without the batch, samples x channels."""
+class Target:
+    """The input tensor that windows are for. tensor: its shape without the batch; dtype: numpy's name of its type; low,
+    high: the real values that it holds, of a float32 tensor those that the model quantises to first.
+    """
 
     tensor: tuple[int, ...]
+    dtype: str
+    low: float
+    high: float
+    scale: float = 0.0
+    zero_point: int = 0
 
     @classmethod
-    def of(cls, contract: TensorContract) -> Shape:
-        return cls(contract.shape[1:] if len(contract.shape) > 1 else (*contract.shape, 1))
+    def of(cls, model: ModelFile) -> Target:
+        contract = model.input
+        dtype = contract.dtype.lower()
+        tensor = contract.shape[1:] if len(contract.shape) > 1 else (*contract.shape, 1)
+        scale, zero = contract.quantisation.scale, contract.quantisation.zero_point
+        if dtype == "float32":
+            return cls(tensor, dtype, *_quantised_range(model))
+        info = np.iinfo(dtype)
+        return cls(tensor, dtype, (int(info.min) - zero) * scale, (int(info.max) - zero) * scale, scale, zero)
+
+    @property
+    def real(self) -> bool:
+        return self.dtype == "float32"
+
+    @property
+    def largest(self) -> float:
+        """The largest real value, by its size."""
+        return max(abs(self.low), abs(self.high))
 
     @property
     def samples(self) -> int:
@@ -47,6 +70,17 @@ class Shape:
     @property
     def elements(self) -> int:
         return math.prod(self.tensor)
+
+
+def _quantised_range(model: ModelFile) -> tuple[float, float]:
+    """The real values that the QUANTIZE operator behind a float32 input can tell apart; -1 to 1 without one."""
+    graph = read_graph(model.data, model.path)
+    for operator in graph.operators:
+        inner = graph.tensor(operator.outputs[0]) if operator.name == "QUANTIZE" else None
+        if inner is not None and inner.scales and operator.inputs[:1] == graph.inputs[:1]:
+            info, zero = np.iinfo(inner.dtype.lower()), (*inner.zero_points, 0)[0]
+            return (int(info.min) - zero) * inner.scales[0], (int(info.max) - zero) * inner.scales[0]
+    return -1.0, 1.0
 
 
 @dataclass(frozen=True)
@@ -66,28 +100,32 @@ class Windows:
     full_scale: float | None = None
 
 
-def made_up(contract: TensorContract) -> Windows:
-    """Seeded input tensors: noise, and slow walks, over the whole range of the type."""
-    shape, random = Shape.of(contract), np.random.default_rng(SEED)
-    low, high = np.iinfo(np.int8).min, np.iinfo(np.int8).max
-    if shape.elements == 1:
-        flat = np.linspace(low, high, MADE_UP)[:, None]
+def made_up(target: Target) -> Windows:
+    """Seeded input tensors: noise, and slow walks, over all that the tensor holds."""
+    random, elements = np.random.default_rng(SEED), target.elements
+    if elements == 1:
+        flat = np.linspace(0, 1, MADE_UP)[:, None]
     else:
-        noise = random.uniform(low, high, (MADE_UP // 2, shape.elements))
-        walks = random.normal(0, 1, (MADE_UP - len(noise), shape.samples, shape.channels)).cumsum(1)
+        noise = random.uniform(0, 1, (MADE_UP // 2, elements))
+        walks = random.normal(0, 1, (MADE_UP - len(noise), target.samples, target.channels)).cumsum(1)
         walks = walks.reshape(len(walks), -1)
-        spread = np.ptp(walks, axis=1, keepdims=True)
-        flat = np.concatenate([noise, low + (high - low) * (walks - walks.min(1, keepdims=True)) / spread])
+        walks = (walks - walks.min(1, keepdims=True)) / np.ptp(walks, axis=1, keepdims=True)
+        flat = np.concatenate([noise, walks])
+    if target.real:
+        values = target.low + (target.high - target.low) * flat
+    else:
+        info = np.iinfo(target.dtype)
+        values = np.round(int(info.min) + (int(info.max) - int(info.min)) * flat)
     return Windows(
         "tensor/1",
-        np.round(flat).astype(np.int8).reshape(MADE_UP, *shape.tensor),
+        values.astype(target.dtype).reshape(MADE_UP, *target.tensor),
         f"made up by hil case new (noise and slow walks, seed {SEED}): they mean nothing to the model",
         "there are no recordings yet, so the windows are input tensors",
         ("put recordings in place of the made-up windows: hil case new --vectors FILE",),
     )
 
 
-def read_windows(file: Path, contract: TensorContract) -> Windows:
+def read_windows(file: Path, target: Target) -> Windows:
     """The windows in an .npz, a .csv or a .wav file. Raises CaseError that names the file, what is in it, and what fits
     the model's input tensor.
     """
@@ -96,43 +134,43 @@ def read_windows(file: Path, contract: TensorContract) -> Windows:
     if reader is None:
         raise CaseError(file, "", f"its name ends in {file.suffix!r}", f"name a file of {', '.join(readers)}")
     try:
-        found = reader(file, Shape.of(contract), contract)
+        found = reader(file, target)
     except OSError as error:
         raise CaseError(file, "", f"cannot be read ({reason_of(error)})", "name a file that is there") from None
-    return _beyond(found, contract)
+    return _beyond(found, target)
 
 
 # ---- .npz ------------------------------------------------------------------------------------------------------------
 
 
-def _npz(file: Path, shape: Shape, contract: TensorContract) -> Windows:
+def _npz(file: Path, target: Target) -> Windows:
     try:
-        with np.load(file, allow_pickle=False) as archive:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except (ValueError, zipfile.BadZipFile, EOFError, KeyError, AttributeError) as error:
         problem = f"cannot be read as plain arrays ({error})"
         raise CaseError(file, "", problem, "save it with numpy.savez, and numbers or text in it") from None
     listed = ", ".join(f"{name} {array.dtype} {list(array.shape)}" for name, array in arrays.items()) or "nothing"
-    wanted = f"windows [n, {', '.join(map(str, shape.tensor))}], or a recording [samples, {shape.channels}]"
-    names = ["windows"] if "windows" in arrays else [name for name in arrays if _is_windows(arrays[name], shape)]
-    names = names or [name for name in arrays if _is_recording(arrays[name], shape)]
-    if len(names) != 1 or not (_is_windows(arrays[names[0]], shape) or _is_recording(arrays[names[0]], shape)):
+    wanted = f"windows [n, {', '.join(map(str, target.tensor))}], or a recording [samples, {target.channels}]"
+    names = ["windows"] if "windows" in arrays else [name for name in arrays if _is_windows(arrays[name], target)]
+    names = names or [name for name in arrays if _is_recording(arrays[name], target)]
+    if len(names) != 1 or not (_is_windows(arrays[names[0]], target) or _is_recording(arrays[names[0]], target)):
         found = f"{len(names)} arrays fit ({', '.join(names)})" if len(names) > 1 else "no array fits"
         problem = f"{found}; the model takes {wanted}, the file holds {listed}"
         raise CaseError(file, "", problem, "save the one that is meant under the name windows, with numpy.savez")
     values, remarks = arrays[names[0]], tuple[str, ...]()
     others: dict[str, NDArray[Any]] = {}
-    if _is_windows(values, shape):
-        values = values.reshape(-1, shape.samples, shape.channels)
+    if _is_windows(values, target):
+        values = values.reshape(-1, target.samples, target.channels)
         others = {name: arrays[name] for name in KEYS if name in arrays and name != "windows"}
     else:
-        values, remarks = _cut(values.reshape(-1, shape.channels), shape.samples)
+        values, remarks = _cut(values.reshape(-1, target.channels), target.samples)
     if left := [name for name in arrays if name not in (*KEYS, *names)]:
         remarks += (f"left out of {file.name}: {', '.join(left)}",)
     if values.dtype.kind not in "iuf" or not len(values):
         problem = f"array {names[0]!r} holds {len(values)} windows of {values.dtype}"
         raise CaseError(file, "", problem, "save at least one, as numbers")
-    found_windows = _typed(values, shape, contract, file)
+    found_windows = _typed(values, target, file)
     return replace(
         found_windows,
         source=f"array {names[0]} of {file.name}",
@@ -141,43 +179,43 @@ def _npz(file: Path, shape: Shape, contract: TensorContract) -> Windows:
     )
 
 
-def _is_windows(array: NDArray[Any], shape: Shape) -> bool:
-    forms = {shape.tensor, (1, *shape.tensor), (shape.samples, shape.channels), (shape.elements,)}
+def _is_windows(array: NDArray[Any], target: Target) -> bool:
+    forms = {target.tensor, (1, *target.tensor), (target.samples, target.channels), (target.elements,)}
     return array.ndim > 1 and array.shape[1:] in forms
 
 
-def _is_recording(array: NDArray[Any], shape: Shape) -> bool:
-    if shape.channels == 1 and array.ndim == 1:
-        return len(array) >= shape.samples
-    return array.ndim == 2 and array.shape[1] == shape.channels and len(array) >= shape.samples
+def _is_recording(array: NDArray[Any], target: Target) -> bool:
+    if target.channels == 1 and array.ndim == 1:
+        return len(array) >= target.samples
+    return array.ndim == 2 and array.shape[1] == target.channels and len(array) >= target.samples
 
 
 # ---- .csv ------------------------------------------------------------------------------------------------------------
 
 
-def _csv(file: Path, shape: Shape, contract: TensorContract) -> Windows:
+def _csv(file: Path, target: Target) -> Windows:
     """One sample a row, or one whole window a row."""
     header, rows = _rows(file)
     remarks: tuple[str, ...] = ()
     columns = rows.shape[1]
-    if columns == shape.channels + 1 and header and header[0].strip().lower() in _TIMES:
+    if columns == target.channels + 1 and header and header[0].strip().lower() in _TIMES:
         rows, remarks = rows[:, 1:], (f"column {header[0].strip()!r} of {file.name} is time, and left out",)
-    elif columns not in (shape.channels, shape.elements):
+    elif columns not in (target.channels, target.elements):
         named = f" ({', '.join(header)})" if header else ""
-        problem = f"it has {columns} columns{named}; a sample of the model's input has {shape.channels} values"
+        problem = f"it has {columns} columns{named}; a sample of the model's input has {target.channels} values"
         raise CaseError(file, "line 1", problem, "keep the columns that the model was trained on, in that order")
-    if rows.shape[1] == shape.channels:
-        if len(rows) < shape.samples:
-            problem = f"it has {len(rows)} samples; a window of the model has {shape.samples}"
+    if rows.shape[1] == target.channels:
+        if len(rows) < target.samples:
+            problem = f"it has {len(rows)} samples; a window of the model has {target.samples}"
             raise CaseError(file, "", problem, "record at least one window")
-        windows, cut = _cut(rows, shape.samples)
+        windows, cut = _cut(rows, target.samples)
         remarks += cut
     else:
-        windows = rows.reshape(-1, shape.samples, shape.channels)
+        windows = rows.reshape(-1, target.samples, target.channels)
     whole = bool((rows == np.round(rows)).all()) and bool((np.abs(rows) <= _INT16.max).all())
-    if whole and np.abs(rows).max(initial=0) > 2 * _largest(contract):
+    if whole and np.abs(rows).max(initial=0) > 2 * target.largest:
         windows = windows.astype(np.int16)  # counts of a sensor, by their size
-    found = _typed(windows, shape, contract, file)
+    found = _typed(windows, target, file)
     return replace(found, source=f"recording {file.name}", remarks=remarks + found.remarks)
 
 
@@ -215,7 +253,7 @@ def _all_numbers(line: list[str]) -> bool:
 # ---- .wav ------------------------------------------------------------------------------------------------------------
 
 
-def _wav(file: Path, shape: Shape, contract: TensorContract) -> Windows:
+def _wav(file: Path, target: Target) -> Windows:
     from scipy.io import wavfile
 
     try:
@@ -225,19 +263,18 @@ def _wav(file: Path, shape: Shape, contract: TensorContract) -> Windows:
     if samples.dtype != np.int16:
         raise CaseError(file, "", f"its samples are {samples.dtype}, 16-bit PCM is wanted", "save it as 16-bit PCM")
     channels = 1 if samples.ndim == 1 else samples.shape[1]
-    if shape.elements % channels or len(samples) < shape.elements // channels:
-        problem = f"it has {len(samples)} samples of {channels} channels, the model's input {shape.elements} values"
+    if target.elements % channels or len(samples) < target.elements // channels:
+        problem = f"it has {len(samples)} samples of {channels} channels, the model's input {target.elements} values"
         raise CaseError(file, "", problem, "record longer, or with as many channels as the model takes")
-    windows, remarks = _cut(samples.reshape(-1, channels), shape.elements // channels)
-    return Windows(
-        "scale/1",
-        windows,
-        f"recording {file.name}, {rate} Hz",
-        "a .wav holds int16 counts, and 32768 of them stand for 1.0",
-        (*remarks, "a model that takes features (MFCC, spectrogram) gets raw samples here, which mean nothing to it"),
-        rate_hz=float(rate),
-        full_scale=1.0,
-    )
+    windows, remarks = _cut(samples.reshape(-1, channels), target.elements // channels)
+    where = f"recording {file.name}, {rate} Hz"
+    remarks += ("a model that takes features (MFCC, spectrogram) gets raw samples here, which mean nothing to it",)
+    if target.real:
+        tensors = (windows / np.float32(32768)).astype(np.float32).reshape(len(windows), *target.tensor)
+        why = "the input tensor is float32; a .wav holds int16, and 32768 of it stand for 1.0"
+        return Windows("tensor/1", tensors, where, why, remarks, rate_hz=float(rate))
+    why = "a .wav holds int16 counts, and 32768 of them stand for 1.0"
+    return Windows("scale/1", windows, where, why, remarks, rate_hz=float(rate), full_scale=1.0)
 
 
 # ---- what they are ---------------------------------------------------------------------------------------------------
@@ -252,12 +289,16 @@ def _cut(samples: NDArray[Any], length: int) -> tuple[NDArray[Any], tuple[str, .
     return samples[: count * length].reshape(count, length, -1), remarks
 
 
-def _typed(values: NDArray[Any], shape: Shape, contract: TensorContract, file: Path) -> Windows:
+def _typed(values: NDArray[Any], target: Target, file: Path) -> Windows:
     """The stage that takes windows [n, samples, channels] of this type."""
-    kind, tensors = values.dtype, (len(values), *shape.tensor)
-    if kind == np.int8:
-        return Windows("tensor/1", values.reshape(tensors), "", "the windows are int8, as the input tensor is")
-    if kind == np.uint8:
+    kind, tensors = values.dtype, (len(values), *target.tensor)
+    if kind == np.dtype(target.dtype) or (target.real and kind.kind == "f"):
+        why = f"the windows are {target.dtype}, as the input tensor is"
+        return Windows("tensor/1", values.astype(target.dtype).reshape(tensors), "", why)
+    if target.real:
+        why = "the input tensor is float32, and takes the values of the windows as they are"
+        return Windows("tensor/1", values.astype(np.float32).reshape(tensors), "", why)
+    if kind == np.uint8 and target.dtype == "int8":
         why = "the windows are uint8: pixels, of which an int8 tensor holds the value less 128"
         return Windows("tensor/1", (values.astype(np.int16) - 128).astype(np.int8).reshape(tensors), "", why)
     if kind.kind in "iu":
@@ -265,34 +306,26 @@ def _typed(values: NDArray[Any], shape: Shape, contract: TensorContract, file: P
             problem = f"its values reach from {values.min()} to {values.max()}, and counts of a sensor have 16 bits"
             raise CaseError(file, "", problem, "save counts as int16, or real values as float32")
         why = "the windows are whole numbers: counts of a sensor. full_scale is the real value of 32768 of them"
-        full_scale = float(f"{_largest(contract):.4g}")
+        full_scale = float(f"{target.largest:.4g}")
         remark = f"full_scale = {full_scale:g} is a guess: it lets all counts fill the model's input range"
         return Windows("scale/1", values.astype(np.int16), "", why, (remark,), full_scale=full_scale)
     windows = values.astype(np.float32)
     if windows[0].nbytes <= MAX_PAYLOAD:
         return Windows("quantize/1", windows, "", "the windows are real values, as the model was trained on")
-    quantised = np.round(windows / contract.quantisation.scale) + contract.quantisation.zero_point
-    tensor = np.clip(quantised, -128, 127).astype(np.int8).reshape(tensors)
+    info = np.iinfo(target.dtype)
+    quantised = np.clip(np.round(windows / target.scale) + target.zero_point, info.min, info.max)
     why = f"float32 windows of {windows[0].nbytes:,} bytes are longer than a frame carries, so they are quantised here"
-    return Windows("tensor/1", tensor, "", why)
+    return Windows("tensor/1", quantised.astype(target.dtype).reshape(tensors), "", why)
 
 
-def _largest(contract: TensorContract) -> float:
-    """The largest real value, by its size, that the int8 input tensor holds."""
-    scale, zero = contract.quantisation.scale, contract.quantisation.zero_point
-    return max(abs(-128 - zero), abs(127 - zero)) * scale
-
-
-def _beyond(found: Windows, contract: TensorContract) -> Windows:
+def _beyond(found: Windows, target: Target) -> Windows:
     """Says when many values do not fit the input tensor: another unit than the model's is the usual reason."""
-    if found.prepare == "tensor/1":
+    if found.prepare == "tensor/1" and not target.real:
         return found
     real = found.windows.astype(np.float64) * (1.0 if found.full_scale is None else found.full_scale / 32768)
-    scale, zero = contract.quantisation.scale, contract.quantisation.zero_point
-    low, high = (-128 - zero) * scale, (127 - zero) * scale
-    share = float(((real < low - scale) | (real > high + scale)).mean())
+    share = float(((real < target.low - target.scale) | (real > target.high + target.scale)).mean())
     if share < 0.01:
         return found
-    holds = f"{low:.4g} to {high:.4g}, which the input tensor holds"
+    holds = f"{target.low:.4g} to {target.high:.4g}, which the input tensor holds"
     said = f"{100 * share:.0f} % of the values lie beyond {holds}: are they in another unit than the model's?"
     return replace(found, remarks=(*found.remarks, said))
