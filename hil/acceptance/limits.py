@@ -82,7 +82,9 @@ def _require_right(run: Run, case: Case) -> None:
     ]
     if wrong:
         problem = f"case {case.called} broke {', '.join(wrong[:5])}: what it measured is of something that is not right"
-        raise UsageError(f"{run.file}: {problem}\n  fix: mend that first, then run it again")
+        raise UsageError(
+            f"{run.file}: {problem}\n  fix: mend that first, then run it again; --case NAME asks for another case alone"
+        )
 
 
 # ---- the limits ------------------------------------------------------------------------------------------------------
