@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import hil
-from hil.acceptance.commands import add_baseline_commands
+from hil.acceptance.commands import add_baseline_commands, add_limits_command
 from hil.budget.commands import add_budget_command
-from hil.case.commands import add_regen_command
+from hil.case.commands import add_new_command, add_regen_command
 from hil.errors import BenchError, HilError, UsageError
 from hil.gate.commands import add_gate_command
 from hil.model.commands import add_model_command
@@ -52,9 +52,10 @@ def _parser() -> argparse.ArgumentParser:
     boards = commands.add_parser("boards", help="list the boards")
     boards.set_defaults(run=_boards)
 
-    case = commands.add_parser("case", help="check a case, or lock its files").add_subparsers(
-        required=True, metavar="action"
-    )
+    case = commands.add_parser(
+        "case", help="write a case, check it, fill in its limits, lock its files"
+    ).add_subparsers(required=True, metavar="action")
+    add_new_command(case)
     check = case.add_parser("check", help="read the case and report every mistake")
     check.set_defaults(run=_case_check)
     lock = case.add_parser("lock", help="write case.lock: the hashes of this version's files")
@@ -62,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     for action in (check, lock):
         action.add_argument("path", type=Path, help="the case's folder, or its case.toml")
     add_regen_command(case)
+    add_limits_command(case)
     add_model_command(commands)
 
     compare = commands.add_parser("compare", help="hold two runs against each other, name the first difference")

@@ -119,10 +119,15 @@ class HarnessRun:
 
 
 def run_harness(
-    folder: Path, *arguments: str | Path, board: str = "native", env: Mapping[str, str] | None = None, out: str = ""
+    folder: Path,
+    *arguments: str | Path,
+    board: str = "native",
+    env: Mapping[str, str] | None = None,
+    out: str = "",
+    limit_s: float = LIMIT_S,
 ) -> Finished:
     with HarnessRun(folder, *arguments, board=board, env=env, out=out) as run:
-        return run.wait()
+        return run.wait(limit_s)
 
 
 def observe(condition: Callable[[], Found], limit_s: float = 30.0) -> Found:

@@ -32,6 +32,29 @@ def add_baseline_commands(commands: argparse._SubParsersAction[Any]) -> None:
     diff.set_defaults(run=_diff)
 
 
+def add_limits_command(actions: Any) -> None:
+    """Add `limits` to the subparsers of `hil case`."""
+    parser = actions.add_parser("limits", help="the limits that a finished run asks for, as TOML")
+    parser.add_argument("run_file", metavar="RUN", type=Path, help="a run.json, or its folder")
+    parser.add_argument("--case", action="append", default=[], metavar="NAME", help="only this case (repeatable)")
+    parser.add_argument("--write", action="store_true", help="put them into case.toml; limits that are there stay")
+    parser.set_defaults(run=_limits)
+
+
+def _limits(options: argparse.Namespace) -> int:
+    from hil.acceptance.limits import lines, proposed, write
+    from hil.runfile import read_run
+
+    run = read_run(options.run_file)
+    found = [proposed(run, name) for name in options.case or [case.called for case in run.document.cases]]
+    for proposal in found:
+        print("\n".join(lines(proposal)))
+        if options.write:
+            written, kept = write(proposal)
+            print(f"# wrote {len(written)} limits into {proposal.file}, {len(kept)} were there already")
+    return 0
+
+
 def _accept(options: argparse.Namespace) -> int:
     from hil.acceptance.accept import prepare, write
     from hil.project.git import default_by

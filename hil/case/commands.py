@@ -1,14 +1,39 @@
-"""`hil case regen`: shows what a case would expect now, and writes it when it is accepted with a reason."""
+"""`hil case new`: writes a case for a model.
+
+`hil case regen`: shows what a case would expect now, and writes it when it is accepted with a reason.
+"""
 
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import Any
 
 from hil.errors import UsageError
 
 EXIT_CHANGED = 1
+
+
+def add_new_command(actions: Any) -> None:
+    """Add `new` to the subparsers of `hil case`."""
+    parser = actions.add_parser("new", help="write a case for a model; what cannot be known is guessed, and said so")
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="the folder to make")
+    parser.add_argument("--model", type=Path, metavar="FILE", required=True, help="the .tflite that ships")
+    parser.add_argument("--float", type=Path, metavar="FILE", help="the float .tflite that it must agree with")
+    parser.add_argument("--vectors", type=Path, metavar="FILE", help="windows or a recording: .npz, .csv or .wav")
+    parser.set_defaults(run=_new)
+
+
+def _new(options: argparse.Namespace) -> int:
+    from hil.case.start.new import new_case
+
+    made = new_case(options.folder, options.model, options.float, options.vectors)
+    print(f"wrote {options.folder}: case {made.case.name}, which passes hil case check")
+    for note in made.notes:
+        print(f"  {note}")
+    print(f"next: pytest --board=qemu {shlex.quote(str(options.folder))}")
+    return 0
 
 
 def add_regen_command(actions: Any) -> None:

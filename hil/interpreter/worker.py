@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import resource
 import select
 import signal
@@ -20,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.interpreter.explorer import Explorer, open_explorer
+from hil.interpreter.explorer import ARENA_BYTES, Explorer, open_explorer
 from hil.interpreter.messages import Values, receive, send
 
 LITERT_THREADS = 1  # one order of summation on every machine
@@ -59,6 +60,37 @@ def open_tflm(room: Room, model: bytes, arena_bytes: int) -> Values:
         "output": room.interpreter.get_output_details(0),
     }
     return {side: _described(each, each["quantization_parameters"]) for side, each in details.items()}
+
+
+def arena_tflm(room: Room, model: bytes) -> Values:
+    """Set a model up with the tflite-micro wheel, and run nothing. Answers `total`: bytes of arena that it allocates.
+
+    The wheel tells that on its standard error, and nowhere else.
+    """
+    from tflite_micro import runtime
+
+    kind = runtime.InterpreterConfig.kAllocationRecording
+    interpreter = runtime.Interpreter.from_bytes(model, arena_size=ARENA_BYTES, intrepreter_config=kind)
+    said = _printed(interpreter.print_allocations)
+    found = re.search(r"Arena allocation total (\d+) bytes", said)
+    if found is None:
+        raise ValueError(f"the wheel says nothing of its arena: {said[:200]!r}")
+    return {"total": int(found[1])}
+
+
+def _printed(call: Callable[[], object]) -> str:
+    """What foreign code prints on standard error meanwhile."""
+    catch, kept = os.memfd_create("hil-printed"), os.dup(2)
+    try:
+        os.dup2(catch, 2)
+        call()
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        size = os.fstat(catch).st_size
+        text = os.pread(catch, size, 0).decode(errors="replace")
+        os.close(catch)
+    return text
 
 
 def run_tflm(room: Room, tensors: NDArray[Any]) -> Values:
@@ -155,6 +187,7 @@ REQUESTS: dict[str, Callable[..., Values]] = {
     "ready": ready,
     "open_tflm": open_tflm,
     "run_tflm": run_tflm,
+    "arena_tflm": arena_tflm,
     "open_tflm_tensors": open_tflm_tensors,
     "look_tflm": look_tflm,
     "clamp_tflm": clamp_tflm,

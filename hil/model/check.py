@@ -15,7 +15,10 @@ from pathlib import Path
 from hil.case.types import ModelFile
 from hil.model.alignment import misplaced
 from hil.model.degenerate import impossible, place, weights_of
+from hil.model.encoded import custom_fix, encoded
+from hil.model.faults import gathered
 from hil.model.graph import SCHEMA_VERSION, Graph, Operator, Tensor, read_graph, reading
+from hil.model.sizes import unplannable
 from hil.model.tflite import ONE_TENSOR_FIX
 from hil.problems import Problem, raise_any
 
@@ -161,15 +164,24 @@ def check_model(
 
     `operators`: builtin operator names that the device's resolver holds (its `hello`); None before a board answered,
     then all that `kernels` has. Raises CaseError that lists every reason, with the operator or tensor and the converter
-    option or model change that cures it.
+    option or model change that cures it; faults of one kind are one.
     """
+    raise_any(file, gathered(faults_of(data, file, operators, kernels), file))
+
+
+def faults_of(
+    data: bytes, file: Path, operators: frozenset[str] | None = None, kernels: KernelLibrary = TFLM_2_3
+) -> list[Problem]:
+    """Each fault by itself, for which check_model refuses a model. Raises CaseError when it cannot be read at all."""
     graph = read_graph(data, file)
-    problems = [*_layout(graph), *_input_output(graph), *_operators(graph, operators, kernels)]
-    problems += [*_alignment(data, file), *impossible(graph, kernels.operators)]
+    with reading(file):
+        problems = [*_layout(graph), *encoded(data)]
+    problems += [*_input_output(graph), *_operators(graph, operators, kernels)]
+    problems += [*_alignment(data, file), *impossible(graph, kernels.operators), *unplannable(graph)]
     for operator in graph.operators:
         if operator.name in kernels.types and operator.name in (operators or kernels.operators):
             problems += _variant(graph, operator, kernels)
-    raise_any(file, list(dict.fromkeys(problems)))
+    return list(dict.fromkeys(problems))
 
 
 def check_float_model(data: bytes, file: Path, int8: ModelFile) -> None:
@@ -248,11 +260,7 @@ def _operators(graph: Graph, operators: frozenset[str] | None, kernels: KernelLi
         name = operator.name
         if name == "CUSTOM":
             problem = f"custom operator {operator.custom!r}, which the firmware does not have"
-            yield Problem(
-                place(operator),
-                problem,
-                "convert with allow_custom_ops = False and rebuild the layer from builtin operators",
-            )
+            yield Problem(place(operator), problem, custom_fix(operator.custom))
         elif operators is not None and name not in operators:
             if name in kernels.operators:
                 fix = "add it to the resolver of the firmware (firmware/tflm) and build the image again"

@@ -1,4 +1,4 @@
-"""`hil model`: takes a model out of C source, and writes one anew so that it can be read in place."""
+"""`hil model`: says what a model is made of, takes one out of C source, writes one anew to be read in place."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ from typing import Any
 
 from hil.errors import CaseError, UsageError
 
+EXIT_REFUSED = 1
+
 
 def add_model_command(commands: Any) -> None:
     """Add `model` to the subparsers of `hil`."""
-    actions = commands.add_parser("model", help="take a .tflite out of C source, or align one").add_subparsers(
-        required=True, metavar="action"
-    )
+    parser = commands.add_parser("model", help="inspect a .tflite, take one out of C source, align one")
+    actions = parser.add_subparsers(required=True, metavar="action")
+    look = actions.add_parser("inspect", help="operators, tensors, costs, and what the firmware's engine says of it")
+    look.add_argument("file", type=Path, metavar="FILE", help="a .tflite; no case is needed")
+    look.add_argument("--json", action="store_true", help="the same facts for programs")
+    look.set_defaults(run=_inspect)
     unpack = actions.add_parser("unpack", help="write the model that lies in a C array as a .tflite")
     unpack.add_argument("--array", metavar="NAME", help="which array, when several hold a model")
     unpack.set_defaults(run=_unpack)
@@ -22,6 +27,17 @@ def add_model_command(commands: Any) -> None:
     for action in (unpack, align):
         action.add_argument("file", type=Path, metavar="FILE")
         action.add_argument("--out", type=Path, metavar="FILE", help="the .tflite to write (default: beside FILE)")
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    import json
+
+    from hil.model.inspect.facts import inspect
+    from hil.model.inspect.text import lines
+
+    facts = inspect(options.file)
+    print(json.dumps(facts.document(), indent=2) if options.json else "\n".join(lines(facts)))
+    return 0 if facts.accepted else EXIT_REFUSED
 
 
 def _unpack(options: argparse.Namespace) -> int:

@@ -72,7 +72,8 @@ def _tensor(tensor: Tensor, is_end: bool) -> Iterator[tuple[str, str]]:
     name, shape = f"tensor {tensor.name!r}", list(tensor.shape)
     size = abs(tensor.elements) * TYPE_BYTES.get(tensor.dtype, 0)
     if not is_end and min(tensor.shape, default=1) < (0 if tensor.constant else 1):
-        yield f"{name} has the shape {shape}, which holds nothing", SHAPE_FIX
+        why = "which holds nothing" + (", and TFLM would plan memory for a size below 0" if min(shape) < 0 else "")
+        yield f"{name} has the shape {shape}, {why}", SHAPE_FIX
     elif size > MOST_BYTES:
         yield f"{name} has the shape {shape}: {size:,} bytes, more than any microcontroller has", SHAPE_FIX
     elif tensor.sparse:

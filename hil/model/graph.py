@@ -39,6 +39,7 @@ TYPE_BYTES = {
 }
 IDENTIFIER = b"TFL3"  # of the file, which some tools leave out
 SCHEMA_VERSION = 3
+MOST_VALUES = 32  # of a constant that is read
 _DAMAGED = (struct.error, IndexError, ValueError, TypeError, OverflowError, AttributeError, MemoryError)
 
 
@@ -56,6 +57,7 @@ class Tensor:
     zeros: bool  # it has values, and every one is zero
     variable: bool  # keeps its values from one inference to the next
     sparse: bool  # its zeros are left out of the file
+    values: tuple[int, ...] = ()  # of a small INT32 constant: shapes, axes
 
     @property
     def constant(self) -> bool:
@@ -185,7 +187,15 @@ def _tensor(raw: Any, buffers: list[NDArray[np.uint8]]) -> Tensor:
         zeros=len(values) > 0 and not values.any(),
         variable=bool(raw.IsVariable()),
         sparse=raw.Sparsity() is not None,
+        values=_whole_numbers(raw.Type(), values),
     )
+
+
+def _whole_numbers(kind: int, values: NDArray[np.uint8]) -> tuple[int, ...]:
+    """What a constant that says a shape or axes holds; empty for everything else."""
+    if kind != TENSOR_TYPES["INT32"] or len(values) > MOST_VALUES * 4 or len(values) % 4:
+        return ()
+    return tuple(np.frombuffer(values.tobytes(), "<i4").tolist())
 
 
 def _vector(read: Callable[[], Any]) -> list[Any]:

@@ -24,6 +24,7 @@ from hil.reference.job import ReferenceJob
 from hil.reference.models import CaseModels
 from hil.session.arena import arena_of
 from hil.session.part import Part, merge, total
+from hil.session.room import require_room
 from hil.session.share import Share, whole
 from hil.session.state import NO_VECTOR, SessionState
 from hil.session.step import Scope
@@ -72,8 +73,9 @@ def run_share(
     progress: Progress = lambda *_: None,
     keep: Keep = lambda _: None,
 ) -> Part:
-    """Run one share of `case`; arguments and errors as in `run_case`."""
+    """Run one share of `case`; arguments and errors as in `run_case`. Raises CaseError when the bundle has no room."""
     provisioned = build_bundle(case, arena_of(case, image)) if bundle is None else bundle
+    require_room(case, image, len(provisioned))
     job = ReferenceJob(case, share.rows(case))
     board.progress = progress
     try:

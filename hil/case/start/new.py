@@ -1,0 +1,236 @@
+"""Writes a case folder for a model: it passes its own check, and everything guessed in it is called a guess."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import shlex
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil.case.load import FILE_NAME, load_case
+from hil.case.schema import MAX_LABELS, NAME
+from hil.case.start.windows import Target, Windows, made_up, read_windows
+from hil.case.types import Case, ModelFile
+from hil.errors import CaseError, UsageError
+from hil.model.check import check_float_model, check_model
+from hil.model.graph import read_graph
+from hil.model.tflite import parse_model
+from hil.problems import reason_of
+from hil.reference.compute import check_models
+
+VECTORS = "vectors.npz"
+THRESHOLD = 0.5
+_PROBABILITIES = (1 / 256, -128)  # scale and zero point of an int8 softmax or sigmoid
+
+
+@dataclass(frozen=True)
+class NewCase:
+    """A case that was written; notes: what was guessed and what to know, a sentence each."""
+
+    case: Case
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is about to be written."""
+
+    name: str
+    model: ModelFile
+    model_name: str
+    float_name: str | None
+    windows: Windows
+    labels: tuple[str, ...]
+    labels_by: str
+    arrays: dict[str, NDArray[Any]]
+
+
+def new_case(folder: Path, model: Path, float_model: Path | None = None, vectors: Path | None = None) -> NewCase:
+    """Write a case for `model` into `folder`, which must not be there yet.
+
+    Raises UsageError: for a model that the firmware cannot run, a file that does not fit it, a folder that is there.
+    Nothing is left behind then.
+    """
+    if folder.exists() or folder.is_symlink():
+        raise UsageError(f"{folder}: is there already, and nothing is overwritten\n  fix: name a folder that is not")
+    data = _bytes(model)
+    check_model(data, model)
+    read = parse_model(data, model)
+    files = {_safe(model.name, "model_int8.tflite"): data}
+    float_name = None
+    if float_model is not None:
+        float_data = _bytes(float_model)
+        check_float_model(float_data, float_model, read)
+        float_name = _safe(float_model.name, "model_float.tflite")
+        float_name = "model_float.tflite" if float_name in files else float_name
+        files[float_name] = float_data
+    target = Target.of(read)
+    windows = made_up(target) if vectors is None else read_windows(vectors, target)
+    labels, labels_by, arrays = _labels(read, dict(windows.others))
+    name = re.sub(r"[^A-Za-z0-9_-]+", "_", folder.resolve().name)[:63] or "case"
+    assert re.fullmatch(NAME, name)
+    plan = _Plan(name, read, next(iter(files)), float_name, windows, labels, labels_by, arrays)
+    files[VECTORS] = _archive({"windows": windows.windows, **arrays})
+    files[FILE_NAME] = "\n".join((*_toml(plan, folder, vectors), "")).encode()
+    return NewCase(_written(folder, files, model, float_model), tuple(_notes(plan)))
+
+
+def _bytes(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except (OSError, ValueError) as error:
+        raise CaseError(file, "", f"cannot be read ({reason_of(error)})", "name a .tflite file that is there") from None
+
+
+def _safe(name: str, otherwise: str) -> str:
+    """The file's own name, unless the case needs it for something else, or nobody could write it into case.toml."""
+    taken = name in (FILE_NAME, VECTORS, "expected.npz", "case.lock", "build.py")
+    return otherwise if taken or not name.isprintable() or "\\" in name else name
+
+
+def _archive(arrays: dict[str, NDArray[Any]]) -> bytes:
+    stream = io.BytesIO()
+    np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
+    return stream.getvalue()
+
+
+def _written(folder: Path, files: dict[str, bytes], model: Path, float_model: Path | None) -> Case:
+    """The folder with these files, once it has passed its own check. Messages name the models as they were given."""
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be made ({reason_of(error)})\n  fix: name another folder") from None
+    try:
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+        case = load_case(folder)
+        check_models(_called(case, model, float_model))
+    except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise UsageError(f"{folder}: cannot be written ({reason_of(error)})\n  fix: name another folder") from None
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return case
+
+
+def _called(case: Case, model: Path, float_model: Path | None) -> Case:
+    if case.float_model is not None and float_model is not None:
+        case = replace(case, float_model=replace(case.float_model, path=float_model))
+    return replace(case, model=replace(case.model, path=model))
+
+
+# ---- labels ----------------------------------------------------------------------------------------------------------
+
+
+def _labels(model: ModelFile, arrays: dict[str, NDArray[Any]]) -> tuple[tuple[str, ...], str, dict[str, NDArray[Any]]]:
+    """Labels, none where the output is no set of classes; by what they were guessed; the arrays that go with them."""
+    count = model.output.elements
+    given: NDArray[Any] | None = arrays.get("label")
+    if not _probabilities(model) or not 1 <= count <= MAX_LABELS:
+        if given is not None and given.dtype.kind == "U":
+            del arrays["label"]
+        return (), "", arrays
+    by = f"the output holds probabilities, of {count} elements"
+    if given is None or given.dtype.kind != "U":
+        return tuple(f"class_{index}" for index in range(count)), by, arrays
+    texts = sorted({text for text in given.tolist() if text})
+    if len(texts) == count and "unknown" not in texts:
+        return tuple(texts), f"{by}; the {count} labels of the vectors, in the order of the alphabet", arrays
+    rest = {name: array for name, array in arrays.items() if name != "label"}
+    why = f"{by}; the labels of the vectors ({', '.join(texts[:5])}) are left out: which is which is not known"
+    return tuple(f"class_{index}" for index in range(count)), why, rest
+
+
+def _probabilities(model: ModelFile) -> bool:
+    """Whether the output comes of a softmax or a sigmoid, or looks like it."""
+    graph = read_graph(model.data, model.path)
+    wanted, last = graph.outputs[0], ""
+    for operator in reversed(graph.operators):
+        if wanted in operator.outputs:
+            last = operator.name
+            if last not in ("QUANTIZE", "DEQUANTIZE", "RESHAPE"):
+                break
+            wanted = operator.inputs[0]
+    quantisation = model.output.quantisation
+    looks = model.output.dtype == "INT8" and (quantisation.scale, quantisation.zero_point) == _PROBABILITIES
+    return looks or last in ("SOFTMAX", "LOGISTIC")
+
+
+# ---- case.toml -------------------------------------------------------------------------------------------------------
+
+
+def _toml(plan: _Plan, folder: Path, vectors: Path | None) -> Iterator[str]:
+    windows = plan.windows
+    yield "# Written by `hil case new`. What it could not know is a guess, and called one: look at it."
+    yield ""
+    yield "[case]"
+    yield f"name = {_text(plan.name)}"
+    yield "version = 1"
+    yield f"source = {_text(_source(plan, vectors))}"
+    yield ""
+    yield "[model]"
+    yield f"int8 = {_text(plan.model_name)}"
+    if plan.float_name is not None:
+        yield f"float = {_text(plan.float_name)}"
+    yield ""
+    yield "[input]"
+    yield f"# A guess: {windows.why}. docs/case-format.md has the other stages."
+    yield f"prepare = {_text(windows.prepare)}"
+    if windows.prepare != "tensor/1":
+        yield f"window = {windows.windows.shape[1]}"
+        yield f"channels = {windows.windows.shape[2]}"
+    if windows.full_scale is not None:
+        yield f"full_scale = {windows.full_scale!r}        # a guess: what 32768 counts are, in the model's unit"
+    if windows.rate_hz is not None:
+        yield f"rate_hz = {windows.rate_hz!r}"
+    for remark in windows.remarks:
+        yield f"# {remark}"
+    yield ""
+    if plan.labels:
+        yield "[decision]"
+        yield f"# A guess: {plan.labels_by}."
+        yield f"labels = [{', '.join(map(_text, plan.labels))}]"
+        yield f"threshold = {THRESHOLD}             # a guess"
+    else:
+        yield "# No [decision]: the output does not look like scores of classes. docs/case-format.md has the table."
+    yield ""
+    yield "# Limits are left out: without them a run holds the device to its references, and says what it measured."
+    yield "# Fill them in from a first run on a board of a 32-bit target, such as qemu:"
+    yield f"#   pytest --board=qemu {shlex.quote(str(folder))}"
+    yield "#   hil case limits hil-out --write"
+
+
+def _source(plan: _Plan, vectors: Path | None) -> str:
+    model = f"model {plan.model.path.name} (SHA-256 {plan.model.sha256[:16]}...)"
+    if vectors is None:
+        return f"{model}; {plan.windows.source}"
+    digest = hashlib.sha256(vectors.read_bytes()).hexdigest()[:16]
+    return f"{model}; {plan.windows.source} (SHA-256 {digest}...)"
+
+
+def _text(text: str) -> str:
+    """A basic string of TOML, which escapes as JSON does."""
+    return json.dumps(text.encode("utf-8", "replace").decode(), ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _notes(plan: _Plan) -> Iterator[str]:
+    windows = plan.windows
+    yield f"{len(windows.windows)} windows: {windows.source}"
+    yield f'prepare = "{windows.prepare}" is a guess: {windows.why}'
+    yield from windows.remarks
+    if plan.labels:
+        shown = ", ".join((*plan.labels[:4], *("..." for _ in plan.labels[4:5])))
+        yield f"labels {shown} are a guess: {plan.labels_by}"
+        yield f"threshold = {THRESHOLD} is a guess"
+    else:
+        yield "no [decision]: the output does not look like scores of classes"

@@ -1,0 +1,19 @@
+"""Knows whether a case's bundle fits where its target keeps bundles; told before anything is written there."""
+
+from __future__ import annotations
+
+from hil.case.types import Case
+from hil.errors import CaseError
+from hil.image.elf import Image
+
+
+def require_room(case: Case, image: Image, bundle_bytes: int) -> None:
+    """Raises CaseError that names the model and both sizes when a bundle of so many bytes is too large."""
+    room = image.symbol("__hil_bundle_bytes")
+    if bundle_bytes > room:
+        problem = (
+            f"it has {len(case.model.data):,} bytes, {bundle_bytes:,} with its bundle, and the image {image.path.name} "
+            f"has room for {room:,}"
+        )
+        fix = "take a smaller model, or enlarge __hil_bundle_bytes in the target's linker script (docs/porting.md)"
+        raise CaseError(case.model.path, "", problem, fix)
