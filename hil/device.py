@@ -224,12 +224,12 @@ class Device:
         return Profile(record, ran, tuple(operators))
 
     def decide(self, scores: bytes, *, fresh: bool = True) -> Decision:
-        """Give raw int8 scores straight to the firmware's decide stage."""
+        """Give raw scores (little-endian, in the type of the output) straight to the firmware's decide stage."""
         command = messages.scores_command(fresh, scores)
         return messages.decode_decision(self._link.request(command, self.board.config.timeout.reply_s))
 
     def prepared(self) -> bytes:
-        """The input tensor of the last window that was prepared, as int8 bytes."""
+        """The input tensor of the last window that was prepared, as its bytes."""
         return self._fetch(messages.PREPARED, self.hello.input.bytes)
 
     def _fetch(self, item: int, size: int) -> bytes:

@@ -7,12 +7,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hil.case.types import Case
+from hil.contract.distance import Allowance
 from hil.contract.types import Finding
 from hil.records import DecisionReason, GateReason, Record, Status
 from hil.reference.prepare import digest
+from hil.tensor import Elements
 
 
 class ExpectationFailed(AssertionError):
@@ -50,7 +51,7 @@ class Expect:
         holds = self.record.status == Status.REJECTED and self.record.gate == reason and self.record.decision.answer < 0
         return self._hold(holds, "input.rejects", f"rejected, {reason.name.lower()}, answer -1", observed, "gate")
 
-    def prepared(self, tensor: NDArray[np.int8]) -> Expect:
+    def prepared(self, tensor: Elements) -> Expect:
         """The device's input tensor is `tensor`, compared by its CRC-32."""
         wanted = digest(tensor)
         return self.done()._hold(
@@ -61,17 +62,20 @@ class Expect:
             "prepare",
         )
 
-    def output(self, wanted: NDArray[np.int8], lsb: int = 0) -> Expect:
-        """The raw output is `wanted` (int8, any shape of the right size) within `lsb`."""
+    def output(self, wanted: Elements, lsb: int = 0, tolerance: float = 0.0) -> Expect:
+        """The raw output is `wanted` (any shape of the right size) within `lsb` steps of its type, of a float32 output
+        ULP, or within an absolute `tolerance`.
+        """
         self.done()
-        observed = np.frombuffer(self.record.output, np.int8).astype(int)
-        expected = np.asarray(wanted).reshape(-1).astype(int)
+        element = self.case.model.output.element
+        observed = element.read(self.record.output)
+        expected = np.asarray(wanted).reshape(-1).astype(element.dtype)
         if observed.shape != expected.shape:
             return self._hold(False, "execution.output", f"{expected.size} values", f"{observed.size} values", "invoke")
-        worst = int(np.abs(observed - expected).max(initial=0))
-        return self._hold(
-            worst <= lsb, "execution.output", str(expected.tolist()), str(observed.tolist()), "invoke", f"{lsb} LSB"
-        )
+        allowance = Allowance(element, lsb, tolerance if element.real else 0.0)
+        holds = not allowance.beyond(expected, observed).any()
+        limit = str(allowance.limit).removeprefix("<= ")
+        return self._hold(holds, "execution.output", str(expected.tolist()), str(observed.tolist()), "invoke", limit)
 
     def answer(self, label: str) -> Expect:
         """The decide stage accepted the window as `label`; the device's own text counts."""

@@ -8,7 +8,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.tensor import TensorContract
+from hil.tensor import INT8, Elements, ElementType, TensorContract
 
 
 class Status(IntEnum):
@@ -46,12 +46,13 @@ class DecisionReason(IntEnum):
     DEBOUNCE = 2
     COOLDOWN = 3
     NO_STAGE = 4
+    NOT_A_NUMBER = 5  # a score is none
 
 
 @dataclass(frozen=True)
 class Decision:
-    """winner: label index or -1; score: its raw value; answer: label index or -1 for unknown; label: the device's
-    text.
+    """winner: label index or -1; score: its rank (hil.tensor), of an integer its raw value; answer: label index or -1
+    for unknown; label: the device's text.
     """
 
     winner: int
@@ -84,8 +85,9 @@ class CoreState:
 class Record:
     """What the device said of one window. Ticks are cumulative: board clock at the end of prepare, invoke, decide.
 
-    received: CRC-32 of the window as the product got it; gate_ticks: board clock at the end of the gate; core: read
-    back after the window. None: this firmware, or this target, does not tell.
+    minimum, maximum: ranks (hil.tensor) of the prepared tensor's elements; saturated: how many lie at an end of their
+    type. received: CRC-32 of the window as the product got it; gate_ticks: board clock at the end of the gate; core:
+    read back after the window. None: this firmware, or this target, does not tell.
     """
 
     status: Status
@@ -171,9 +173,9 @@ class FaultReport:
 class RunRecords:
     """The columns of one run of one case on one board: one row a vector, in file order.
 
-    Rows that are not DONE hold zeros in ticks, digest, minimum, maximum, saturated and output. `ticks` is cumulative
-    as in `Record`. `labels` holds the device's label texts, which repeat, so they are kept as indices into
-    `label_texts`.
+    Rows that are not DONE hold zeros in ticks, digest, minimum, maximum, saturated and output. `ticks` is cumulative,
+    and minimum, maximum and score are ranks, as in `Record`. `labels` holds the device's label texts, which repeat, so
+    they are kept as indices into `label_texts`.
     """
 
     status: NDArray[np.uint8]  # [n]
@@ -183,7 +185,7 @@ class RunRecords:
     minimum: NDArray[np.int32]  # [n]
     maximum: NDArray[np.int32]  # [n]
     saturated: NDArray[np.int32]  # [n]
-    output: NDArray[np.int8]  # [n, output elements]
+    output: Elements  # [n, output elements], in the type of the output tensor
     winner: NDArray[np.int32]  # [n]
     score: NDArray[np.int32]  # [n]
     answer: NDArray[np.int32]  # [n]
@@ -198,7 +200,7 @@ class RunRecords:
     label_texts: list[str] = field(default_factory=list)
 
     @classmethod
-    def empty(cls, n: int, output_elements: int) -> RunRecords:
+    def empty(cls, n: int, output_elements: int, element: ElementType = INT8) -> RunRecords:
         """n rows, all `NOT_RUN`."""
 
         return cls(
@@ -209,7 +211,7 @@ class RunRecords:
             minimum=np.zeros(n, np.int32),
             maximum=np.zeros(n, np.int32),
             saturated=np.zeros(n, np.int32),
-            output=np.zeros((n, output_elements), np.int8),
+            output=np.zeros((n, output_elements), element.dtype),
             winner=np.zeros(n, np.int32),
             score=np.zeros(n, np.int32),
             answer=np.zeros(n, np.int32),

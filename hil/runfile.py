@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hil.errors import UsageError
 from hil.records import DecisionReason, GateReason, Status
+from hil.tensor import OUTPUT_TYPES
 from hil.validation import explain
 
 SCHEMA = "hil-run/1"
@@ -472,7 +473,9 @@ def _load(file: Path) -> Columns:
 def _problem(key: str, columns: Columns) -> str:
     """What is wrong with one column, "" when nothing is. `status` comes first: it says how many vectors there are."""
     column, dimensions = columns[key], _DIMENSIONS[key]
-    if column.dtype.kind not in ("U" if key in _TEXTS else "iu"):
+    if key == "output" and column.dtype not in [element.dtype for element in OUTPUT_TYPES]:
+        return f"{column.dtype} is no type of an output"
+    if key != "output" and column.dtype.kind not in ("U" if key in _TEXTS else "iu"):
         return f"{column.dtype} is no type of {'text' if key in _TEXTS else 'whole numbers'}"
     if column.ndim != dimensions:
         return f"has {column.ndim} dimensions instead of {dimensions}"

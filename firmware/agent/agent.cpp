@@ -59,7 +59,6 @@ zcbor_string ToWire(const void* data, size_t size) {
 zcbor_string ToWire(const char* text) { return ToWire(text, text != nullptr ? std::strlen(text) : 0); }
 zcbor_string ToWire(hil_text text) { return ToWire(text.data, text.size); }
 zcbor_string ToWire(hil_bytes bytes) { return ToWire(bytes.data, bytes.size); }
-hil_bytes FromWire(const zcbor_string& string) { return {string.value, static_cast<uint32_t>(string.len)}; }
 
 tensor ToWire(const hil_tensor& from) {
   tensor to{};
@@ -125,9 +124,10 @@ void AnswerHello(const hello_command& command) {
   to.hello_facts_arena_high_water = facts.arena_high_water;
 }
 
-// Moves the window to an aligned address, as a sensor's buffer would be. Where it stands in the message depends on the
-// length of the numbers before it, and a copy's cost on where it stands.
-hil_bytes AlignedWindow(const zcbor_string& window) {
+// Moves a window to an aligned address, as a sensor's buffer would be, and scores to one like that of the output
+// tensor. Where they stand in the message depends on the length of the numbers before them, and a copy's cost on where
+// it stands.
+hil_bytes Aligned(const zcbor_string& window) {
   constexpr uintptr_t kAlignment = 16;
   const uintptr_t misaligned = reinterpret_cast<uintptr_t>(window.value) % kAlignment;
   auto* const aligned =
@@ -138,7 +138,7 @@ hil_bytes AlignedWindow(const zcbor_string& window) {
 
 hil_window FromWire(const run_arguments& arguments) {
   return {arguments.run_arguments_sequence, arguments.run_arguments_fresh, arguments.run_arguments_deadline,
-          AlignedWindow(arguments.run_arguments_window)};
+          Aligned(arguments.run_arguments_window)};
 }
 
 // In place: a record is big for a stack.
@@ -213,7 +213,7 @@ void AnswerPlain(const plain_arguments& arguments) {
     return;
   }
   const hil_window window = {arguments.plain_arguments_sequence, arguments.plain_arguments_fresh, 0,
-                             AlignedWindow(arguments.plain_arguments_window)};
+                             Aligned(arguments.plain_arguments_window)};
   hil_record from{};
   plain_result& to = the_reply.reply_result_plain_result_m;
   to.plain_result_plain_ticks = product->plain(product->context, &window, &from);
@@ -236,7 +236,7 @@ void AnswerSelfTest(const selftest_arguments& arguments) {
 void AnswerScores(const scores_arguments& arguments) {
   hil_decision from{};
   uint32_t wanted = 0;
-  if (!product->decide(product->context, arguments.scores_arguments_fresh, FromWire(arguments.scores_arguments_output),
+  if (!product->decide(product->context, arguments.scores_arguments_fresh, Aligned(arguments.scores_arguments_output),
                        &from, &wanted)) {
     AnswerError(ErrorCode::kScores, wanted);
     return;

@@ -131,7 +131,8 @@ typedef struct {
   /* One window through the whole product. */
   void (*run)(void* context, const hil_window* window, hil_record* record);
 
-  /* Raw scores straight to the decide stage. False when `scores` has the wrong size; then `*wanted` is the right one.
+  /* Raw scores, aligned to 16 bytes, straight to the decide stage. False when `scores` has the wrong size; then
+   * `*wanted` is the right one.
    */
   bool (*decide)(void* context, bool fresh, hil_bytes scores, hil_decision* decision, uint32_t* wanted);
 

@@ -28,21 +28,21 @@ namespace {
 Arena arena;
 Bundle bundle;
 
-bool SetUp(Span<int8_t>* input) {
+bool SetUp(Span<uint8_t>* input) {
   BundleResult result = ParseBundle(port::BundleRegion(), {~uint32_t{0}, ~uint32_t{0}, kArenaBytes}, &bundle);
   EngineTensor in;
   EngineTensor out;
   const bool ready = result.ok() && EngineCheckModel(bundle.model).ok() &&
                      EngineInit(bundle.model, arena.Prepare(kArenaBytes)).ok() && EngineTensors(&in, &out).ok();
   hil_bare_loop.bundle_status = ready ? 0 : 1;
-  *input = Span<int8_t>(reinterpret_cast<int8_t*>(in.data.data()), in.data.size());
+  *input = in.data;
   return ready;
 }
 
 }  // namespace
 
 void AppMain() {
-  Span<int8_t> input;
+  Span<uint8_t> input;
   hil_bare_loop.inferences = 0;
   const bool ready = SetUp(&input);
   RttStart();  // tells the host that the firmware is up

@@ -8,8 +8,6 @@
 namespace hil {
 namespace {
 
-constexpr uint8_t kTensorInt8 = static_cast<uint8_t>(ElementType::kInt8);
-
 BundleStatus FromEngine(EngineStatus status) {
   switch (status) {
     case EngineStatus::kOk:
@@ -64,8 +62,8 @@ BundleResult Product::Load(Bytes bundle_region, const WindowLimits& limits) {
   if (result.ok()) {
     result = SetUpModel();
   }
-  Span<int8_t> input;
-  Span<const int8_t> output;
+  Span<uint8_t> input;
+  Bytes output;
   if (result.ok()) {
     result = CheckTensors(&input, &output);
   }
@@ -97,7 +95,7 @@ BundleResult Product::SetUpModel() {
   return {};
 }
 
-BundleResult Product::CheckTensors(Span<int8_t>* input, Span<const int8_t>* output) {
+BundleResult Product::CheckTensors(Span<uint8_t>* input, Bytes* output) {
   EngineTensor model_input;
   EngineTensor model_output;
   const EngineResult result = EngineTensors(&model_input, &model_output);
@@ -110,15 +108,8 @@ BundleResult Product::CheckTensors(Span<int8_t>* input, Span<const int8_t>* outp
   if (compared.ok()) {
     compared = CompareTensor(bundle_.output, output_, BundleStatus::kOutputType);
   }
-  // All stages of this firmware write and read int8.
-  if (compared.ok() && input_.type != kTensorInt8) {
-    compared = {BundleStatus::kInputType, input_.type};
-  }
-  if (compared.ok() && output_.type != kTensorInt8) {
-    compared = {BundleStatus::kOutputType, output_.type};
-  }
-  *input = Span<int8_t>(reinterpret_cast<int8_t*>(model_input.data.data()), model_input.data.size());
-  *output = Span<const int8_t>(reinterpret_cast<int8_t*>(model_output.data.data()), model_output.data.size());
+  *input = model_input.data;
+  *output = model_output.data;
   return compared;
 }
 

@@ -40,7 +40,7 @@ class Product {
  private:
   BundleResult Load(Bytes bundle_region, const WindowLimits& limits);
   BundleResult SetUpModel();
-  BundleResult CheckTensors(Span<int8_t>* input, Span<const int8_t>* output);
+  BundleResult CheckTensors(Span<uint8_t>* input, Bytes* output);
 
   BundleResult status_{BundleStatus::kAbsent, 0};
   Bundle bundle_;

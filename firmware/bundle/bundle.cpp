@@ -219,15 +219,20 @@ BundleResult CheckPrepare(const prepare_part& wire, uint32_t limit, Bundle* bund
     return Failure(BundleStatus::kPrepareVersion, wire.prepare_part_version);
   }
   const PrepareStage& stage = *bundle->prepare;
-  if (stage.window_type != bundle->window.type) {
+  const ElementType tensor = bundle->input.element();
+  if (!Holds(stage.windows, bundle->window.type) || (stage.same_type && bundle->window.type != tensor)) {
     return Failure(BundleStatus::kPrepareWindow, static_cast<uint32_t>(bundle->window.type));
   }
+  if (!Holds(stage.tensors, tensor)) {
+    return Failure(BundleStatus::kPrepareTensor, bundle->input.type);
+  }
+  bundle->prepare_run = tensor == ElementType::kInt8 ? stage.run_int8 : stage.run_any;
   uint32_t index = 0;
   if (!stage.valid(bundle->prepare_parameters, bundle->window, &index)) {
     return Failure(BundleStatus::kPrepareParameters, index);
   }
   const uint64_t elements = stage.elements(bundle->prepare_parameters, bundle->window);
-  if (elements != Elements(bundle->input) || elements > limit) {  // every stage makes int8
+  if (elements != Elements(bundle->input) || elements > limit / ElementBytes(tensor)) {
     return Failure(BundleStatus::kPrepareSize, static_cast<uint32_t>(elements));
   }
   return {};
@@ -242,6 +247,10 @@ BundleResult CheckDecide(const decide_part& wire, Bundle* bundle) {
   if (bundle->decide == nullptr) {
     return Failure(BundleStatus::kDecideVersion, wire.decide_part_version);
   }
+  if (!Holds(bundle->decide->outputs, bundle->output.element())) {
+    return Failure(BundleStatus::kDecideOutput, bundle->output.type);
+  }
+  bundle->decide_run = bundle->decide->run;
   if (bundle->decide_parameters.release > bundle->decide_parameters.threshold) {
     return Failure(BundleStatus::kDecideParameters, 0);
   }

@@ -37,6 +37,8 @@ enum class BundleStatus : uint16_t {
   kDecideParameters = 19,
   kLabels = 20,
   kArenaLimit = 21,
+  kPrepareTensor = 22,
+  kDecideOutput = 23,
   kModelFlatbuffer = 30,
   kModelSchema = 31,
   kModelSubgraphs = 32,
@@ -60,6 +62,7 @@ constexpr size_t kMaxRank = 6;
 // What a tensor must look like, or looks like.
 struct TensorContract {
   uint8_t type = 0;  // TensorType of the TFLite schema
+  ElementType element() const { return static_cast<ElementType>(type); }
   std::array<uint32_t, kMaxRank> shape{};
   size_t rank = 0;
   float scale = 0.0f;
@@ -79,8 +82,10 @@ struct Bundle {
   WindowFormat window{};
   GateParameters gate{};
   const PrepareStage* prepare = nullptr;
+  PrepareRun prepare_run = nullptr;  // of the stage, for the input tensor's type
   PrepareParameters prepare_parameters{};
   const DecideStage* decide = nullptr;
+  DecideRun decide_run = nullptr;  // of the stage, for the output tensor's type
   DecideParameters decide_parameters{};
   TensorContract input;
   TensorContract output;
@@ -92,11 +97,11 @@ struct Bundle {
 
 struct BundleLimits {
   uint32_t window_bytes;    // longest window that a frame can carry
-  uint32_t prepared_bytes;  // longest input tensor that the test mode keeps
+  uint32_t prepared_bytes;  // longest input tensor that the test mode keeps, in bytes
   uint32_t arena_bytes;     // the static arena
 };
 
-// Reads and checks everything but the model itself (codes 0 to 21).
+// Reads and checks everything but the model itself (codes 0 to 23).
 BundleResult ParseBundle(Bytes region, const BundleLimits& limits, Bundle* bundle);
 
 // Codes 40 to 44 (`first` kInputType) or 45 to 49 (kOutputType): whether the model's tensor is the contract's.

@@ -28,12 +28,25 @@ bool AllFinite(Bytes window, size_t elements) {
   return true;
 }
 
-// `Element` is the stored type, `Value` the one that bounds and spans are computed in.
-template <typename Element, typename Value>
-GateReason CheckValues(Bytes window, const WindowFormat& format, Value minimum, Value maximum, Value min_span) {
+// Elements as they are stored.
+template <typename Element>
+struct Stored {
+  Element operator()(Bytes window, size_t index) const { return LoadElement<Element>(window, index); }
+};
+
+// Those of 8 bits. flip: 0x80 for a type with a sign, else 0.
+struct Stored8 {
+  int32_t flip;
+  int32_t operator()(Bytes window, size_t index) const { return (window[index] ^ flip) - flip; }
+};
+
+// `load` gives an element, `Value` is the type that bounds and spans are computed in.
+template <typename Value, typename Load>
+GateReason CheckValues(Bytes window, const WindowFormat& format, Load load, Value minimum, Value maximum,
+                       Value min_span) {
   const size_t elements = static_cast<size_t>(WindowElements(format));
   for (size_t i = 0; i < elements; ++i) {
-    const Value value = LoadElement<Element>(window, i);
+    const Value value = load(window, i);
     if (value < minimum || value > maximum) {
       return GateReason::kRange;
     }
@@ -42,10 +55,10 @@ GateReason CheckValues(Bytes window, const WindowFormat& format, Value minimum, 
     return GateReason::kValid;
   }
   for (uint32_t channel = 0; channel < format.channels; ++channel) {
-    Value lowest = LoadElement<Element>(window, channel);
+    Value lowest = load(window, channel);
     Value highest = lowest;
     for (uint32_t sample = 1; sample < format.samples; ++sample) {
-      const Value value = LoadElement<Element>(window, static_cast<size_t>(sample) * format.channels + channel);
+      const Value value = load(window, static_cast<size_t>(sample) * format.channels + channel);
       lowest = std::min(lowest, value);
       highest = std::max(highest, value);
     }
@@ -60,7 +73,7 @@ GateReason CheckValues(Bytes window, const WindowFormat& format, Value minimum, 
 }  // namespace
 
 GateReason Gate::Check(uint32_t capture, Bytes window) {
-  if (window.size() != WindowElements(format_) * ElementBytes(format_.type)) {
+  if (window.size() != bytes_) {
     return GateReason::kLength;
   }
   if (seen_ && capture == last_capture_) {
@@ -75,13 +88,16 @@ GateReason Gate::Check(uint32_t capture, Bytes window) {
       if (!AllFinite(window, static_cast<size_t>(WindowElements(format_)))) {
         return GateReason::kNonfinite;
       }
-      return CheckValues<float, float>(window, format_, p.minimum, p.maximum, p.min_span);
+      return CheckValues<float>(window, format_, Stored<float>{}, p.minimum, p.maximum, p.min_span);
     case ElementType::kInt16:
-      return CheckValues<int16_t, int32_t>(window, format_, ToInteger(p.minimum), ToInteger(p.maximum),
-                                           ToInteger(p.min_span));
+      return CheckValues<int32_t>(window, format_, Stored<int16_t>{}, ToInteger(p.minimum), ToInteger(p.maximum),
+                                  ToInteger(p.min_span));
+    case ElementType::kUint8:
     case ElementType::kInt8:
-      return CheckValues<int8_t, int32_t>(window, format_, ToInteger(p.minimum), ToInteger(p.maximum),
-                                          ToInteger(p.min_span));
+      return CheckValues<int32_t>(window, format_, Stored8{format_.type == ElementType::kInt8 ? 0x80 : 0},
+                                  ToInteger(p.minimum), ToInteger(p.maximum), ToInteger(p.min_span));
+    case ElementType::kInt32:  // no stage takes such windows
+      break;
   }
   return GateReason::kLength;
 }

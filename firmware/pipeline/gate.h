@@ -20,6 +20,7 @@ class Gate {
  public:
   void Configure(const WindowFormat& format, const GateParameters& parameters) {
     format_ = format;
+    bytes_ = WindowBytes(format);
     parameters_ = parameters;
   }
 
@@ -28,6 +29,7 @@ class Gate {
 
  private:
   WindowFormat format_{};
+  size_t bytes_ = 0;  // of a whole window
   GateParameters parameters_{};
   bool seen_ = false;
   uint32_t last_capture_ = 0;

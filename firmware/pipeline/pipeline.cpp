@@ -28,9 +28,10 @@ class StageScope {
 
 }  // namespace
 
-void Pipeline::Configure(const Bundle* bundle, Span<int8_t> input, Span<const int8_t> output) {
+void Pipeline::Configure(const Bundle* bundle, Span<uint8_t> input, Bytes output) {
   bundle_ = bundle;
   gate_.Configure(bundle->window, bundle->gate);
+  window_bytes_ = WindowBytes(bundle->window);
   decide_state_ = {};
   input_ = input;
   output_ = output;
@@ -75,17 +76,18 @@ PipelineResult Pipeline::Process(uint32_t capture, Bytes window, StageObserver* 
 }
 
 bool Pipeline::RunPrepare(Bytes window) {
-  if (window.size() != WindowElements(bundle_->window) * ElementBytes(bundle_->window.type)) {
+  if (window.size() != window_bytes_) {
     return false;
   }
-  bundle_->prepare->run(bundle_->prepare_parameters, bundle_->window, window, bundle_->input.zero_point, input_);
+  bundle_->prepare_run(bundle_->prepare_parameters, bundle_->window, window, bundle_->input.element(),
+                       bundle_->input.zero_point, input_);
   return true;
 }
 
 bool Pipeline::RunInvoke() { return EngineInvoke().ok(); }
 
-Decision Pipeline::RunDecide(Span<const int8_t> scores) {
-  return bundle_->decide->run(bundle_->decide_parameters, &decide_state_, scores);
+Decision Pipeline::RunDecide(Bytes scores) {
+  return bundle_->decide_run(bundle_->decide_parameters, &decide_state_, bundle_->output.element(), scores);
 }
 
 Text Pipeline::Label(int32_t answer) const {

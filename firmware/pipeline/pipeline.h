@@ -38,8 +38,9 @@ class StageObserver {
 
 class Pipeline {
  public:
-  // `bundle` must stay valid. The engine is set up for the bundle's model; `input` and `output` are its tensors.
-  void Configure(const Bundle* bundle, Span<int8_t> input, Span<const int8_t> output);
+  // `bundle` must stay valid. The engine is set up for the bundle's model; `input` and `output` are the bytes of its
+  // tensors.
+  void Configure(const Bundle* bundle, Span<uint8_t> input, Bytes output);
 
   // All four stages. The first that fails ends it.
   PipelineResult Process(uint32_t capture, Bytes window, StageObserver* observer);
@@ -51,11 +52,11 @@ class Pipeline {
   GateReason CheckGate(uint32_t capture, Bytes window) { return gate_.Check(capture, window); }
   bool RunPrepare(Bytes window);
   bool RunInvoke();
-  Decision RunDecide(Span<const int8_t> scores);
+  Decision RunDecide(Bytes scores);
 
   bool configured() const { return bundle_ != nullptr; }
-  Span<const int8_t> input() const { return input_; }
-  Span<const int8_t> output() const { return output_; }
+  Bytes input() const { return input_; }
+  Bytes output() const { return output_; }
 
   // Text of an answer; empty when unknown.
   Text Label(int32_t answer) const;
@@ -63,9 +64,10 @@ class Pipeline {
  private:
   const Bundle* bundle_ = nullptr;
   Gate gate_;
+  size_t window_bytes_ = 0;
   DecideState decide_state_;
-  Span<int8_t> input_;
-  Span<const int8_t> output_;
+  Span<uint8_t> input_;
+  Bytes output_;
 };
 
 }  // namespace hil

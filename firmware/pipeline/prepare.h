@@ -1,4 +1,4 @@
-// The preparation stages: window to int8 input tensor, in fixed point (docs/pipeline.md).
+// The preparation stages: window to input tensor, of any type that a model takes (docs/pipeline.md).
 //
 // A new stage, or a new version of one, is a new line in the table of prepare.cpp.
 #pragma once
@@ -26,20 +26,25 @@ struct PrepareParameters {
   float factor;  // quantize/1: reciprocal of the tensor's scale
 };
 
+// Fills `tensor`, elements() elements of `type`, from a window that passed the gate.
+using PrepareRun = void (*)(const PrepareParameters& parameters, const WindowFormat& format, Bytes window,
+                            ElementType type, int32_t zero_point, Span<uint8_t> tensor);
+
 struct PrepareStage {
   const char* id;
   uint32_t version;
-  ElementType window_type;
+
+  ElementSet windows;   // that it takes
+  ElementSet tensors;   // that it makes
+  bool same_type;       // the window has the tensor's type
+  PrepareRun run_int8;  // makes int8 tensors
+  PrepareRun run_any;   // makes all of them
 
   // False when a parameter is invalid; `index` says which channel, 0 for the factor.
   bool (*valid)(const PrepareParameters& parameters, const WindowFormat& window, uint32_t* index);
 
   // Number of tensor elements that the stage yields.
   uint64_t (*elements)(const PrepareParameters& parameters, const WindowFormat& window);
-
-  // Fills `tensor`, which has elements() elements, from a window that passed the gate.
-  void (*run)(const PrepareParameters& parameters, const WindowFormat& format, Bytes window, int32_t zero_point,
-              Span<int8_t> tensor);
 };
 
 // All stages of this firmware.

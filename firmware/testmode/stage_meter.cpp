@@ -28,21 +28,23 @@ Activity ActivityOf(Stage stage) {
 
 // Reads the model's real input memory, after prepare and before the model runs.
 inline void StageMeter::SummarisePrepared() {
-  const Bytes bytes(reinterpret_cast<const uint8_t*>(input_.data()), input_.size());
-  record_->digest = Crc32(bytes);
-  int32_t minimum = 127;
-  int32_t maximum = -128;
+  const ElementFacts& facts = Facts(type_);
+  int32_t minimum = facts.highest;
+  int32_t maximum = facts.lowest;
   uint32_t saturated = 0;
-  for (const int8_t q : input_) {
-    minimum = std::min<int32_t>(minimum, q);
-    maximum = std::max<int32_t>(maximum, q);
-    saturated += q == 127 || q == -128 ? 1 : 0;
+  const size_t elements = input_.empty() ? 0 : input_.size() / facts.bytes;
+  for (size_t i = 0; i < elements; ++i) {
+    const int32_t rank = RankAt(type_, input_, i);
+    minimum = std::min(minimum, rank);
+    maximum = std::max(maximum, rank);
+    saturated += rank <= facts.lowest || rank >= facts.highest ? 1 : 0;
   }
+  record_->digest = Crc32(input_);
   record_->minimum = minimum;
   record_->maximum = maximum;
   record_->saturated = saturated;
-  if (!bytes.empty()) {  // there is none without a bundle
-    std::memcpy(copy_.data(), bytes.data(), bytes.size());
+  if (!input_.empty()) {  // there is none without a bundle
+    std::memcpy(copy_.data(), input_.data(), input_.size());
   }
 }
 

@@ -13,9 +13,10 @@ namespace hil {
 // in the same phase. Fills in the record's ticks and what it says of the prepared tensor.
 class StageMeter final : public StageObserver {
  public:
-  // `input`: the model's input memory; `copy`: as long, where its contents go, because the model overwrites them.
-  StageMeter(Span<const int8_t> input, Span<uint8_t> copy, hil_record* record)
-      : input_(input), copy_(copy), record_(record) {}
+  // `input`: the model's input memory, of elements of `type`; `copy`: as long, where its contents go, because the model
+  // overwrites them.
+  StageMeter(Bytes input, ElementType type, Span<uint8_t> copy, hil_record* record)
+      : input_(input), type_(type), copy_(copy), record_(record) {}
 
   void Begin(Stage stage) override;
   void End(Stage stage) override;
@@ -23,7 +24,8 @@ class StageMeter final : public StageObserver {
  private:
   void SummarisePrepared();
 
-  const Span<const int8_t> input_;
+  const Bytes input_;
+  const ElementType type_;
   const Span<uint8_t> copy_;
   hil_record* const record_;
   uint32_t total_ = 0;

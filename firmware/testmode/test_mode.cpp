@@ -33,9 +33,7 @@ Bytes WindowOf(const hil_window& window) { return Bytes(window.bytes.data, windo
 
 hil_text ToAgent(Text text) { return {text.data(), static_cast<uint32_t>(text.size())}; }
 
-hil_bytes ToAgent(Span<const int8_t> tensor) {
-  return {reinterpret_cast<const uint8_t*>(tensor.data()), static_cast<uint32_t>(tensor.size())};
-}
+hil_bytes ToAgent(Bytes tensor) { return {tensor.data(), static_cast<uint32_t>(tensor.size())}; }
 
 hil_tensor ToAgent(const TensorContract& contract) {
   hil_tensor tensor{};
@@ -115,7 +113,8 @@ void TestMode::Describe(hil_facts* facts) const {
 // Every measured piece of work goes this way, the window as the self-test.
 template <typename Work>
 void TestMode::Measure(uint32_t deadline, hil_record* record, const Work& work) {
-  StageMeter meter(product_->pipeline().input(), prepared_copy, record);  // fits: the bundle was held to it
+  const ElementType type = product_->bundle().input.element();
+  StageMeter meter(product_->pipeline().input(), type, prepared_copy, record);  // fits: the bundle was held to it
   port::WatchdogArm(deadline);
   work(&meter);
   port::WatchdogDisarm();
@@ -180,8 +179,7 @@ bool TestMode::Decide(bool fresh, Bytes scores, hil_decision* decision, uint32_t
   if (fresh) {
     pipeline.ForgetDecisions();
   }
-  const Span<const int8_t> raw(reinterpret_cast<const int8_t*>(scores.data()), scores.size());
-  *decision = ToAgent(pipeline.RunDecide(raw));
+  *decision = ToAgent(pipeline.RunDecide(scores));
   return true;
 }
 

@@ -169,14 +169,35 @@ const PrepareStage& Stage(const char* id) {
   std::abort();
 }
 
-int8_t Scaled(int16_t count, int32_t offset, int32_t gain, int32_t zero_point) {
+template <typename Element>
+constexpr ElementType kTypeOf = ElementType::kInt8;
+template <>
+constexpr ElementType kTypeOf<uint8_t> = ElementType::kUint8;
+template <>
+constexpr ElementType kTypeOf<int16_t> = ElementType::kInt16;
+template <>
+constexpr ElementType kTypeOf<int32_t> = ElementType::kInt32;
+template <>
+constexpr ElementType kTypeOf<float> = ElementType::kFloat32;
+
+// What a stage makes of the window, `count` elements.
+template <typename Element>
+std::vector<Element> Prepared(const char* id, const PrepareParameters& parameters, const WindowFormat& format,
+                              Bytes window, int32_t zero_point, size_t count) {
+  std::vector<Element> tensor(count);
+  (kTypeOf<Element> == ElementType::kInt8 ? Stage(id).run_int8 : Stage(id).run_any)(
+      parameters, format, window, kTypeOf<Element>, zero_point,
+      Span<uint8_t>(reinterpret_cast<uint8_t*>(tensor.data()), tensor.size() * sizeof(Element)));
+  return tensor;
+}
+
+template <typename Element = int8_t>
+Element Scaled(int16_t count, int32_t offset, int32_t gain, int32_t zero_point) {
   PrepareParameters parameters{};
   parameters.channels[0] = {0, offset, gain};
   parameters.channel_count = 1;
-  int8_t q = 0;
-  Stage("scale").run(parameters, {ElementType::kInt16, 1, 1}, ToBytes(std::vector<int16_t>{count}), zero_point,
-                     Span<int8_t>(&q, 1));
-  return q;
+  const std::vector<int16_t> window = {count};
+  return Prepared<Element>("scale", parameters, {ElementType::kInt16, 1, 1}, ToBytes(window), zero_point, 1)[0];
 }
 
 void ScaleRoundsHalfUpAndClamps() {
@@ -192,6 +213,16 @@ void ScaleRoundsHalfUpAndClamps() {
   CHECK_EQUAL(Scaled(-32768, std::numeric_limits<int32_t>::max(), std::numeric_limits<int32_t>::min(), 0), 127);
 }
 
+void ScaleClampsToTheTensorsType() {
+  constexpr int32_t kOneLsb = 1 << 16;
+  CHECK_EQUAL(Scaled<uint8_t>(16384, 0, kOneLsb, 128), 129);
+  CHECK_EQUAL(Scaled<uint8_t>(32767, 0, 200 * kOneLsb, 128), 255);
+  CHECK_EQUAL(Scaled<uint8_t>(-32768, 0, 200 * kOneLsb, 128), 0);
+  CHECK_EQUAL(Scaled<int16_t>(32767, 0, 200 * kOneLsb, 0), 200);  // no clamp of 8 bits
+  CHECK_EQUAL(Scaled<int16_t>(-32768, 0, 32767 * kOneLsb, -5), -32768);
+  CHECK_EQUAL(Scaled<int16_t>(32767, -32768, 32767 * kOneLsb, 0), 32767);
+}
+
 void ScalePicksItsSourceChannels() {
   PrepareParameters parameters{};
   parameters.channels[0] = {2, 0, 128 << 16};
@@ -199,25 +230,21 @@ void ScalePicksItsSourceChannels() {
   parameters.channel_count = 2;
   const WindowFormat format = {ElementType::kInt16, 2, 3};
   const std::vector<int16_t> window = {256, 9, 512, 1024, 9, -256};  // 256 counts are 1 LSB
-  int8_t tensor[4] = {};
   CHECK_EQUAL(Stage("scale").elements(parameters, format), 4);
-  Stage("scale").run(parameters, format, ToBytes(window), 10, Span<int8_t>(tensor));
-  const int8_t wanted[4] = {12, 10, 9, 13};
-  CHECK(std::memcmp(tensor, wanted, sizeof(wanted)) == 0);
+  const std::vector<int8_t> wanted = {12, 10, 9, 13};
+  CHECK(Prepared<int8_t>("scale", parameters, format, ToBytes(window), 10, 4) == wanted);
   uint32_t index = 9;
   parameters.channels[1].source = 3;
   CHECK(!Stage("scale").valid(parameters, format, &index));
   CHECK_EQUAL(index, 1);
 }
 
-int8_t Quantized(float value, float factor, int32_t zero_point) {
+template <typename Element = int8_t>
+Element Quantized(float value, float factor, int32_t zero_point) {
   PrepareParameters parameters{};
   parameters.factor = factor;
-  int8_t q = 0;
-  Stage("quantize")
-      .run(parameters, {ElementType::kFloat32, 1, 1}, ToBytes(std::vector<float>{value}), zero_point,
-           Span<int8_t>(&q, 1));
-  return q;
+  const std::vector<float> window = {value};
+  return Prepared<Element>("quantize", parameters, {ElementType::kFloat32, 1, 1}, ToBytes(window), zero_point, 1)[0];
 }
 
 void QuantizeRoundsHalfUpAndClamps() {
@@ -228,6 +255,15 @@ void QuantizeRoundsHalfUpAndClamps() {
   CHECK_EQUAL(Quantized(-1e30f, 2.0f, 0), -128);
   CHECK_EQUAL(Quantized(1e30f, 2.0f, -2000), -128);  // 1024 - 2000: the product is clamped before the zero point
   CHECK_EQUAL(Quantized(0.0f, 2.0f, -128), -128);
+}
+
+void QuantizeClampsToTheTensorsType() {
+  CHECK_EQUAL(Quantized<uint8_t>(1.25f, 2.0f, 128), 131);
+  CHECK_EQUAL(Quantized<uint8_t>(1e30f, 2.0f, 0), 255);
+  CHECK_EQUAL(Quantized<uint8_t>(-1e30f, 2.0f, 255), 0);
+  CHECK_EQUAL(Quantized<int16_t>(2000.25f, 2.0f, 0), 4001);  // 4000.5, beyond the limit of 8 bits
+  CHECK_EQUAL(Quantized<int16_t>(1e30f, 2.0f, -32768), 32767);
+  CHECK_EQUAL(Quantized<int16_t>(-1e30f, 2.0f, 32767), -32768);
 }
 
 void QuantizeWantsAUsableFactor() {
@@ -241,9 +277,52 @@ void QuantizeWantsAUsableFactor() {
 
 void TensorPassesThrough() {
   const std::vector<int8_t> window = {-128, 0, 127};
-  int8_t tensor[3] = {};
-  Stage("tensor").run({}, {ElementType::kInt8, 3, 1}, ToBytes(window), 55, Span<int8_t>(tensor));
-  CHECK(std::memcmp(tensor, window.data(), 3) == 0);
+  CHECK(Prepared<int8_t>("tensor", {}, {ElementType::kInt8, 3, 1}, ToBytes(window), 55, 3) == window);
+  const std::vector<float> real = {-0.0f, 1e-40f, 3.5f};
+  const auto tensor = Prepared<float>("tensor", {}, {ElementType::kFloat32, 3, 1}, ToBytes(real), 0, 3);
+  CHECK(std::memcmp(tensor.data(), real.data(), 12) == 0);
+}
+
+void StagesSayWhichTensorsTheyMake() {
+  for (const ElementType type : {ElementType::kInt8, ElementType::kUint8, ElementType::kInt16}) {
+    CHECK(Holds(Stage("tensor").windows, type) && Holds(Stage("tensor").tensors, type));
+    CHECK(Holds(Stage("scale").tensors, type) && Holds(Stage("quantize").tensors, type));
+  }
+  CHECK(Holds(Stage("tensor").tensors, ElementType::kFloat32));
+  for (const auto type : {ElementType::kFloat32, ElementType::kInt32, ElementType{6}, ElementType{32}}) {
+    CHECK(!Holds(Stage("scale").tensors, type) && !Holds(Stage("quantize").tensors, type));
+  }
+  CHECK(!Holds(Stage("tensor").tensors, ElementType::kInt32));
+}
+
+// ---- element types
+// ---------------------------------------------------------------------------------------------------
+
+int32_t Rank(float value) {
+  const std::vector<float> values = {value};
+  return RankAt(ElementType::kFloat32, ToBytes(values), 0);
+}
+
+void RanksGrowWithTheirValues() {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  constexpr float kLeast = std::numeric_limits<float>::denorm_min();
+  const float values[] = {-kInfinity, -3e38f, -1.0f, -kLeast, 0.0f, kLeast, 0.5f, 1.0f, 3e38f, kInfinity};
+  for (size_t i = 1; i < std::size(values); ++i) {
+    CHECK(Rank(values[i - 1]) < Rank(values[i]));
+  }
+  CHECK_EQUAL(Rank(-0.0f), Rank(0.0f));
+  CHECK_EQUAL(Rank(1.0f), 0x3F800000);
+  CHECK_EQUAL(Rank(-1.0f), -0x3F800000);
+  const ElementFacts real = Facts(ElementType::kFloat32);
+  CHECK_EQUAL(Rank(-kInfinity), real.lowest);
+  CHECK_EQUAL(Rank(kInfinity), real.highest);
+  CHECK(Rank(std::nanf("")) > real.highest && Rank(-std::nanf("")) < real.lowest);
+  const std::vector<uint8_t> bytes = {0xFE, 0xFF, 0xFF, 0xFF};
+  CHECK_EQUAL(RankAt(ElementType::kUint8, ToBytes(bytes), 0), 254);
+  CHECK_EQUAL(RankAt(ElementType::kInt8, ToBytes(bytes), 0), -2);
+  CHECK_EQUAL(RankAt(ElementType::kInt16, ToBytes(bytes), 0), -2);
+  CHECK_EQUAL(RankAt(ElementType::kInt16, ToBytes(bytes), 1), -1);
+  CHECK_EQUAL(RankAt(ElementType::kInt32, ToBytes(bytes), 0), -2);
 }
 
 // ---- decide
@@ -258,8 +337,7 @@ struct Step {
 void Follow(const DecideParameters& parameters, const std::vector<Step>& steps) {
   DecideState state;
   for (const Step& step : steps) {
-    const Decision decision =
-        DecideStages()[0].run(parameters, &state, Span<const int8_t>(step.scores.data(), step.scores.size()));
+    const Decision decision = DecideStages()[0].run(parameters, &state, ElementType::kInt8, ToBytes(step.scores));
     CHECK_EQUAL(decision.answer, step.answer);
     CHECK_EQUAL(decision.reason, step.reason);
   }
@@ -272,11 +350,42 @@ constexpr auto kCooling = DecisionReason::kCooldown;
 
 void ArgmaxTakesTheFirstOfEqualScores() {
   DecideState state;
-  const int8_t scores[] = {-5, 9, 9};
-  const Decision decision = DecideStages()[0].run({-129, -129, 1, 0}, &state, Span<const int8_t>(scores));
+  const std::vector<int8_t> scores = {-5, 9, 9};
+  const Decision decision = DecideStages()[0].run({-129, -129, 1, 0}, &state, ElementType::kInt8, ToBytes(scores));
   CHECK_EQUAL(decision.winner, 1);
   CHECK_EQUAL(decision.score, 9);
   CHECK_EQUAL(decision.answer, 1);
+}
+
+template <typename Element>
+Decision Decided(const std::vector<Element>& scores, int32_t threshold) {
+  DecideState state;
+  return DecideStages()[0].run({threshold, threshold, 1, 0}, &state, kTypeOf<Element>, ToBytes(scores));
+}
+
+void ArgmaxTakesScoresOfEachType() {
+  CHECK_EQUAL(Decided<uint8_t>({127, 200, 0}, 199).answer, 1);
+  CHECK_EQUAL(Decided<uint8_t>({127, 200, 0}, 199).score, 200);
+  CHECK_EQUAL(Decided<int16_t>({-300, -200}, -201).answer, 1);
+  CHECK_EQUAL(Decided<int32_t>({1 << 30, -1}, 1 << 29).score, 1 << 30);
+  CHECK_EQUAL(Decided<float>({-2.0f, -1.0f}, Rank(-1.5f)).answer, 1);
+  CHECK_EQUAL(Decided<float>({-2.0f, -1.0f}, Rank(-1.0f)).answer, kNoLabel);
+  CHECK_EQUAL(Decided<float>({-0.0f, 0.0f}, Rank(-1.0f)).winner, 0);  // equal
+}
+
+void ArgmaxDecidesNothingOnWhatIsNoNumber() {
+  DecideState state;
+  const DecideRun run = DecideStages()[0].run;
+  const DecideParameters parameters = {Rank(0.5f), Rank(0.1f), 1, 0};
+  const std::vector<float> good = {0.9f, 0.0f};
+  const std::vector<float> held = {0.2f, 0.0f};
+  const std::vector<float> bad = {1.0f, std::nanf("")};
+  CHECK_EQUAL(run(parameters, &state, ElementType::kFloat32, ToBytes(good)).answer, 0);
+  const Decision decision = run(parameters, &state, ElementType::kFloat32, ToBytes(bad));
+  CHECK_EQUAL(decision.answer, kNoLabel);
+  CHECK_EQUAL(decision.winner, kNoLabel);
+  CHECK_EQUAL(decision.reason, DecisionReason::kNotANumber);
+  CHECK_EQUAL(run(parameters, &state, ElementType::kFloat32, ToBytes(held)).answer, 0);  // the state is as it was
 }
 
 void ArgmaxHoldsWithHysteresis() {
@@ -314,8 +423,8 @@ void ArgmaxCoolsDown() {
 
 void NoneDecidesNothing() {
   DecideState state;
-  const int8_t scores[] = {100};
-  const Decision decision = DecideStages()[1].run({}, &state, Span<const int8_t>(scores));
+  const std::vector<int8_t> scores = {100};
+  const Decision decision = DecideStages()[1].run({}, &state, ElementType::kInt8, ToBytes(scores));
   CHECK_EQUAL(decision.winner, kNoLabel);
   CHECK_EQUAL(decision.reason, DecisionReason::kNoStage);
 }
@@ -537,7 +646,7 @@ void CheckMeaning(int code, uint32_t detail, Change change) {
 void BundleMeaningCodes() {
   using M = bundle_meta*;
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
-  CheckMeaning(10, 0, [](M m) { m->bundle_meta_window.window_part_type = 3; });
+  CheckMeaning(10, 0, [](M m) { m->bundle_meta_window.window_part_type = 6; });
   CheckMeaning(10, 0, [](M m) { m->bundle_meta_window.window_part_samples = 0; });
   CheckMeaning(10, 1004, [](M m) { m->bundle_meta_window = {7, 251, 2}; });
   CheckMeaning(10, 0xFFFFFFFF, [](M m) { m->bundle_meta_window = {7, 0x80000000, 0x80000000}; });
@@ -560,6 +669,19 @@ void BundleMeaningCodes() {
   };
   CheckMeaning(0, 0, [&](M m) { with_tensor(m, 2); });
   CheckMeaning(16, 750, [&](M m) { with_tensor(m, 3); });
+  CheckMeaning(14, 7, [](M m) { m->bundle_meta_prepare.prepare_part_id = Text8("tensor"); });  // int16 for int8
+  CheckMeaning(22, 0, [](M m) { m->bundle_meta_input.tensor_type = 0; });
+  CheckMeaning(22, 2, [](M m) { m->bundle_meta_input.tensor_type = 2; });
+  CheckMeaning(0, 0, [](M m) { m->bundle_meta_input.tensor_type = 3; });
+  CheckMeaning(23, 6, [](M m) { m->bundle_meta_output.tensor_type = 6; });
+  CheckMeaning(0, 0, [](M m) { m->bundle_meta_output.tensor_type = 0; });
+  // In bytes: an int16 tensor of 251 elements is one too long.
+  CheckMeaning(16, 251, [](M m) {
+    m->bundle_meta_window = {7, 251, 1};
+    m->bundle_meta_prepare.prepare_part_channels_channel_m_count = 1;
+    m->bundle_meta_input = Int8Tensor(251);
+    m->bundle_meta_input.tensor_type = 7;
+  });
   CheckMeaning(17, 0, [](M m) { m->bundle_meta_decide.decide_part_id = Text8("arg"); });
   CheckMeaning(18, 7, [](M m) { m->bundle_meta_decide.decide_part_version = 7; });
   CheckMeaning(19, 0, [](M m) { m->bundle_meta_decide.decide_part_release = 11; });
@@ -643,11 +765,17 @@ constexpr Test kTests[] = {
     {"GateWatchesFloats", GateWatchesFloats},
     {"GateSpanOfFullScaleDoesNotWrap", GateSpanOfFullScaleDoesNotWrap},
     {"ScaleRoundsHalfUpAndClamps", ScaleRoundsHalfUpAndClamps},
+    {"ScaleClampsToTheTensorsType", ScaleClampsToTheTensorsType},
     {"ScalePicksItsSourceChannels", ScalePicksItsSourceChannels},
     {"QuantizeRoundsHalfUpAndClamps", QuantizeRoundsHalfUpAndClamps},
+    {"QuantizeClampsToTheTensorsType", QuantizeClampsToTheTensorsType},
     {"QuantizeWantsAUsableFactor", QuantizeWantsAUsableFactor},
     {"TensorPassesThrough", TensorPassesThrough},
+    {"StagesSayWhichTensorsTheyMake", StagesSayWhichTensorsTheyMake},
+    {"RanksGrowWithTheirValues", RanksGrowWithTheirValues},
     {"ArgmaxTakesTheFirstOfEqualScores", ArgmaxTakesTheFirstOfEqualScores},
+    {"ArgmaxTakesScoresOfEachType", ArgmaxTakesScoresOfEachType},
+    {"ArgmaxDecidesNothingOnWhatIsNoNumber", ArgmaxDecidesNothingOnWhatIsNoNumber},
     {"ArgmaxHoldsWithHysteresis", ArgmaxHoldsWithHysteresis},
     {"ArgmaxDebounces", ArgmaxDebounces},
     {"ArgmaxCoolsDown", ArgmaxCoolsDown},

@@ -70,7 +70,7 @@ def _evidence(run: Run, stored: runfile.Case, case: Case, columns: Columns) -> E
         bundle_sha256=bundle.sha256,
         hello=_hello(stored, case),
         records=_records(columns),
-        references=_references(columns),
+        references=_references(case, columns),
         sections={OperatorProfile: _profile(stored, names)},
     )
 
@@ -100,10 +100,10 @@ def _records(columns: Columns) -> RunRecords:
     )
 
 
-def _references(columns: Columns) -> References:
+def _references(case: Case, columns: Columns) -> References:
     return References(
         gate=columns["reference_gate"],
-        prepared=np.zeros((len(columns["status"]), 0), np.int8),
+        prepared=np.zeros((len(columns["status"]), 0), case.model.input.element.dtype),
         digest=columns["digest"],
         output=columns["reference_output"],
         float_output=columns.get("float_output"),

@@ -11,7 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hil.tensor import OUTPUT_TYPES, Elements
+
 _MOST_BYTES = 1 << 31  # of one column: a damaged shape must not take all memory
+_OUTPUT = "output"  # in the type of the output; the file names it where it is not int8
 _SPEC = {  # column: (numpy type, dimensions)
     "status": ("uint8", 1),
     "gate": ("uint8", 1),
@@ -35,7 +38,7 @@ class Columns:
     status: NDArray[np.uint8]  # [n]
     gate: NDArray[np.uint8]  # [n]
     digest: NDArray[np.uint32]  # [n]
-    output: NDArray[np.int8]  # [n, e]
+    output: Elements  # [n, e], in the type of the output
     answer: NDArray[np.int32]  # [n]
     reason: NDArray[np.uint8]  # [n]
     units: NDArray[np.int64]  # [n, 3] or [0, 3]
@@ -47,7 +50,7 @@ class Columns:
 
 def pack(columns: Columns) -> dict[str, dict[str, Any]]:
     """As in the file: `shape` and `zlib` of each column, little-endian."""
-    return {name: _pack(getattr(columns, name), dtype) for name, (dtype, _) in _SPEC.items()}
+    return {name: _pack(name, getattr(columns, name)) for name in _SPEC}
 
 
 def unpack(value: object) -> Columns:
@@ -62,13 +65,21 @@ def unpack(value: object) -> Columns:
     return columns
 
 
-def _pack(array: NDArray[Any], dtype: str) -> dict[str, Any]:
+def _pack(name: str, array: NDArray[Any]) -> dict[str, Any]:
+    usual = _SPEC[name][0]
+    dtype = array.dtype.name if name == _OUTPUT else usual
     data = np.ascontiguousarray(array, np.dtype(dtype).newbyteorder("<")).tobytes()
-    return {"shape": list(array.shape), "zlib": base64.b64encode(zlib.compress(data, 9)).decode("ascii")}
+    packed = {"shape": list(array.shape), "zlib": base64.b64encode(zlib.compress(data, 9)).decode("ascii")}
+    return packed if dtype == usual else {"dtype": dtype, **packed}
 
 
 def _unpack(name: str, value: object) -> NDArray[Any]:
     dtype, dimensions = _SPEC[name]
+    if name == _OUTPUT and isinstance(value, dict) and "dtype" in value:
+        value = dict(value)
+        dtype = value.pop("dtype")
+        if dtype not in [element.dtype.name for element in OUTPUT_TYPES]:
+            raise ValueError(f"{name}: {dtype!r} is no type of an output")
     if not isinstance(value, dict) or value.keys() != {"shape", "zlib"}:
         raise ValueError(f"{name}: not a shape and packed data")
     shape, text = value["shape"], value["zlib"]

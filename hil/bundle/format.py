@@ -14,7 +14,7 @@ from hil.bundle.status import describe
 from hil.case.types import Case, Channel, Decide, Gate, Prepare, Window
 from hil.errors import BenchError
 from hil.model.graph import TENSOR_TYPE_NAMES, TENSOR_TYPES
-from hil.tensor import Quantisation, TensorContract
+from hil.tensor import WINDOW_TYPES, Quantisation, TensorContract, of_dtype
 
 MAGIC = b"HILB"
 FORMAT = 1
@@ -22,7 +22,6 @@ FORMAT = 1
 HEADER = struct.Struct("<4sHHIIIIII32s")
 HASH_OFFSET = HEADER.size - 32
 ALIGNMENT = 16
-WINDOW_TYPES = {"float32": "FLOAT32", "int16": "INT16", "int8": "INT8"}  # numpy's name to the schema's
 
 
 class BundleError(BenchError):
@@ -141,7 +140,7 @@ def encode_metadata(case: Case, arena_bytes: int) -> bytes:
         "case": case.name,
         "version": case.version,
         "window": {
-            "type": TENSOR_TYPES[WINDOW_TYPES[case.window.dtype]],
+            "type": of_dtype(case.window.dtype).number,
             "samples": case.window.samples,
             "channels": case.window.channels,
         },
@@ -192,8 +191,8 @@ def _decode(metadata: bytes) -> dict[str, Any]:
 
 
 def _window(part: dict[str, Any]) -> Window:
-    names = {schema: name for name, schema in WINDOW_TYPES.items()}
-    return Window(names[TENSOR_TYPE_NAMES[part["type"]]], part["samples"], part["channels"])
+    names = {element.number: element.dtype.name for element in WINDOW_TYPES}
+    return Window(names[part["type"]], part["samples"], part["channels"])
 
 
 def _prepare(part: dict[str, Any]) -> Prepare:

@@ -46,6 +46,16 @@ BUNDLE_STATUS: Mapping[int, tuple[str, str, str]] = {
         "the case asks for more arena than the firmware has, or for none",
         "lower [budget.memory] arena_bytes, or build a firmware with a larger arena",
     ),
+    22: (
+        "prepare_tensor",
+        "the prepare stage does not make input tensors of this type",
+        "write another stage in [input], or convert the model with inference_input_type = tf.int8",
+    ),
+    23: (
+        "decide_output",
+        "the decide stage does not take outputs of this type",
+        "convert the model with inference_output_type = tf.int8",
+    ),
     30: ("model_flatbuffer", "the flatbuffer verifier refuses the model", "the file is damaged: convert it again"),
     31: ("model_schema", "the model's schema version is not supported", "use a current TFLiteConverter"),
     32: ("model_subgraphs", "the model has not exactly one subgraph", "export it without control flow"),
@@ -108,7 +118,7 @@ def _with_detail(status: int, detail: int, case: Case | None) -> str:
             return f"{meaning}: {_pick(('minimum', 'maximum', 'min_span'), detail)}"
         case 12 | 17 if case:
             return f"{meaning}: {(case.prepare if status == 12 else case.decide).name}"
-        case 14:
+        case 14 | 22 | 23:
             return f"{meaning}: {TENSOR_TYPE_NAMES.get(detail, detail)}"
         case 15:
             return f"{meaning} (channel {detail})"

@@ -15,22 +15,23 @@ from numpy.typing import NDArray
 from hil.case.types import Case, Expected
 from hil.errors import CaseError
 from hil.records import DecisionReason, GateReason
+from hil.tensor import OUTPUT_TYPES, Elements, of_dtype, steps_between
 
 EXPECTED = "expected.npz"
 _ROWS: dict[str, tuple[str, int]] = {
-    # column: kind of dtype, dimensions
+    # column: kinds of dtype, dimensions
     "name": ("U", 1),
     "window_sha256": ("u", 2),
     "label": ("i", 1),
     "gate": ("u", 1),
     "digest": ("u", 1),
-    "output": ("i", 2),
+    "output": ("iuf", 2),
     "winner": ("i", 1),
     "score": ("i", 1),
     "answer": ("i", 1),
     "reason": ("u", 1),
 }
-_TYPES = {"window_sha256": np.uint8, "gate": np.uint8, "digest": np.uint32, "output": np.int8, "reason": np.uint8}
+_TYPES = {"window_sha256": np.uint8, "gate": np.uint8, "digest": np.uint32, "reason": np.uint8}
 
 
 class Answers(Protocol):
@@ -41,7 +42,7 @@ class Answers(Protocol):
     @property
     def digest(self) -> NDArray[np.uint32]: ...
     @property
-    def output(self) -> NDArray[np.int8]: ...
+    def output(self) -> Elements: ...
     @property
     def winner(self) -> NDArray[np.int32]: ...
     @property
@@ -94,15 +95,18 @@ def from_bytes(data: bytes, file: Path) -> Expected:
         raise _broken(file, f"it cannot be read ({type(error).__name__}: {error})") from error
     for name, (kind, dimensions) in _ROWS.items():
         column = columns[name]
-        if column.dtype.kind != kind or column.ndim != dimensions or len(column) != len(names):
+        if column.dtype.kind not in kind or column.ndim != dimensions or len(column) != len(names):
             raise _broken(file, f"array {name!r} is {column.dtype} {list(column.shape)}")
     if columns["window_sha256"].shape[1] != 32 or len(set(names)) != len(names):
         raise _broken(file, "hashes are not of 32 bytes, or two vectors have one name")
     for name, known in (("gate", GateReason), ("reason", DecisionReason)):
         if not np.isin(columns[name], [int(value) for value in known]).all():
             raise _broken(file, f"array {name!r} holds a number that is no {name}")
-    typed = {name: column.astype(_TYPES.get(name, np.int32)) for name, column in columns.items() if name != "name"}
-    return Expected(name=columns["name"], labels=labels, **typed)
+    if columns["output"].dtype not in [element.dtype for element in OUTPUT_TYPES]:
+        raise _broken(file, f"array 'output' is {columns['output'].dtype}, which no output is")
+    kept = ("name", "output")
+    typed = {name: column.astype(_TYPES.get(name, np.int32)) for name, column in columns.items() if name not in kept}
+    return Expected(name=columns["name"], output=columns["output"], labels=labels, **typed)
 
 
 def _broken(file: Path, problem: str) -> CaseError:
@@ -122,7 +126,7 @@ class Change:
 @dataclass(frozen=True)
 class Differences:
     """What is not as accepted, by stage in the order of the pipeline. added, removed: names of vectors. windows: of
-    those whose bytes changed. lsb: largest step of an output.
+    those whose bytes changed. steps: the farthest that an output moved, in `unit`s of its type.
     """
 
     added: tuple[str, ...] = ()
@@ -131,12 +135,13 @@ class Differences:
     gate: tuple[Change, ...] = ()
     prepared: tuple[str, ...] = ()
     outputs: tuple[Change, ...] = ()
-    lsb: int = 0
+    steps: int = 0
+    unit: str = "LSB"
     decisions: tuple[Change, ...] = ()
     labels: tuple[Change, ...] = ()
 
     def __bool__(self) -> bool:
-        return any(getattr(self, item.name) for item in fields(self))
+        return any(getattr(self, item.name) for item in fields(self) if item.name != "unit")
 
     def summary(self) -> str:
         """`2 vectors added, 12 outputs changed by up to 3 LSB`, or `nothing changed`."""
@@ -146,7 +151,7 @@ class Differences:
             "window{s} changed": self.windows,
             "gate verdict{s} changed": self.gate,
             "prepared tensor{s} changed": self.prepared,
-            "output{s} changed" + (f" by up to {self.lsb} LSB" if self.lsb else ""): self.outputs,
+            "output{s} changed" + (f" by up to {self.steps:,} {self.unit}" if self.steps else ""): self.outputs,
             "decision{s} changed": self.decisions,
             "label{s} changed": self.labels,
         }
@@ -161,7 +166,7 @@ def differences(accepted: Expected, now: Expected) -> Differences:
     pair = _Pair(
         accepted, now, common, np.array([old[n] for n in common], int), np.array([new[n] for n in common], int)
     )
-    lsb, outputs = pair.outputs()
+    steps, outputs = pair.outputs()
     return Differences(
         added=tuple(name for name in new if name not in old),
         removed=tuple(name for name in old if name not in new),
@@ -169,7 +174,8 @@ def differences(accepted: Expected, now: Expected) -> Differences:
         gate=tuple(pair.gate()),
         prepared=tuple(pair.changed("digest")),
         outputs=outputs,
-        lsb=lsb,
+        steps=steps,
+        unit=of_dtype(now.output.dtype).step,
         decisions=tuple(pair.decisions()),
         labels=tuple(pair.labels()),
     )
@@ -191,9 +197,10 @@ class _Pair:
     def differ(self, column: str) -> NDArray[np.bool_]:
         """Per common vector: whether anything in the column differs."""
         one, two = self.columns(column)
-        if one.shape != two.shape:
+        if one.shape != two.shape or (column == "output" and one.dtype != two.dtype):
             return np.ones(len(self.names), np.bool_)
-        unequal: NDArray[np.bool_] = np.not_equal(one, two).any(axis=tuple(range(1, one.ndim)))
+        different: Any = steps_between(one, two) if column == "output" else np.not_equal(one, two)
+        unequal: NDArray[np.bool_] = different.any(axis=tuple(range(1, one.ndim)))
         return unequal
 
     def changed(self, column: str) -> Iterator[str]:
@@ -206,13 +213,13 @@ class _Pair:
             yield Change(self.names[row], before, after)
 
     def outputs(self) -> tuple[int, tuple[Change, ...]]:
-        """Largest step in LSB, and the outputs that changed; 0 when the number of elements did."""
+        """The farthest that one moved, and the outputs that changed; 0 when their number or type did."""
         one, two = self.columns("output")
         rows = np.flatnonzero(self.differ("output"))
         changes = tuple(Change(self.names[row], _numbers(one[row]), _numbers(two[row])) for row in rows.tolist())
-        if one.shape != two.shape or not len(rows):
+        if one.shape != two.shape or one.dtype != two.dtype or not len(rows):
             return 0, changes
-        return int(np.abs(one[rows].astype(int) - two[rows]).max()), changes
+        return int(steps_between(one[rows], two[rows]).max()), changes
 
     def decisions(self) -> Iterator[Change]:
         """A score that moved with its output is no decision that changed."""

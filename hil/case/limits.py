@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 
-from hil.case.schema import Bounds, CaseFile, Flips, StageTicks, TopK
-from hil.case.types import STAGES, Contracts, LatencyLimit, Limit, SoakLimits, Tolerance
+from hil.case.schema import BaselineContract, Bounds, CaseFile, Flips, StageTicks, TopK
+from hil.case.types import STAGES, Contracts, LatencyLimit, Limit, ModelFile, SoakLimits, Tolerance
 from hil.problems import KeyPath
 
 Say = Callable[[KeyPath, str, str], None]  # (key path, problem, fix)
@@ -34,7 +34,9 @@ def contracts(table: CaseFile) -> Contracts:
     agreement = dict(_agreement(table))
     return Contracts(
         margin=parts.margin,
-        lsb=parts.execution.lsb,
+        lsb=parts.execution.lsb or 0,
+        ulp=parts.execution.ulp or 0,
+        tolerance=parts.execution.tolerance or 0.0,
         replays=parts.execution.replays,
         passes=parts.execution.passes,
         saturation=_limit("saturation", parts.input.saturation),
@@ -50,11 +52,16 @@ def contracts(table: CaseFile) -> Contracts:
         ram_bytes=memory.ram_bytes,
         stack_bytes=memory.stack_bytes,
         stack_headroom=memory.stack_headroom,
-        baseline=Tolerance(**{**dict(parts.baseline), "agreement": dict(parts.baseline.agreement)}),
+        baseline=_tolerance(parts.baseline),
         coverage={name: limit for name, bounds in parts.coverage if (limit := _limit(name, bounds))},
         soak=SoakLimits(parts.soak.windows, parts.soak.slow),
         meant=parts.sanity.expect,
     )
+
+
+def _tolerance(part: BaselineContract) -> Tolerance:
+    steps = {"outputs_lsb": part.outputs_lsb or 0, "outputs_ulp": part.outputs_ulp or 0}
+    return Tolerance(**{**dict(part), **steps, "agreement": dict(part.agreement)})
 
 
 def check(table: CaseFile, say: Say) -> None:
@@ -77,6 +84,31 @@ def check(table: CaseFile, say: Say) -> None:
         for name, _ in _agreement(table):
             fix = 'add float = "model_float.tflite" to [model], or leave this limit out'
             say(("contract", "agreement", name), "there is no float model to agree with", fix)
+
+
+def check_steps(table: CaseFile, model: ModelFile, say: Say) -> None:
+    """Reports what an output may be off by in steps that its type does not have, or in none where it must say."""
+    part, element = table.contract.execution, model.output.element
+    execution = ("contract", "execution")
+    baseline = ("contract", "baseline", "outputs_ulp"), table.contract.baseline.outputs_ulp
+    wrong: list[tuple[KeyPath, float | None]]
+    wrong = [((*execution, "ulp"), part.ulp), ((*execution, "tolerance"), part.tolerance), baseline]
+    use = "write lsb (outputs_lsb), steps of its scale, or leave it out"
+    if element.real:
+        wrong = [
+            ((*execution, "lsb"), part.lsb),
+            (("contract", "baseline", "outputs_lsb"), table.contract.baseline.outputs_lsb),
+        ]
+        use = "write ulp (outputs_ulp), steps from one float32 to the next, or tolerance, or leave it out"
+    for path, value in wrong:
+        if value is not None:
+            say(path, f"the output is {element.name}, which has no {path[-1]}", use)
+    if not element.real and part.lsb is not None and part.lsb >= element.high - element.low:
+        problem = f"{part.lsb} can never be exceeded: {element.name} has {element.high - element.low} steps"
+        say((*execution, "lsb"), problem, "lower it: 0 is what a bit-exact kernel keeps")
+    if model.all_float and part.tolerance is None:
+        problem = "it is missing: float32 kernels of two builds need not round alike"
+        say((*execution, "tolerance"), problem, "add tolerance = 1e-5, what an output may be off by in its own unit")
 
 
 def _agreement(table: CaseFile) -> Iterator[tuple[str, Bounds]]:

@@ -24,7 +24,6 @@ from hil.model.tflite import parse_model
 from hil.problems import KeyPath, Places, Problem, raise_any, reason_of
 from hil.records import GateReason
 from hil.reference.gate import judge
-from hil.tensor import TensorContract
 
 FILE_NAME = "case.toml"
 MOST_ROWS = 5  # of one kind of fault that a message lists
@@ -108,7 +107,7 @@ def _load(file: Path, kernels: KernelLibrary) -> Case:
     contents = _read_files(file.parent, table, report)
     report.raise_any()
     model, float_model = _models(file.parent, table, contents, kernels)
-    window, gate, prepare, decide = _stages(table, model.input, model.output, report)
+    window, gate, prepare, decide = _stages(table, model, report)
     vectors = _vectors(file, table, contents, model, window, decide)
     contracts = limits.contracts(table)
     _check_against(table, model, contracts, vectors, report)
@@ -188,7 +187,7 @@ def _models(
     folder: Path, table: CaseFile, contents: Mapping[str, bytes], kernels: KernelLibrary
 ) -> tuple[ModelFile, ModelFile | None]:
     name, float_name = table.model.int8, table.model.float_
-    check_model(contents[name], folder / name, kernels=kernels)
+    check_model(contents[name], folder / name, kernels=kernels, all_float=table.model.all_float)
     model = parse_model(contents[name], folder / name)
     if float_name is None:
         return model, None
@@ -196,16 +195,14 @@ def _models(
     return model, parse_model(contents[float_name], folder / float_name)
 
 
-def _stages(
-    table: CaseFile, inner: TensorContract, outer: TensorContract, report: _Report
-) -> tuple[Window, Gate, Prepare, Decide]:
-    window = stages.window_of(table.input, inner, report.say)
-    decide = stages.decide_of(table, outer, report.say)
+def _stages(table: CaseFile, model: ModelFile, report: _Report) -> tuple[Window, Gate, Prepare, Decide]:
+    window = stages.window_of(table.input, model.input, report.say)
+    decide = stages.decide_of(table, model.output, report.say)
     if window is None:
         report.raise_any()
         raise AssertionError("a window that cannot be made is reported")
-    gate = stages.gate_of(table.input, window, report.say)
-    prepare = stages.prepare_of(table.input, window, inner, report.say)
+    gate = stages.gate_of(table.input, window, model, report.say)
+    prepare = stages.prepare_of(table.input, window, model.input, report.say)
     report.raise_any()
     return window, gate, prepare, decide
 
@@ -219,6 +216,7 @@ def _vectors(
         input_shape=model.input.shape[1:] if len(model.input.shape) > 1 else (*model.input.shape, 1),
         output_shape=model.output.shape[1:],
         labels=decide.labels,
+        output=model.output.element,
     )
     name = table.input.vectors
     return read_vectors(contents[name], file.parent / name, wanted)
@@ -232,6 +230,7 @@ def _check_against(
     report: _Report,
 ) -> None:
     """Limits that only make sense with this model and these vectors."""
+    limits.check_steps(table, model, report.say)
     outputs = model.output.elements
     if "topk" in contracts.agreement and contracts.topk >= outputs:
         problem = f"k is {contracts.topk}, the model has {outputs} outputs: the best {contracts.topk} always agree"

@@ -16,6 +16,7 @@ MAX_REPLAYS = 1000
 MAX_PASSES = 10_000  # a soak test may want many
 MAX_WARMUP = 100
 NAME = r"[A-Za-z0-9_-]{1,63}"  # of a case: it names files and columns
+MAX_STEPS = 65_534  # of an output, LSB or ULP: the largest distance of an int16 that is none at all has one more
 MAX_SOAK = 100_000_000  # years, but on a physical board
 
 Count = Annotated[int, Field(ge=1, le=U32_MAX)]
@@ -59,6 +60,7 @@ class CaseTable(Table):
 class ModelTable(Table):
     int8: Text
     float_: Annotated[str | None, Field(alias="float", min_length=1)] = None
+    all_float: bool = False
 
 
 class GateTable(Table):
@@ -115,7 +117,9 @@ class DeadlineTable(Table):
 
 
 class ExecutionContract(Table):
-    lsb: Annotated[int, Field(ge=0, lt=255)] = 0
+    lsb: Annotated[int | None, Field(ge=0, le=MAX_STEPS)] = None
+    ulp: Annotated[int | None, Field(ge=0, le=MAX_STEPS)] = None
+    tolerance: Annotated[float | None, Field(gt=0)] = None
     replays: Annotated[int, Field(ge=1, le=MAX_REPLAYS)] = 10
     passes: Annotated[int, Field(ge=1, le=MAX_PASSES)] = 2
     deadline: DeadlineTable = DeadlineTable()
@@ -161,7 +165,8 @@ class AgreementTolerance(Table):
 
 
 class BaselineContract(Table):
-    outputs_lsb: Annotated[int, Field(ge=0, lt=255)] = 0
+    outputs_lsb: Annotated[int | None, Field(ge=0, le=MAX_STEPS)] = None
+    outputs_ulp: Annotated[int | None, Field(ge=0, le=MAX_STEPS)] = None
     accuracy: Share = 0.0
     agreement: AgreementTolerance = AgreementTolerance()
     latency: Share = 0.0

@@ -9,14 +9,15 @@ from fractions import Fraction
 import numpy as np
 
 from hil.case.limits import Say
-from hil.case.schema import MAX_CHANNELS, CaseFile, DecisionTable, InputTable
-from hil.case.types import MAX_PAYLOAD, Channel, Decide, Gate, Prepare, Window
+from hil.case.schema import MAX_CHANNELS, CaseFile, DecisionTable, GateTable, InputTable
+from hil.case.types import MAX_PAYLOAD, Channel, Decide, Gate, ModelFile, Prepare, Window
 from hil.reference.decide import raw_threshold
-from hil.tensor import INT8_MAX, INT8_MIN, Quantisation, TensorContract
+from hil.tensor import ROUNDED_TYPES, Quantisation, TensorContract
 
 INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
 FLOAT32_MAX = float(np.finfo(np.float32).max)
-WINDOW_TYPES = {"tensor": "int8", "scale": "int16", "quantize": "float32"}
+STAGE_WINDOWS = {"scale": "int16", "quantize": "float32"}  # of tensor/1 the tensor's own type
+REAL_INPUT = 'prepare = "tensor/1", with windows of float32 that hold what the model takes'
 ONLY_SCALE = ("full_scale", "offset", "source_channels")
 
 
@@ -28,7 +29,7 @@ def window_of(table: InputTable, tensor: TensorContract, say: Say) -> Window | N
             if getattr(table, key) is not None:
                 say(("input", key), "with tensor/1 the model's input tensor is the window", "remove the line")
         rows = tensor.shape[1:] if len(tensor.shape) > 1 else (*tensor.shape, 1)
-        return _sendable(Window("int8", rows[0], math.prod(rows[1:])), "prepare", say)
+        return _sendable(Window(tensor.element.dtype.name, rows[0], math.prod(rows[1:])), "prepare", say)
     missing = [key for key in ("window", "channels") if getattr(table, key) is None]
     examples = {
         "window": "window = 40, the samples of one window",
@@ -38,7 +39,7 @@ def window_of(table: InputTable, tensor: TensorContract, say: Say) -> Window | N
         say(("input", key), f"it is missing; {table.prepare} needs it", f"add {examples[key]}")
     if table.window is None or table.channels is None:
         return None
-    return _sendable(Window(WINDOW_TYPES[stage], table.window, table.channels), "window", say)
+    return _sendable(Window(STAGE_WINDOWS[stage], table.window, table.channels), "window", say)
 
 
 def _sendable(window: Window, key: str, say: Say) -> Window:
@@ -56,12 +57,20 @@ def split_name(name: str) -> tuple[str, int]:
     return stage, int(version)
 
 
-def gate_of(table: InputTable, window: Window, say: Say) -> Gate:
-    """The validity gate; without limits in the file, the range of the type and no flat-line rule."""
+def gate_of(table: InputTable, window: Window, model: ModelFile, say: Say) -> Gate:
+    """The validity gate; without limits in the file, the range of the type and no flat-line rule. Of a float32 tensor
+    the range that the model can convert.
+    """
     integer = window.dtype != "float32"
     info = np.iinfo(window.dtype) if integer else np.finfo(np.float32)
     lowest, highest = float(info.min), float(info.max)
     given = table.gate
+    is_tensor = split_name(table.prepare)[0] == "tensor"
+    if is_tensor and not integer and model.reach < highest:
+        reach = float(np.float32(model.reach))
+    else:
+        reach = max(highest, -lowest)
+    _check_float_gate(given, model, say)
     wanted = {"minimum": given.minimum, "maximum": given.maximum, "min_span": given.min_span}
     for key, value in wanted.items():
         if value is None:
@@ -76,8 +85,12 @@ def gate_of(table: InputTable, window: Window, say: Say) -> Gate:
             )
         elif integer and value != int(value):
             say(path, f"{value:g} is not whole, the window's values are {window.dtype}", "write a whole number")
-    minimum = lowest if given.minimum is None else given.minimum
-    maximum = highest if given.maximum is None else given.maximum
+    minimum = max(lowest, -reach) if given.minimum is None else given.minimum
+    maximum = min(highest, reach) if given.maximum is None else given.maximum
+    if max(-minimum, maximum) > reach:
+        beyond = "minimum" if -minimum > reach else "maximum"
+        problem = f"the model's QUANTIZE converts up to {reach:g}: what it makes of more differs from build to build"
+        say(("input", "gate", beyond), problem, f"write limits between {-reach:g} and {reach:g}")
     if minimum > maximum:
         problem = f"minimum {minimum:g} is above maximum {maximum:g}: every window would be rejected"
         say(("input", "gate"), problem, "exchange them, or mend the wrong one")
@@ -87,6 +100,13 @@ def gate_of(table: InputTable, window: Window, say: Say) -> Gate:
     return Gate(_float32(minimum), _float32(maximum), _float32(given.min_span))
 
 
+def _check_float_gate(given: GateTable, model: ModelFile, say: Say) -> None:
+    """Numbers as large as a float32 can be overflow inside such a model, in each build at another place."""
+    if model.all_float and (given.minimum is None or given.maximum is None):
+        problem = "minimum and maximum are missing: a float32 model overflows on values that no sensor gives"
+        say(("input", "gate"), problem, "write the range of the windows' values, such as minimum = -1.0, maximum = 1.0")
+
+
 def _float32(value: float) -> float:
     return float(np.float32(max(-FLOAT32_MAX, min(FLOAT32_MAX, value))))
 
@@ -94,6 +114,10 @@ def _float32(value: float) -> float:
 def prepare_of(table: InputTable, window: Window, tensor: TensorContract, say: Say) -> Prepare:
     """The prepare stage's parameters, fitted to the model's input tensor."""
     stage, version = split_name(table.prepare)
+    if stage != "tensor" and tensor.element not in ROUNDED_TYPES:
+        problem = f"{table.prepare} rounds to steps of the input's scale, the input is {tensor.dtype} and has none"
+        say(("input", "prepare"), problem, f"write {REAL_INPUT}")
+        return Prepare(stage, version)
     if stage != "scale":
         for key in ONLY_SCALE:
             if getattr(table, key) is not None:
@@ -189,17 +213,17 @@ def decide_of(table: CaseFile, tensor: TensorContract, say: Say) -> Decide:
         return Decide("none", 1)
     _check_labels(part, tensor, say)
     release = part.threshold if part.release is None else part.release
-    _check_score("threshold", part.threshold, tensor.quantisation, say)
+    _check_score("threshold", part.threshold, tensor, say)
     if part.release is not None:
-        _check_score("release", part.release, tensor.quantisation, say)
+        _check_score("release", part.release, tensor, say)
     if release > part.threshold:
         problem = f"release {release:g} is above threshold {part.threshold:g}"
         say(("decision", "release"), problem, "write a release at or below the threshold")
     return Decide(
         id="argmax",
         version=1,
-        threshold=raw_threshold(part.threshold, tensor.quantisation),
-        release=raw_threshold(release, tensor.quantisation),
+        threshold=raw_threshold(part.threshold, tensor.quantisation, tensor.element),
+        release=raw_threshold(release, tensor.quantisation, tensor.element),
         debounce=part.debounce,
         cooldown=part.cooldown,
         labels=part.labels,
@@ -221,13 +245,14 @@ def _check_labels(part: DecisionTable, tensor: TensorContract, say: Say) -> None
         say(("decision", "unknown"), f"{part.unknown!r} is also a label", fix)
 
 
-def _check_score(key: str, score: float, quantisation: Quantisation, say: Say) -> None:
+def _check_score(key: str, score: float, tensor: TensorContract, say: Say) -> None:
     """A score that the output cannot show never decides anything."""
-    lowest = (INT8_MIN - quantisation.zero_point) * quantisation.scale
-    highest = (INT8_MAX - quantisation.zero_point) * quantisation.scale
+    element = tensor.element
+    ends = np.array([-FLOAT32_MAX, FLOAT32_MAX] if element.real else [element.low, element.high])
+    lowest, highest = tensor.quantisation.real(ends).tolist()
     if lowest <= score <= highest:
         return
-    shown = f"the output's quantisation shows {lowest:g} to {highest:g}"
+    shown = f"the output shows {lowest:g} to {highest:g}"
     percent = lowest <= score / 100 <= highest and score > 1
     fix = f"it is a score, not percent: write {score / 100:g}" if percent else "choose a score that the model can give"
     effect = "no window would ever be accepted" if score > highest else "every window would be accepted"

@@ -199,6 +199,6 @@ def _value_fix(path: KeyPath, error: ErrorDetails) -> str:
     if kind in ("model_type", "model_attributes_type"):
         keys = _valid_keys([str(part) for part in path])
         return f"write {key}.{keys[0]} = ..., or {key} = {{ {keys[0]} = ... }}; its keys are {', '.join(keys)}"
-    if key == "lsb":
-        return "the budget is in steps of the int8 output: 0 to 254, and 0 is what a bit-exact kernel keeps"
+    if key in ("lsb", "ulp"):
+        return "the budget is in steps of the output: 0 is what a bit-exact kernel keeps, and 254 all that an int8 has"
     return _FIXES.get(kind, f"write a value for {key} that {_wanted(error).removeprefix('it ')}")

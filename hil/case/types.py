@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.tensor import TensorContract
+from hil.tensor import Elements, TensorContract
 
 PARTS = ("prepare", "invoke", "decide")  # of the pipeline; the device tells the time at the end of each
 STAGES = (*PARTS, "total")  # what latency is told of
@@ -39,6 +40,8 @@ class ModelFile:
     operators: tuple[str, ...]  # distinct builtin operator names in order of first use
     input: TensorContract
     output: TensorContract
+    all_float: bool = False  # no operator of it is quantised
+    reach: float = math.inf  # largest magnitude of a float32 input that its QUANTIZE operators can convert
 
 
 # The firmware takes frames of up to 40,960 bytes (firmware/link/framing.h); the rest is for the request around the
@@ -48,7 +51,7 @@ MAX_PAYLOAD = 40_000
 
 @dataclass(frozen=True)
 class Window:
-    """The raw sensor window: numpy type name (int16, float32, int8), samples, channels."""
+    """The raw sensor window: numpy type name (int8, uint8, int16, float32), samples, channels."""
 
     dtype: str
     samples: int
@@ -93,7 +96,7 @@ class Prepare:
 
 @dataclass(frozen=True)
 class Decide:
-    """A decision stage and its version: `argmax/1` or `none/1`. Thresholds are raw scores (docs/pipeline.md)."""
+    """A decision stage and its version: `argmax/1` or `none/1`. Thresholds are ranks of scores (docs/pipeline.md)."""
 
     id: str
     version: int
@@ -118,7 +121,8 @@ class Vectors:
     samples int [n]: samples really sent when not the full window (wrong-length vectors);
     names [n] str; label [n] int, the true class, -1 unknown; reject [n] str, gate reason expected, "" for none;
     sequence int [n]: vectors of one number >= 0 are one stream, in file order; -1 stands alone;
-    expected_output int8 [n, *output shape]: outputs from an external source (another board, a former release).
+    expected_output [n, *output shape], in the type of the output: outputs from an external source (another board, a
+    former release).
     """
 
     windows: NDArray[np.generic]
@@ -127,7 +131,7 @@ class Vectors:
     label: NDArray[np.int64] | None = None
     reject: tuple[str, ...] | None = None
     sequence: NDArray[np.int64] | None = None
-    expected_output: NDArray[np.int8] | None = None
+    expected_output: Elements | None = None
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -150,7 +154,8 @@ class Expected:
     """The accepted answers of the references, one row a vector (docs/golden-updates.md); `labels`: the case's texts.
 
     name [n] str; window_sha256 uint8 [n, 32], of the bytes that are sent; label int32 [n], true class, -1 unknown; gate
-    uint8 [n] GateReason; digest uint32 [n] of the prepared tensor; output int8 [n, output elements]; decisions: winner,
+    uint8 [n] GateReason; digest uint32 [n] of the prepared tensor; output [n, output elements] in the type of the
+    output; decisions: winner,
     score, answer int32 [n], reason uint8 [n].
     """
 
@@ -159,7 +164,7 @@ class Expected:
     label: NDArray[np.int32]
     gate: NDArray[np.uint8]
     digest: NDArray[np.uint32]
-    output: NDArray[np.int8]
+    output: Elements
     winner: NDArray[np.int32]
     score: NDArray[np.int32]
     answer: NDArray[np.int32]
@@ -209,6 +214,7 @@ class Tolerance:
     """
 
     outputs_lsb: int = 0
+    outputs_ulp: int = 0
     accuracy: float = 0.0
     agreement: Mapping[str, float] = field(default_factory=dict)
     latency: float = 0.0
@@ -231,12 +237,15 @@ class SoakLimits:
 class Contracts:
     """The values a case's contracts are held to; None or empty where the case sets none.
 
+    An output of integers may be off by `lsb`; one of float32 by `ulp`, or by `tolerance`, whichever allows more.
     agreement keys: top1, topk, cosine, sqnr_db, max_abs_error, spearman, flips.
     margin: share of the room up to a limit within which a check that holds is marginal, 0 for never.
     """
 
     margin: float = 0.0
     lsb: int = 0
+    ulp: int = 0
+    tolerance: float = 0.0  # absolute, in the unit of the output
     replays: int = 10
     passes: int = 2
     saturation: Limit | None = None  # largest share of saturated elements over all vectors, 0..1

@@ -18,6 +18,7 @@ from hil.case.window_shape import axes, shape_fault
 from hil.errors import CaseError
 from hil.problems import Problem, raise_any
 from hil.records import GateReason
+from hil.tensor import Elements, ElementType
 
 KEYS = ("windows", "label", "reject", "samples", "sequence", "name", "expected_output")
 # `stale` cannot be expected of a vector: each gets a capture number of its own.
@@ -36,6 +37,7 @@ class Wanted:
     tensor_input: bool  # tensor/1: a window is the input tensor
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
+    output: ElementType
     labels: tuple[str, ...]
 
     @property
@@ -55,7 +57,7 @@ def read_vectors(data: bytes, file: Path, wanted: Wanted) -> Vectors:
     samples = reader.samples(wanted.window)
     sequence = reader.whole("sequence", -1)
     names = reader.names()
-    expected = reader.expected_output(wanted.output_shape)
+    expected = reader.expected_output(wanted.output_shape, wanted.output)
     if reject is not None:
         problems += _wrong_lengths(reject, samples, wanted.window.samples)
     raise_any(file, problems)
@@ -259,18 +261,19 @@ class _Columns:
                 return None
         return tuple(values)
 
-    def expected_output(self, shape: tuple[int, ...]) -> NDArray[np.int8] | None:
-        """int8 [n, *output shape without the batch]; flat rows are taken too."""
+    def expected_output(self, shape: tuple[int, ...], element: ElementType) -> Elements | None:
+        """[n, *output shape without the batch] in the type of the output; flat rows are taken too."""
         header = self._arrays.header("expected_output")
         if header is None:
             return None
         flat = (int(np.prod(shape)),)
-        if header[0] != np.dtype(np.int8) or header[1] not in [(self._n, *form) for form in (shape, flat, (1, *shape))]:
-            expected = f"int8 {_shape(str(self._n), shape)}"
+        right = header[0].newbyteorder("=") == element.dtype
+        if not right or header[1] not in [(self._n, *form) for form in (shape, flat, (1, *shape))]:
+            expected = f"{element.dtype} {_shape(str(self._n), shape)}"
             self._say(
                 "expected_output",
                 f"expected {expected}, found {header[0]} {list(header[1])}",
-                "save the raw int8 outputs",
+                f"save the raw {element.dtype} outputs",
             )
             return None
         return self._arrays.read("expected_output").reshape(self._n, *shape)

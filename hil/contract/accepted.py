@@ -13,6 +13,7 @@ from hil.contract import accuracy, agreement, measured
 from hil.contract.blame import blocks
 from hil.contract.types import Evidence
 from hil.records import Status
+from hil.tensor import steps_between
 
 Mask = NDArray[np.bool_]
 ACCEPT = "hil baseline accept RUN --reason ..."
@@ -91,12 +92,13 @@ def ran_in_both(evidence: Evidence) -> Mask:
     return both
 
 
-def output_changes(evidence: Evidence) -> NDArray[np.int16]:
-    """Largest |output - accepted output| in LSB, [n]; 0 where a vector was not done in both runs."""
-    before, distance = accepted(evidence).columns.output, np.zeros(len(evidence.records), np.int16)
+def output_changes(evidence: Evidence) -> NDArray[np.int64]:
+    """Largest distance of an output from the accepted one in steps of its type, [n]; 0 where a vector was not done in
+    both runs.
+    """
+    before, distance = accepted(evidence).columns.output, np.zeros(len(evidence.records), np.int64)
     for rows in blocks(np.flatnonzero(done_in_both(evidence)), before.shape[1]):
-        difference = evidence.records.output[rows].astype(np.int16) - before[rows]
-        distance[rows] = np.abs(difference).max(axis=1, initial=0)
+        distance[rows] = steps_between(evidence.records.output[rows], before[rows]).max(axis=1, initial=0)
     return distance
 
 

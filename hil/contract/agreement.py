@@ -21,6 +21,7 @@ from hil.contract.metrics import Floats
 from hil.contract.ready import asked, unready
 from hil.contract.types import Check, CheckResult, Evidence
 from hil.contract.verdict import Sheet, number, plural
+from hil.tensor import Elements
 
 Rows = NDArray[np.intp]
 _CLIPPED = 0.01  # share of the elements from which on the clamp is what to look at
@@ -146,11 +147,11 @@ class Figure:
 
 
 def figures(
-    evidence: Evidence, among: NDArray[np.bool_] | None = None, output: NDArray[np.int8] | None = None
+    evidence: Evidence, among: NDArray[np.bool_] | None = None, output: Elements | None = None
 ) -> dict[str, Figure]:
     """Every figure of this contract that the case allows, limited or not, over the vectors that can be compared.
 
-    among: only over these; output: int8 [n, output elements] in place of the device's.
+    among: only over these; output: [n, output elements] in place of the device's.
     """
     rows = np.flatnonzero(comparable(evidence) if among is None else comparable(evidence) & among)
     if not len(rows):
@@ -224,7 +225,8 @@ def _own_finding(sheet: Sheet, metric: _Metric, evidence: Evidence, rows: Rows, 
 def _hint(sheet: Sheet, evidence: Evidence, rows: Rows, figure: Figure, oracle: Figure) -> str:
     """Whose the loss is: the device's, the input's, or quantisation's."""
     if oracle.chain != figure.chain:
-        return f"the int8 oracle gives {number(oracle.chain)}: the difference is inside the LSB budget; lower lsb"
+        inside = "the difference is inside the budget of execution.output; lower that"
+        return f"the int8 oracle gives {number(oracle.chain)}: {inside}"
     assert sheet.limit is not None
     if sheet.limit.holds(figure.tensor):
         return f"the input: on the same prepared tensor the limit holds; {_of_the_input(evidence, rows)}"
@@ -237,6 +239,8 @@ def _hint(sheet: Sheet, evidence: Evidence, rows: Rows, figure: Figure, oracle: 
 
 def _of_the_input(evidence: Evidence, rows: Rows) -> str:
     """Whether the clamp or the rounding of prepare is what the input loses, and the cure."""
+    if evidence.case.model.input.element.real:
+        return "prepare changes no value here: look at what the float model is given"
     share = float(clipped_shares(evidence.case, rows).mean())
     if share >= _CLIPPED:
         return f"its clamp cuts {number(round(100 * share, 1))} % of the elements; {input_cure(evidence.case)}"
@@ -265,8 +269,8 @@ def _impossible(metric: _Metric, evidence: Evidence) -> str:
     return ""
 
 
-def _figure(metric: _Metric, evidence: Evidence, rows: Rows, output: NDArray[np.int8]) -> Figure:
-    """The figure on these vectors; output: int8 [n, output elements] of all vectors."""
+def _figure(metric: _Metric, evidence: Evidence, rows: Rows, output: Elements) -> Figure:
+    """The figure on these vectors; output: [n, output elements] of all vectors."""
     chain, tensor = evidence.references.float_chain, evidence.references.float_output
     with np.errstate(over="ignore", invalid="ignore"):  # a float model may overflow: NaN never holds a limit
         value = metric.total(_per_vector(metric, evidence, rows, output, chain))
@@ -276,14 +280,14 @@ def _figure(metric: _Metric, evidence: Evidence, rows: Rows, output: NDArray[np.
 
 
 def _per_vector(
-    metric: _Metric, evidence: Evidence, rows: Rows, output: NDArray[np.int8], reference: NDArray[np.float32] | None
+    metric: _Metric, evidence: Evidence, rows: Rows, output: Elements, reference: NDArray[np.float32] | None
 ) -> Floats:
     """The metric's values on these vectors, computed in blocks; one value in all where it runs across vectors."""
     assert reference is not None  # _impossible() asks first
     quantisation = evidence.case.model.output.quantisation
 
     def pair(block: Rows) -> tuple[Floats, Floats]:
-        observed = (output[block].astype(np.float64) - quantisation.zero_point) * quantisation.scale
+        observed = quantisation.real(output[block])
         return reference[block].astype(np.float64), observed
 
     if metric.across and reference.shape[1] == 1:

@@ -9,22 +9,27 @@ from hil.case.types import Case
 from hil.contract.metrics import Floats
 from hil.contract.types import Evidence
 from hil.records import Status
+from hil.reference.decide import best
+from hil.tensor import Elements
 
 Answers = NDArray[np.intp]  # label indices, -1 for unknown
 UNKNOWN = -1
 
 
 def threshold_score(case: Case) -> float:
-    """The real score at which the device starts to accept: between the raw threshold and the next raw score.
+    """The real score at which the device starts to accept: between the raw threshold and the next raw score; of float32
+    that next score itself.
 
-    Infinite where the threshold lies outside int8, so that every score, or none, is accepted.
+    Infinite where the threshold lies outside the output's type, so that every score, or none, is accepted.
     """
-    threshold, quantisation = case.decide.threshold, case.model.output.quantisation
-    if threshold < -128:
+    threshold, output = case.decide.threshold, case.model.output
+    if threshold < output.element.low:
         return -np.inf
-    if threshold >= 127:
+    if threshold >= output.element.high:
         return np.inf
-    return (threshold + 0.5 - quantisation.zero_point) * quantisation.scale
+    if output.element.real:
+        return float(output.element.of_ranks(threshold + 1))
+    return float(output.quantisation.real(np.array(threshold + 0.5)))
 
 
 def real_answers(case: Case, scores: Floats) -> Answers:
@@ -32,9 +37,10 @@ def real_answers(case: Case, scores: Floats) -> Answers:
     return np.where(scores.max(axis=1) >= threshold_score(case), scores.argmax(axis=1), UNKNOWN)
 
 
-def raw_answers(case: Case, output: NDArray[np.int8]) -> Answers:
+def raw_answers(case: Case, output: Elements) -> Answers:
     """Winner of each row of raw scores [n, labels] where it is above the threshold."""
-    return np.where(output.max(axis=1) > case.decide.threshold, output.argmax(axis=1), UNKNOWN)
+    winner, score = best(output)
+    return np.where(score > case.decide.threshold, winner, UNKNOWN).astype(np.intp)
 
 
 def device_answers(evidence: Evidence) -> Answers:

@@ -27,6 +27,7 @@ from hil.contract.accepted import (
 )
 from hil.contract.baseline_latency import judge_stage
 from hil.contract.blame import blame
+from hil.contract.distance import allowed_since
 from hil.contract.ready import unready
 from hil.contract.types import Check, CheckResult, Evidence
 from hil.contract.verdict import Sheet, number, plural
@@ -59,7 +60,8 @@ def _judge_outputs(evidence: Evidence) -> CheckResult:
     sheet = Sheet("baseline.outputs", evidence)
     if reason := standing(evidence) or unready(evidence) or _no_vector(done_in_both(evidence)):
         return sheet.not_judged(reason)
-    allowed = evidence.case.contracts.baseline.outputs_lsb
+    allowance = allowed_since(evidence.case)
+    allowed, unit = allowance.steps, allowance.element.step
     distance, prepared = output_changes(evidence), prepared_changes(evidence)
     for stage, mask in (("prepare", prepared), ("invoke", ~prepared)):
         rows = np.flatnonzero(mask & (distance > allowed))
@@ -69,9 +71,9 @@ def _judge_outputs(evidence: Evidence) -> CheckResult:
         names = ", ".join(evidence.case.vectors.name(int(row)) for row in worst)
         tensors = "another prepared tensor" if stage == "prepare" else "the accepted prepared tensor"
         sheet.add(
-            f"the accepted outputs{f', within {allowed} LSB' if allowed else ''}",
+            f"the accepted outputs{f', within {allowed} {unit}' if allowed else ''}",
             f"{plural(len(rows), 'vector')} of {int(done_in_both(evidence).sum()):,} changed by up to"
-            f" {int(distance[rows].max())} LSB, from {tensors}; most: {names}",
+            f" {int(distance[rows].max()):,} {unit}, from {tensors}; most: {names}",
             vector=evidence.case.vectors.name(int(worst[0])),
             stage=stage,
             hint=_hint(evidence, rows),
@@ -81,7 +83,7 @@ def _judge_outputs(evidence: Evidence) -> CheckResult:
         "vectors_changed": int((distance > 0).sum()),
         "prepared_changed": int(prepared.sum()),
     }
-    return sheet.result(value=float(distance.max(initial=0)), unit="LSB", reason=_lost(evidence), numbers=numbers)
+    return sheet.result(value=float(distance.max(initial=0)), unit=unit, reason=_lost(evidence), numbers=numbers)
 
 
 def _judge_decisions(evidence: Evidence) -> CheckResult:
@@ -258,8 +260,8 @@ CHECKS = (
     ),
     _check(
         "outputs",
-        "raw int8 output against the accepted one",
-        "max |output - accepted output| <= outputs_lsb over vectors done in both runs",
+        "raw output against the accepted one",
+        "max |output - accepted output| <= outputs_lsb (float32: outputs_ulp) over vectors done in both runs",
         _judge_outputs,
     ),
     _check(

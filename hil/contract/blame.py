@@ -10,8 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.case.types import Case
+from hil.contract.distance import Allowance, allowed
 from hil.contract.types import Evidence
 from hil.records import GateReason, RunRecords, Status
+from hil.reference.decide import best
+from hil.tensor import Elements, steps_between
 
 Mask = NDArray[np.bool_]
 BLOCK_ELEMENTS = 1 << 20  # how much of a large column is widened at a time
@@ -44,8 +47,8 @@ _NO_RECORD = (Status.FAULT, Status.RESET, Status.HANG)
 class Blame:
     """Per vector [n]: `differs`, the first stage with any difference; `broken`, the first that breaks its contract.
 
-    They part only on outputs inside the LSB budget. `carrier` is the first vector of the same stream, up to this one,
-    on which something before the decide stage broke (decision state carries it on); -1 without one.
+    They part only on outputs inside the budget of the case. `carrier` is the first vector of the same stream, up to
+    this one, on which something before the decide stage broke (decision state carries it on); -1 without one.
     """
 
     status: NDArray[np.uint8]
@@ -95,15 +98,16 @@ def blame(evidence: Evidence) -> Blame:
     """Find the first stage that differs on every vector of the run."""
     status = evidence.records.status
     gate, prepared, decided = gate_differs(evidence), prepared_differs(evidence), decision_differs(evidence)
-    distance = output_distance(evidence)
+    beyond = outputs_beyond(evidence, allowed(evidence.case))
+    different = outputs_beyond(evidence, Allowance(evidence.case.model.output.element, 0))
 
     fell = faulted(evidence)
 
-    def first(lsb: int) -> NDArray[np.uint8]:
+    def first(off: Mask) -> NDArray[np.uint8]:
         stages = np.zeros(len(status), np.uint8)
         stages[decided] = Stage.DECIDE
         stages[fell] = Stage.FAULT  # behind its record, or in another run: what broke in the record came before
-        stages[distance > lsb] = Stage.INVOKE
+        stages[off] = Stage.INVOKE
         stages[prepared] = Stage.PREPARE
         stages[status == Status.INVOKE_FAILED] = Stage.INVOKE
         stages[status == Status.PREPARE_FAILED] = Stage.PREPARE
@@ -111,8 +115,8 @@ def blame(evidence: Evidence) -> Blame:
         stages[np.isin(status, (Status.NOT_RUN, Status.NO_BUNDLE))] = Stage.MISSING
         return stages
 
-    broken = first(evidence.case.contracts.lsb)
-    return Blame(status, first(0), broken, carriers(_before_decide(broken), evidence.case.vectors.sequence))
+    broken = first(beyond)
+    return Blame(status, first(different), broken, carriers(_before_decide(broken), evidence.case.vectors.sequence))
 
 
 def faulted(evidence: Evidence) -> Mask:
@@ -157,17 +161,26 @@ def prepared_differs(evidence: Evidence) -> Mask:
     return mask
 
 
-def output_distance(evidence: Evidence, wanted: NDArray[np.int8] | None = None) -> NDArray[np.int16]:
-    """Largest |device - wanted| over the output elements in LSB, [n]; 0 where nothing can be compared.
+def output_distance(evidence: Evidence, wanted: Elements | None = None) -> NDArray[np.int64]:
+    """Largest distance of the device's output elements from those wanted in steps of their type, [n]; 0 where nothing
+    can be compared.
 
-    wanted: int8 [n, output elements], the oracle's outputs when not given.
+    wanted: [n, output elements], the oracle's outputs when not given.
     """
     reference = evidence.references.output if wanted is None else wanted
-    distance = np.zeros(len(evidence.records), np.int16)
+    distance = np.zeros(len(evidence.records), np.int64)
     for rows in blocks(np.flatnonzero(comparable(evidence)), reference.shape[1]):
-        difference = evidence.records.output[rows].astype(np.int16) - reference[rows]
-        distance[rows] = np.abs(difference).max(axis=1)
+        distance[rows] = steps_between(evidence.records.output[rows], reference[rows]).max(axis=1)
     return distance
+
+
+def outputs_beyond(evidence: Evidence, allowance: Allowance, wanted: Elements | None = None) -> Mask:
+    """Vectors with an output element that is farther off than that; `wanted` as in `output_distance`."""
+    reference = evidence.references.output if wanted is None else wanted
+    off = np.zeros(len(evidence.records), np.bool_)
+    for rows in blocks(np.flatnonzero(comparable(evidence)), reference.shape[1]):
+        off[rows] = allowance.beyond(reference[rows], evidence.records.output[rows]).any(axis=1)
+    return off
 
 
 def decision_differs(evidence: Evidence) -> Mask:
@@ -193,7 +206,7 @@ def text_differs(evidence: Evidence) -> Mask:
 
 
 def winner_differs(evidence: Evidence) -> Mask:
-    """Winner or score is not that of the device's own output; this holds whatever the LSB budget."""
+    """Winner or score is not that of the device's own output; this holds whatever the budget."""
     records = evidence.records
     winner, score = winners(evidence.case, records.output)
     mask: Mask = comparable(evidence) & ((records.winner != winner) | (records.score != score))
@@ -205,12 +218,13 @@ def has_decide(case: Case) -> bool:
     return case.decide.id != "none"
 
 
-def winners(case: Case, output: NDArray[np.int8]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Index of the highest score (of equal ones the lowest) and its value, [n] each; -1, 0 without a decide stage."""
+def winners(case: Case, output: Elements) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Index of the highest score (of equal ones the lowest) and its rank, [n] each; -1, 0 without a decide stage, and
+    where a score is no number.
+    """
     if not has_decide(case):
         return np.full(len(output), -1, np.int32), np.zeros(len(output), np.int32)
-    winner = output.argmax(axis=1)
-    return winner.astype(np.int32), output[np.arange(len(output)), winner].astype(np.int32)
+    return best(output)
 
 
 def run_order(case: Case) -> NDArray[np.intp]:

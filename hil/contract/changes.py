@@ -15,9 +15,11 @@ from hil.contract.baseline import (
     memory_tolerance,
 )
 from hil.contract.baseline_latency import operator_growth, pair, regressed
+from hil.contract.distance import allowed_since
 from hil.contract.regression import STATISTICS
 from hil.contract.types import Evidence
 from hil.contract.verdict import number
+from hil.tensor import Elements
 
 _MEMORY = {  # of MemoryFacts: (what, the tolerance it is held to, "" for none)
     "arena_high_water": ("arena high-water mark", "arena"),
@@ -106,7 +108,7 @@ def _changes(evidence: Evidence) -> Iterator[Change]:
     if before.version != evidence.case.version:
         yield Change(_VERSION, "", before.version, evidence.case.version, "info")
     same_vectors = before.made.vectors_sha256 == measured.made(evidence).vectors_sha256
-    if same_vectors and before.columns.output.shape == evidence.records.output.shape:
+    if same_vectors and _alike(before.columns.output, evidence.records.output):
         yield from _vectors(evidence)
     if same_vectors:
         yield from _quality(evidence)
@@ -116,12 +118,16 @@ def _changes(evidence: Evidence) -> Iterator[Change]:
         yield from _memory(evidence)
 
 
+def _alike(before: Elements, now: Elements) -> bool:
+    return before.shape == now.shape and before.dtype == now.dtype
+
+
 def _vectors(evidence: Evidence) -> Iterator[Change]:
-    distance, allowed = output_changes(evidence), evidence.case.contracts.baseline.outputs_lsb
+    distance, allowance = output_changes(evidence), allowed_since(evidence.case)
     outputs = int((distance > 0).sum())
-    verdict = "worse" if (distance > allowed).any() else "same"
+    verdict = "worse" if (distance > allowance.steps).any() else "same"
     yield Change("vectors with another output", "vectors", 0, outputs, verdict)
-    yield Change("largest change of an output", "LSB", 0, int(distance.max(initial=0)), verdict)
+    yield Change("largest change of an output", allowance.element.step, 0, int(distance.max(initial=0)), verdict)
     decisions = int(decision_changes(evidence).sum())
     yield Change("vectors with another decision", "vectors", 0, decisions, "worse" if decisions else "same")
 

@@ -19,6 +19,7 @@ from hil.contract.blame import (
     has_decide,
     text_differs,
     winner_differs,
+    winners,
 )
 from hil.contract.causes import ANSWERS, guess
 from hil.contract.causes.answers import Answers, permuted
@@ -64,8 +65,8 @@ def _judge_answer(evidence: Evidence) -> CheckResult:
     def describe(found: Blame, vector: int) -> None:
         expected, observed = _words(evidence, vector)
         if wrong_winner[vector] and not wrong_answer[vector] and not wrong_text[vector]:
-            output = evidence.records.output[vector]
-            expected = f"winner and score of the device's own output: {output.argmax()}, {output.max()}"
+            winner, score = winners(evidence.case, evidence.records.output[vector : vector + 1])
+            expected = f"winner and score of the device's own output: {winner[0]}, {score[0]}"
             observed = f"{records.winner[vector]}, {records.score[vector]}"
         sheet.add(
             expected,
@@ -134,7 +135,7 @@ def _judge_vectors(
 
 def _answer_hint(found: Blame, vector: int, only_text: bool = False, looks_like: str = "") -> str:
     if found.differs[vector] == Stage.INVOKE:
-        return "the output is inside the LSB budget and still changes the decision: lower lsb, or move the threshold"
+        return "the output is inside its budget and still changes the decision: lower that, or move the threshold"
     if looks_like:
         return looks_like
     if only_text:

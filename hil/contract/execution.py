@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,14 +10,25 @@ from numpy.typing import NDArray
 
 from hil.board.fault import advice
 from hil.case.types import Case, Limit
-from hil.contract.blame import Blame, blame, comparable, output_distance, ran, run_order
-from hil.contract.causes import OUTPUTS, guess
+from hil.contract.blame import (
+    Blame,
+    blame,
+    blocks,
+    comparable,
+    output_distance,
+    outputs_beyond,
+    ran,
+    run_order,
+)
+from hil.contract.causes import guess, guesses
 from hil.contract.causes.outputs import Outputs, other, output_name
+from hil.contract.distance import Allowance, allowed, shown
 from hil.contract.instruments.marks import MemoryTest
 from hil.contract.ready import asked, refused, unlimited, unready
 from hil.contract.types import Check, CheckResult, Evidence, Section, VectorFault
 from hil.contract.verdict import Sheet, add_differences, number, plural, vector_name
 from hil.records import Status
+from hil.tensor import Elements, no_number, ranks, steps_between
 
 # Bundle statuses (docs/bundle-format.md) that say how the interpreter fits into memory.
 _ARENA_LIMIT, _MODEL_ARENA = 21, 34
@@ -273,6 +284,20 @@ def _judge_complete(evidence: Evidence) -> CheckResult:
             stage="invoke",
             hint=_INVOKE_HINT,
         )
+    nameless = _no_numbers(evidence)
+
+    def describe_no_number(vector: int) -> None:
+        place = int(no_number(evidence.records.output[vector]).argmax())
+        also = comparable(evidence)[vector] and no_number(evidence.references.output[vector]).any()
+        sheet.add(
+            "an output of numbers",
+            f"NaN at {output_name(evidence.case.decide.labels, place)}: nothing can be decided on that",
+            vector=name(vector),
+            stage="invoke",
+            hint=_NAN_OF_THE_MODEL if also else "the oracle gives numbers here: see execution.output",
+        )
+
+    sheet.each(nameless, describe_no_number)
     lost = np.flatnonzero(np.isin(status, _LOST))
     if len(lost):
         sheet.add(
@@ -293,6 +318,15 @@ def _judge_complete(evidence: Evidence) -> CheckResult:
     return sheet.result(numbers={"vectors": len(status), "vectors_with_record": int(ran(evidence.records).sum())})
 
 
+def _no_numbers(evidence: Evidence) -> NDArray[np.intp]:
+    """Vectors whose output holds what is no number."""
+    output, done = evidence.records.output, evidence.records.status == Status.DONE
+    return np.flatnonzero(done & no_number(output).any(axis=1))
+
+
+_NAN_OF_THE_MODEL = (
+    "the oracle gives NaN too, so it is the model: look for a division, a logarithm or a root that this window reaches"
+)
 _STATUS_STAGE = {Status.PREPARE_FAILED: "prepare", Status.INVOKE_FAILED: "invoke", Status.NO_BUNDLE: ""}
 _INVOKE_HINT = (
     "the interpreter or a kernel returned an error: read the firmware's log; when it comes at a certain call, look for "
@@ -340,33 +374,36 @@ def _judge_output(evidence: Evidence) -> CheckResult:
 
 def _output_hints(evidence: Evidence, found: Blame) -> Callable[[int], str]:
     """What all vectors that are off have in common, or else what one looks like by itself; and how many there are."""
-    order, lsb = run_order(evidence.case), evidence.case.contracts.lsb
-    distance = output_distance(evidence)
+    order, allowance = run_order(evidence.case), allowed(evidence.case)
+    distance, beyond = output_distance(evidence), outputs_beyond(evidence, allowance)
     vectors = order[(comparable(evidence) & ~found.before_invoke)[order]]
-    off = vectors[distance[vectors] > lsb]
+    off = vectors[beyond[vectors]]
     if not len(off):
         return lambda _: ""
     looked_at = vectors[: max(1, _LOOKED_AT // evidence.references.output.shape[1])]
     place = {int(vector): row for row, vector in enumerate(looked_at)}
-    rows = np.flatnonzero(distance[looked_at] > lsb)
-    spread = f"{len(off):,} of {plural(len(vectors), 'vector')} off, by at most {int(distance[off].max())} LSB"
+    rows = np.flatnonzero(beyond[looked_at])
+    farthest = f"{int(distance[off].max()):,} {allowance.element.step}"
+    spread = f"{len(off):,} of {plural(len(vectors), 'vector')} off, by at most {farthest}"
     if not len(rows):
         return lambda _: f"other arithmetic in a kernel ({spread})"
     run = Outputs(
-        wanted=evidence.references.output[looked_at].astype(np.int16),
-        observed=evidence.records.output[looked_at].astype(np.int16),
+        wanted=ranks(evidence.references.output[looked_at]),
+        observed=ranks(evidence.records.output[looked_at]),
         rows=rows,
-        prepared=evidence.references.prepared[looked_at],
+        prepared=_as_scores(evidence, looked_at),
+        element=allowance.element,
         zero_point=evidence.case.model.output.quantisation.zero_point,
         labels=evidence.case.decide.labels,
         operators=evidence.case.model.operators,
         vector=lambda row: evidence.case.vectors.name(int(looked_at[row])),
     )
-    common = guess(OUTPUTS, run)
+    table = guesses(allowance.element)
+    common = guess(table, run)
 
     def hint(vector: int) -> str:
         alone = replace(run, rows=np.array([place[vector]])) if vector in place else run
-        return f"{common or guess((*OUTPUTS, other), alone)} ({spread})"
+        return f"{common or guess((*table, other), alone)} ({spread})"
 
     return hint
 
@@ -378,11 +415,17 @@ OUTSIDE_IS_OFF = (
 )
 
 
+def _as_scores(evidence: Evidence, rows: NDArray[np.intp]) -> NDArray[np.int64]:
+    """The prepared tensors as ranks, where the output is of their type: a model that does not run leaves them there."""
+    prepared = evidence.references.prepared[rows]
+    same = prepared.dtype == evidence.references.output.dtype
+    return ranks(prepared) if same else np.zeros((len(rows), 0), np.int64)
+
+
 def _judge_golden(evidence: Evidence) -> CheckResult:
     golden = evidence.case.vectors.expected_output
     assert golden is not None  # applies() asks for it
-    lsb = evidence.case.contracts.lsb
-    off_oracle = output_distance(evidence) > lsb
+    off_oracle = outputs_beyond(evidence, allowed(evidence.case))
 
     def hint(vector: int) -> str:
         if off_oracle[vector]:
@@ -393,35 +436,53 @@ def _judge_golden(evidence: Evidence) -> CheckResult:
 
 
 def _judge_against(
-    check: str, evidence: Evidence, found: Blame, wanted: NDArray[np.int8], hint: Callable[[int], str]
+    check: str, evidence: Evidence, found: Blame, wanted: Elements, hint: Callable[[int], str]
 ) -> CheckResult:
-    """Hold the device's raw outputs to `wanted` within the LSB budget, on vectors whose input did not break first."""
-    lsb = evidence.case.contracts.lsb
-    sheet = Sheet(check, evidence, Limit(maximum=lsb, unit="LSB"))
+    """Hold the device's raw outputs to `wanted` within the budget of the case, on vectors whose input did not break
+    first.
+    """
+    allowance = allowed(evidence.case)
+    element = allowance.element
+    sheet = Sheet(check, evidence, allowance.limit)
     population = comparable(evidence)
     if reason := unready(evidence) or asked(population, evidence):
         return sheet.not_judged(reason)
     distance = output_distance(evidence, wanted)
-    offending = distance > lsb
+    offending = outputs_beyond(evidence, allowance, wanted)
     clean = population & ~found.before_invoke
 
     def describe(vector: int) -> None:
-        row, output = wanted[vector].astype(int), evidence.records.output[vector].astype(int)
-        place = int(np.abs(output - row).argmax())
+        row, output = wanted[vector], evidence.records.output[vector]
+        beyond = allowance.beyond(row, output)
+        steps = steps_between(row, output)
+        place = int(np.where(beyond, steps, -1).argmax())
         sheet.add(
-            f"{row[place]} at {output_name(evidence.case.decide.labels, place)}",
-            f"{output[place]} ({distance[vector]} LSB off; {int((output != row).sum())} of {len(row)} elements differ)",
+            f"{shown(element, row[place])} at {output_name(evidence.case.decide.labels, place)}",
+            f"{shown(element, output[place])} ({allowance.off_by(row, output, place)}; "
+            f"{int((steps > 0).sum())} of {len(row)} elements differ)",
             vector=evidence.case.vectors.name(vector),
             stage=found.text(vector),
             hint=hint(vector),
         )
 
     sheet.each(np.flatnonzero(offending & clean), describe)
-    sheet.blame_earlier(np.flatnonzero(offending & ~clean), found, f"within {lsb} LSB")
+    sheet.blame_earlier(np.flatnonzero(offending & ~clean), found, allowance.words)
     numbers = {"vectors_compared": int(clean.sum()), "vectors_that_differ": int((distance[clean] > 0).sum())}
     if not sheet.total and not clean.any():
         return sheet.not_judged("input broke first on every vector: see input.prepared", numbers)
-    return sheet.result(value=float(distance[clean].max(initial=0)), numbers=numbers)
+    if element.real:
+        numbers |= {"allowed_ulp": allowance.steps, "largest_ulp": int(distance[clean].max(initial=0))}
+    worst = max((_worst(evidence, allowance, wanted, rows) for rows in _blocks(clean, wanted)), default=0.0)
+    reason = f"float32 outputs, {allowance.words}" if element.real else ""
+    return sheet.result(value=worst, reason=reason, numbers=numbers)
+
+
+def _blocks(mask: NDArray[np.bool_], wanted: Elements) -> Iterator[NDArray[np.intp]]:
+    return blocks(np.flatnonzero(mask), wanted.shape[1])
+
+
+def _worst(evidence: Evidence, allowance: Allowance, wanted: Elements, rows: NDArray[np.intp]) -> float:
+    return allowance.worst(wanted[rows], evidence.records.output[rows])
 
 
 def _has_golden(case: Case) -> bool:
@@ -474,15 +535,15 @@ CHECKS = (
     ),
     Check(
         "execution.output",
-        "raw int8 output of the device against the int8 oracle",
-        "max |device - oracle| <= lsb over all vectors and elements",
+        "raw output of the device against the int8 oracle",
+        "max |device - oracle| <= lsb (float32: ulp, or tolerance) over all vectors and elements",
         _always,
         _judge_output,
     ),
     Check(
         "execution.golden",
-        "raw int8 output of the device against outputs from elsewhere",
-        "max |device - expected_output| <= lsb over all vectors and elements",
+        "raw output of the device against outputs from elsewhere",
+        "max |device - expected_output| <= lsb (float32: ulp, or tolerance) over all vectors and elements",
         _has_golden,
         _judge_golden,
     ),

@@ -41,7 +41,7 @@ def _judge(evidence: Evidence) -> CheckResult:
         ("decide", found.decisions, _RULES),
     ):
         _add_changes(sheet, stage, [change for change in changes if change.vector not in told], cause)
-    numbers = {"vectors_compared": len(now.name), "largest_step_lsb": found.lsb}
+    numbers = {"vectors_compared": len(now.name), f"largest_step_{found.unit.lower()}": found.steps}
     return sheet.result(value=float(sheet.total), numbers=numbers)
 
 

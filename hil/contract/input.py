@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,15 +29,15 @@ from hil.contract.types import Check, CheckResult, Evidence, Section
 from hil.contract.verdict import Sheet, add_differences, number
 from hil.records import GateReason, Status
 from hil.reference.prepare import clipped
-from hil.tensor import INT8_MAX, INT8_MIN, TensorContract
+from hil.tensor import Elements, ElementType, TensorContract, bits, ranks
 
 
 @dataclass(frozen=True)
 class PreparedDifference:
-    """The device's prepared tensor for one vector whose digest is not the reference's; int8 [input elements]."""
+    """The device's prepared tensor for one vector whose digest is not the reference's; [input elements]."""
 
     vector: int
-    observed: NDArray[np.int8]
+    observed: Elements
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ _FIELDS = (
         40,
         lambda tensor: tensor.dtype,
         lambda code: f"tensor type code {code} of the TFLite schema",
-        "convert the model with an int8 input",
+        "build the bundle from the model that is flashed",
     ),
     _Field(
         "shape",
@@ -144,14 +145,14 @@ def _judge_prepared(evidence: Evidence) -> CheckResult:
         expected, seen, hint = _prepared_words(evidence, vector, row, observed.get(vector), causes.get(vector, ""))
         sheet.add(expected, seen, vector=evidence.case.vectors.name(vector), stage=broken.text(vector), hint=hint)
 
-    facts = _reference_facts(evidence)
+    facts, element = _reference_facts(evidence), evidence.case.model.input.element
     reported = _Facts(evidence.records.minimum, evidence.records.maximum, evidence.records.saturated)
     matching = _matching(evidence)
 
     def describe_facts(vector: int) -> None:
         sheet.add(
-            facts.text(vector),
-            f"{reported.text(vector)}, though the digest is the reference's",
+            facts.text(vector, element),
+            f"{reported.text(vector, element)}, though the digest is the reference's",
             vector=evidence.case.vectors.name(vector),
             stage="prepare",
             hint="the tensor is right: check how the device finds minimum, maximum and saturated elements",
@@ -164,7 +165,7 @@ def _judge_prepared(evidence: Evidence) -> CheckResult:
 
 @dataclass(frozen=True)
 class _Facts:
-    """Minimum, maximum and number of saturated elements (-128 or 127) of each prepared tensor; int32 [n] each."""
+    """Minimum and maximum (as ranks) and number of saturated elements of each prepared tensor; int32 [n] each."""
 
     minimum: NDArray[np.int32]
     maximum: NDArray[np.int32]
@@ -176,8 +177,15 @@ class _Facts:
         )
         return mask
 
-    def text(self, vector: int) -> str:
-        return f"min {self.minimum[vector]}, max {self.maximum[vector]}, {self.saturated[vector]} saturated"
+    def text(self, vector: int, element: ElementType) -> str:
+        both = ends(element, self.minimum[vector], self.maximum[vector])
+        return f"{both}, {self.saturated[vector]} {'not finite' if element.real else 'saturated'}"
+
+
+def ends(element: ElementType, minimum: int | np.integer[Any], maximum: int | np.integer[Any]) -> str:
+    """The ends of a tensor, from ranks."""
+    low, high = (element.of_ranks(rank) if element.real else rank for rank in (minimum, maximum))
+    return f"min {low}, max {high}"
 
 
 def _matching(evidence: Evidence) -> NDArray[np.bool_]:
@@ -190,27 +198,28 @@ def _reference_facts(evidence: Evidence) -> _Facts:
     prepared = evidence.references.prepared
     facts = _Facts(*(np.zeros(len(evidence.records), np.int32) for _ in range(3)))
     for rows in blocks(np.flatnonzero(_matching(evidence)), prepared.shape[1]):
-        block = prepared[rows]
+        block = ranks(prepared[rows])
         facts.minimum[rows], facts.maximum[rows] = block.min(axis=1), block.max(axis=1)
-        facts.saturated[rows] = ((block == INT8_MIN) | (block == INT8_MAX)).sum(axis=1)
+        facts.saturated[rows] = evidence.case.model.input.element.saturated(prepared[rows]).sum(axis=1)
     return facts
 
 
 def _prepared_words(
-    evidence: Evidence, vector: int, row: NDArray[np.int8], tensor: NDArray[np.int8] | None, cause: str
+    evidence: Evidence, vector: int, row: Elements, tensor: Elements | None, cause: str
 ) -> tuple[str, str, str]:
     """Expected, observed and hint of one vector that differs: digest, then min and max, then the first element."""
     records, references = evidence.records, evidence.references
-    expected = [f"digest {int(references.digest[vector]):08x}", f"min {row.min()}, max {row.max()}"]
+    element, ranked = evidence.case.model.input.element, ranks(row)
+    expected = [f"digest {int(references.digest[vector]):08x}", ends(element, ranked.min(), ranked.max())]
     observed = [
         f"digest {int(records.digest[vector]):08x}",
-        f"min {int(records.minimum[vector])}, max {int(records.maximum[vector])}",
+        ends(element, records.minimum[vector], records.maximum[vector]),
     ]
     stage = f"compare the device's {evidence.case.prepare.name} with docs/pipeline.md"
     if tensor is None:
         return "; ".join(expected), "; ".join(observed), f"{stage}; the tensor of this vector was not fetched"
     if len(tensor) == len(row):
-        different = np.flatnonzero(tensor != row)
+        different = np.flatnonzero(bits(tensor) != bits(row))
         if not len(different):
             repeated = "the tensor fetched afterwards is the reference's: the difference did not repeat"
             return "; ".join(expected), f"{'; '.join(observed)}; {repeated}", "look for a race or uninitialised memory"
@@ -222,7 +231,7 @@ def _prepared_words(
     return "; ".join(expected), "; ".join(observed), f"looks like {cause}" if cause else stage
 
 
-def _likely_causes(evidence: Evidence, observed: Mapping[int, NDArray[np.int8]]) -> dict[int, str]:
+def _likely_causes(evidence: Evidence, observed: Mapping[int, Elements]) -> dict[int, str]:
     """What the differences of the device's tensors look like, by vector, "" for nothing known: what they have in
     common, unless one has a shape of its own.
     """
@@ -233,7 +242,7 @@ def _likely_causes(evidence: Evidence, observed: Mapping[int, NDArray[np.int8]])
     return {vector: tensor_cause(pair, stage, common) for vector, pair in different.items()}
 
 
-def _pair(evidence: Evidence, vector: int, tensor: NDArray[np.int8]) -> Pair | None:
+def _pair(evidence: Evidence, vector: int, tensor: Elements) -> Pair | None:
     row = evidence.references.prepared[vector]
     if len(tensor) != len(row):
         return None
@@ -270,6 +279,8 @@ def _judge_saturation(evidence: Evidence) -> CheckResult:
     assert limit is not None  # applies() asks for it
     sheet = Sheet("input.saturation", evidence, limit)
     counted = done(evidence.records)
+    if evidence.case.model.input.element.real:
+        return sheet.not_judged("a float32 input has no ends at which it saturates: see input.prepared and input.gate")
     if reason := unready(evidence) or asked(counted, evidence):
         return sheet.not_judged(reason)
     # The device's own count only where its tensor is not known to be the reference's.

@@ -6,64 +6,66 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hil.case.types import Limit
 from hil.contract.blame import done
-from hil.contract.causes import OUTPUTS, guess
+from hil.contract.causes import guess, guesses
 from hil.contract.causes.outputs import Outputs, output_name
 from hil.contract.coverage import Coverage
+from hil.contract.distance import allowed, shown
 from hil.contract.execution import failing_calls
 from hil.contract.ready import asked, unready
 from hil.contract.sent import GateProbes, ProbeOutput
 from hil.contract.types import Check, CheckResult, Evidence
 from hil.contract.verdict import Sheet, plural
+from hil.tensor import ranks, steps_between
 
 
 def _judge_probes(evidence: Evidence) -> CheckResult:
-    lsb = evidence.case.contracts.lsb
-    sheet = Sheet("execution.probes", evidence, Limit(maximum=lsb, unit="LSB"))
+    allowance = allowed(evidence.case)
+    element = allowance.element
+    sheet = Sheet("execution.probes", evidence, allowance.limit)
     if reason := unready(evidence):
         return sheet.not_judged(reason)
     outputs = (*evidence.section(GateProbes).outputs, *evidence.section(Coverage).sent.outputs)
     numbers = {"probes_compared": len(outputs)}
     if not outputs:
         return sheet.not_judged(_no_probes(evidence), numbers)
-    largest, hint = 0, _hint(evidence, outputs)
+    largest, hint = 0.0, _hint(evidence, outputs)
     for probe in outputs:
-        wanted, given = (np.frombuffer(data, np.int8).astype(int) for data in (probe.expected, probe.observed))
+        wanted, given = (element.read(data) for data in (probe.expected, probe.observed))
         expected, observed = f"{len(wanted)} elements of output", f"{len(given)} elements"
         if len(wanted) == len(given):
-            distance = np.abs(given - wanted)
-            largest = max(largest, int(distance.max(initial=0)))
-            if not (distance > lsb).any():
+            largest, beyond = max(largest, allowance.worst(wanted, given)), allowance.beyond(wanted, given)
+            if not beyond.any():
                 continue
-            place = int(distance.argmax())
-            expected = f"{wanted[place]} at {output_name(evidence.case.decide.labels, place)}"
-            observed = f"{given[place]} ({distance[place]} LSB off)"
+            place = int(np.where(beyond, steps_between(wanted, given), -1).argmax())
+            expected = f"{shown(element, wanted[place])} at {output_name(evidence.case.decide.labels, place)}"
+            observed = f"{shown(element, given[place])} ({allowance.off_by(wanted, given, place)})"
         sheet.add(expected, observed, vector=probe.name, stage="invoke", hint=hint)
-    return sheet.result(value=float(largest), numbers=numbers)
+    return sheet.result(value=largest, numbers=numbers)
 
 
 def _hint(evidence: Evidence, probes: Sequence[ProbeOutput]) -> str:
     """What all outputs that are off look like, or where to look."""
     output = evidence.case.model.output
-    pairs = [(p.expected, p.observed) for p in probes if len(p.expected) == len(p.observed) == output.elements]
+    pairs = [(p.expected, p.observed) for p in probes if len(p.expected) == len(p.observed) == output.bytes]
     if not pairs:
         return _PROBE_HINT
-    both = np.array([[np.frombuffer(data, np.int8) for data in pair] for pair in pairs], np.int16)
-    off = np.abs(both[:, 0] - both[:, 1]).max(axis=1) > evidence.case.contracts.lsb
+    both = np.array([[output.element.read(data) for data in pair] for pair in pairs])
+    off = allowed(evidence.case).beyond(both[:, 0], both[:, 1]).any(axis=1)
     if not off.any():
         return _PROBE_HINT
     run = Outputs(
-        wanted=both[:, 0],
-        observed=both[:, 1],
+        wanted=ranks(both[:, 0]),
+        observed=ranks(both[:, 1]),
         rows=np.flatnonzero(off),
-        prepared=np.zeros((len(pairs), 0), np.int8),
+        prepared=np.zeros((len(pairs), 0), np.int64),
+        element=output.element,
         zero_point=output.quantisation.zero_point,
         labels=evidence.case.decide.labels,
         operators=evidence.case.model.operators,
         vector=lambda row: probes[row].name,
     )
-    cause = guess(OUTPUTS, run)
+    cause = guess(guesses(output.element), run)
     return f"{cause} ({int(off.sum()):,} of {plural(len(pairs), 'window')} off)" if cause else _PROBE_HINT
 
 
@@ -85,7 +87,7 @@ CHECKS = (
     Check(
         "execution.probes",
         "outputs of the harness's own valid windows equal the oracle's",
-        "max |device - oracle| <= lsb over all valid windows of `input.rejects` and elements",
+        "max |device - oracle| <= lsb (float32: ulp, or tolerance) over elements and valid windows of `input.rejects`",
         lambda _: True,
         _judge_probes,
     ),

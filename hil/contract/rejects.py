@@ -6,7 +6,7 @@ import numpy as np
 
 from hil.contract.blame import done
 from hil.contract.coverage import Coverage
-from hil.contract.input import element_name, gate_words, reason_name
+from hil.contract.input import element_name, ends, gate_words, reason_name
 from hil.contract.ready import asked, unready
 from hil.contract.sent import GateProbe, GateProbes
 from hil.contract.types import Check, CheckResult, Evidence
@@ -14,6 +14,7 @@ from hil.contract.verdict import Sheet, plural
 from hil.records import GateReason, Record, Status
 from hil.reference.mistakes import mistake_of
 from hil.reference.prepare import prepare
+from hil.tensor import ElementType, bits
 
 
 def _judge_rejects(evidence: Evidence) -> CheckResult:
@@ -28,7 +29,7 @@ def _judge_rejects(evidence: Evidence) -> CheckResult:
             return sheet.not_judged("the run ended before: see execution.fault")
         sheet.add("windows at the edges of the gate's rules", "none was sent", hint="run the probes of this case")
     for probe in probes:
-        if faults := _probe_faults(probe, bool(evidence.faults)):
+        if faults := _probe_faults(probe, evidence.case.model.input.element, bool(evidence.faults)):
             wanted, seen, hint = _tensor_words(evidence, probe)
             place = {**_probe_place(probe), **({"hint": hint} if hint else {})}
             sheet.add(_probe_wanted(probe) + wanted, "; ".join(faults) + seen, vector=probe.name, **place)
@@ -71,13 +72,13 @@ def _probe_place(probe: GateProbe) -> dict[str, str]:
 def _tensor_words(evidence: Evidence, probe: GateProbe) -> tuple[str, str, str]:
     """Of a tensor that is wrong: its first wrong element as expected and as observed, and what makes such a tensor."""
     case = evidence.case
-    if probe.observed is None or len(probe.observed) != case.model.input.elements:
+    if probe.observed is None or len(probe.observed) != case.model.input.bytes:
         return "", "", ""
     dtype = np.dtype(case.window.dtype)
     window = np.frombuffer(probe.window, dtype.newbyteorder("<")).astype(dtype)
     window = window.reshape(1, *case.vectors.windows.shape[1:])
-    wanted, tensor = prepare(window, case.prepare, case.model.input)[0], np.frombuffer(probe.observed, np.int8)
-    different = np.flatnonzero(wanted != tensor)
+    wanted, tensor = prepare(window, case.prepare, case.model.input)[0], case.model.input.element.read(probe.observed)
+    different = np.flatnonzero(bits(wanted) != bits(tensor))
     if not len(different):
         return "", "; the tensor fetched afterwards is right", "look for a race or uninitialised memory"
     first, count = int(different[0]), len(different)
@@ -89,9 +90,9 @@ def _tensor_words(evidence: Evidence, probe: GateProbe) -> tuple[str, str, str]:
     )
 
 
-def _probe_faults(probe: GateProbe, broke: bool) -> list[str]:
-    """What gate and prepare did wrong with one window that the harness made; empty when nothing. broke: whether a fault
-    is noted, which then says why no record came.
+def _probe_faults(probe: GateProbe, element: ElementType, broke: bool) -> list[str]:
+    """What gate and prepare did wrong with one window that the harness made; empty when nothing. element: of the
+    input tensor; broke: whether a fault is noted, which then says why no record came.
     """
     record = probe.record
     if record is None:
@@ -99,7 +100,7 @@ def _probe_faults(probe: GateProbe, broke: bool) -> list[str]:
     if _invoke_failed(probe, record):
         return []
     if probe.expected is GateReason.VALID:
-        return _valid_faults(record, probe.digest)
+        return _valid_faults(record, probe.digest, element)
     faults = []
     if record.status != Status.REJECTED:
         faults.append(f"status {record.status.name.lower().replace('_', ' ')}")
@@ -112,14 +113,14 @@ def _probe_faults(probe: GateProbe, broke: bool) -> list[str]:
     return faults
 
 
-def _valid_faults(record: Record, digest: int | None) -> list[str]:
+def _valid_faults(record: Record, digest: int | None, element: ElementType) -> list[str]:
     faults = []
     if record.gate != GateReason.VALID or record.status == Status.REJECTED:
         faults.append(gate_words(int(record.gate), True))
     elif record.status not in (Status.DONE, Status.INVOKE_FAILED):
         faults.append(f"status {record.status.name.lower().replace('_', ' ')}")
     elif digest is not None and record.digest != digest:
-        faults.append(f"digest {record.digest:08x}; min {record.minimum}, max {record.maximum}")
+        faults.append(f"digest {record.digest:08x}; {ends(element, record.minimum, record.maximum)}")
     return faults
 
 

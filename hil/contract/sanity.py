@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ from hil.records import GateReason
 MOST_CLIPPED = 0.25  # of the elements of one channel; calibrated on a third of the range, Gaussian data lose 32 %
 MOST_ON_RAILS = 0.5  # the same of a tensor/1, where an element at -128 or 127 may be what it should be
 MOST_OF_ONE_WINDOW = 0.5  # of all vectors
+_COUNTED = 2.0**53  # steps, up to which they are whole numbers
 STILL_LSB = 1  # an output that moves no more than this is constant
 MOVING_LSB = 16  # a float model whose outputs move by this much is not
 ENOUGH_WINDOWS = 8  # different ones, after which a constant output is odd whatever the float model says
@@ -101,6 +103,8 @@ def _identical_windows(evidence: Evidence, rows: Rows) -> _Look:
 
 def _saturated_input(evidence: Evidence, rows: Rows) -> _Look:
     """Cut by the clamp, on the channel where it is most; of a tensor/1, where nobody knows, over all elements."""
+    if evidence.case.model.input.element.real:
+        return _Look(0.0, little="a float32 input has no ends at which it saturates")
     case, shares = evidence.case, clipped_shares(evidence.case, rows)
     worst, overall = int(shares.argmax()), float(shares.mean())
     numbers = {"of_all_elements": overall, "worst_channel": worst}
@@ -119,41 +123,42 @@ def _saturated_input(evidence: Evidence, rows: Rows) -> _Look:
 
 def _constant_output(evidence: Evidence, rows: Rows) -> _Look:
     different = len(np.unique(distinct_windows(evidence.case.vectors.windows[rows])))
-    moves = int(_moves(evidence.references.output, rows))
+    moves = _moves(evidence.references.output, rows) / _step(evidence, rows)
+    moves, unit = round(moves) if moves < _COUNTED else moves, evidence.case.model.output.element.step
     floats = _float_moves(evidence, rows)
-    numbers: dict[str, float | int | str] = {"different_windows": different, "outputs_move_lsb": moves}
+    numbers: dict[str, float | int | str] = {"different_windows": different, f"outputs_move_{unit.lower()}": moves}
     if floats is not None:
-        numbers["float_outputs_move_lsb"] = floats
+        numbers[f"float_outputs_move_{unit.lower()}"] = floats
     if moves > STILL_LSB:
-        return _Look(moves, "LSB", numbers=numbers)
+        return _Look(moves, unit, numbers=numbers)
     truth, right = _known(evidence, rows), 0
     classes = len(np.unique(truth[truth >= 0]))
     if classes == 1:
         right = int((raw_answers(evidence.case, evidence.references.output[rows]) == truth).sum())
-    apart = _why_apart(different, classes, right == len(rows), floats)
+    apart = _why_apart(different, classes, right == len(rows), floats, unit)
     if not apart:
         little = f"{plural(different, 'different window')}: an output that does not move says nothing yet"
-        return _Look(moves, "LSB", little=little, numbers=numbers)
+        return _Look(moves, unit, little=little, numbers=numbers)
     output = evidence.references.output[rows[0]]
     shown = ", ".join(str(value) for value in output[:8].tolist()) + (", ..." if len(output) > 8 else "")
-    same = "one output" if moves == 0 else f"one output within {plural(moves, 'LSB')}"
+    same = "one output" if moves == 0 else f"one output within {number(moves)} {unit}"
     return _Look(
         moves,
-        "LSB",
+        unit,
         odd=f"{same} for {plural(different, 'different window')}: {shown}; {apart}",
         hint=_constant_hint(floats),
         numbers=numbers,
     )
 
 
-def _why_apart(different: int, classes: int, all_right: bool, floats: float | None) -> str:
+def _why_apart(different: int, classes: int, all_right: bool, floats: float | None, unit: str) -> str:
     """Why outputs of these windows should differ, "" when they need not."""
     if different < 2 or all_right:
         return ""
     if classes > 1:
         return f"their labels are of {classes} classes"
     if floats is not None and floats >= MOVING_LSB:
-        return f"the float model's outputs move by {number(round(floats))} LSB"
+        return f"the float model's outputs move by {number(round(floats))} {unit}"
     return "no window makes a difference" if different >= ENOUGH_WINDOWS else ""
 
 
@@ -166,19 +171,29 @@ def _constant_hint(floats: float | None) -> str:
 
 
 def _float_moves(evidence: Evidence, rows: Rows) -> float | None:
-    """How far an output of the float model moves at most over these windows, in LSB of the int8 output."""
-    scores = evidence.references.float_chain
-    scale = evidence.case.model.output.quantisation.scale
-    if scores is None or not scale > 0 or not np.isfinite(scores).all():
+    """How far an output of the float model moves at most over these windows, in steps of the device's output."""
+    scores, output = evidence.references.float_chain, evidence.case.model.output
+    if scores is None or not np.isfinite(scores).all():
         return None
-    return _moves(scores, rows) / scale
+    if output.element.real:
+        return _moves(scores, rows) / _step(evidence, rows)
+    return _moves(scores, rows) / output.quantisation.scale if output.quantisation.scale > 0 else None
 
 
-def _moves(column: NDArray[np.int8] | NDArray[np.float32], rows: Rows) -> float:
+def _step(evidence: Evidence, rows: Rows) -> float:
+    """What a raw output moves by at least: 1, of float32 an ULP of the largest output of the oracle."""
+    if not evidence.case.model.output.element.real:
+        return 1.0
+    parts = [np.abs(evidence.references.output[block]) for block in blocks(rows, evidence.references.output.shape[1])]
+    largest = max(float(part[np.isfinite(part)].max(initial=0.0)) for part in parts)
+    return float(np.spacing(np.float32(largest)))
+
+
+def _moves(column: NDArray[Any], rows: Rows) -> float:
     """Largest max - min of an element over these rows."""
     parts = [column[block] for block in blocks(rows, column.shape[1])]
     high = np.max([part.max(axis=0) for part in parts], axis=0).astype(np.float64)
-    low = np.min([part.min(axis=0) for part in parts], axis=0)
+    low = np.min([part.min(axis=0) for part in parts], axis=0).astype(np.float64)
     return float((high - low).max())
 
 
@@ -320,14 +335,14 @@ CHECKS = (
     Check(
         "sanity.saturated_input",
         "input that the clamp of prepare cuts, on the channel where it is most",
-        "elements whose real value int8 cannot show / elements of the channel > 1/4 (tensor/1: of all elements > 1/2)",
+        "elements whose real value the type cannot show / those of the channel > 1/4 (tensor/1: of all elements > 1/2)",
         _has_truth,
         _judge("saturated_input", _saturated_input),
     ),
     Check(
         "sanity.constant_output",
         "outputs that do not depend on the window",
-        "max - min of each output of the oracle over all windows <= 1 LSB",
+        "max - min of each output of the oracle over all windows <= 1 LSB (float32: ULP of the largest)",
         _has_truth,
         _judge("constant_output", _constant_output),
     ),

@@ -26,7 +26,7 @@ class GateProbe:
 
 @dataclass(frozen=True)
 class ProbeOutput:
-    """Raw int8 output of a valid window that the harness made itself: the oracle's and the device's."""
+    """Raw output, as bytes, of a valid window that the harness made itself: the oracle's and the device's."""
 
     name: str
     expected: bytes

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from hil.baseline.types import BaselineFile
 from hil.case.types import Case, Limit
 from hil.records import ClockSpec, FaultReport, Hello, RunRecords
+from hil.tensor import Elements
 
 MAX_FINDINGS = 20  # findings kept per check; all are counted
 
@@ -34,15 +35,16 @@ class ImageFacts:
 class References:
     """What the answers should be. Rows of vectors that the gate must reject hold zeros.
 
-    gate [n] GateReason; prepared int8 [n, input elements]; digest uint32 [n]; output int8 [n, output elements].
+    gate [n] GateReason; prepared [n, input elements] and output [n, output elements] in the types of the model's ends;
+    digest uint32 [n].
     Of the float model, float32 [n, output elements] or None without one: float_output on the values that the prepared
     tensor stands for, float_chain on those of the raw window. Decisions: winner, score, answer, reason [n] each.
     """
 
     gate: NDArray[np.uint8]
-    prepared: NDArray[np.int8]
+    prepared: Elements
     digest: NDArray[np.uint32]
-    output: NDArray[np.int8]
+    output: Elements
     float_output: NDArray[np.float32] | None
     float_chain: NDArray[np.float32] | None
     winner: NDArray[np.int32]

@@ -16,6 +16,7 @@ from hil.case.load import FILE_NAME, load_case
 from hil.case.types import BASELINES, Case
 from hil.case.types import Limit as CaseLimit
 from hil.contract import checks_for
+from hil.contract.distance import allowed
 from hil.contract.latency import limits_of as latency_limits
 from hil.errors import CaseError, UsageError
 from hil.runfile import Limit
@@ -138,10 +139,9 @@ def _limit(limit: CaseLimit) -> Limit:
 def _limits(case: Case) -> dict[str, list[CaseLimit]]:
     """Limits that stand in the case file, by the check that holds a value to them."""
     values = case.contracts
-    lsb = CaseLimit(maximum=values.lsb, unit="LSB")
     single: dict[str, CaseLimit | None] = {
         "input.saturation": values.saturation,
-        **dict.fromkeys(("execution.output", "execution.probes"), lsb),
+        **dict.fromkeys(("execution.output", "execution.probes"), allowed(case).limit),
         **dict.fromkeys(("execution.arena", "memory.arena"), _most(case.arena_bytes)),
         "decision.accuracy": values.accuracy,
         **{f"agreement.{name}": limit for name, limit in values.agreement.items()},

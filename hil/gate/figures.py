@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hil.case.types import STAGES
 from hil.contract import metrics
+from hil.contract.distance import Allowance
 from hil.contract.latency import QUANTILES
 from hil.contract.statistics import percentile, upper_bound
 from hil.gate.results import Result
 from hil.records import GateReason, Status
 from hil.runfile import Case, Check, Columns, StageFigures
+from hil.tensor import Quantisation, of_dtype
 
 _NEEDED = {  # what the figures are made of, with the number of dimensions; hil/runfile.py checks the others
     "units": 2,
@@ -63,11 +66,15 @@ def disagreements(result: Result, columns: Columns, confidence: float) -> Iterat
 
 
 def _unusable(columns: Columns) -> str:
-    """The first column that is missing, or not one row a vector of whole numbers; "" when all are in order."""
+    """The first column that is missing, or not one row a vector of numbers of its kind; "" when all are in order."""
     vectors = len(columns["status"])
     for name, dimensions in _NEEDED.items():
         column = columns.get(name)
-        if column is None or column.ndim != dimensions or column.dtype.kind not in "iu":
+        if (
+            column is None
+            or column.ndim != dimensions
+            or column.dtype.kind not in ("iuf" if name == "reference_output" else "iu")
+        ):
             return name
         if len(column) != vectors and name != "distinct":
             return name
@@ -165,11 +172,22 @@ def _outputs(columns: Columns) -> Callable[[Check], Iterator[str]]:
         if device.shape != oracle.shape:
             yield "outputs of device and oracle are not of one shape"
             return
-        distance = int(np.abs(device[rows].astype(np.int64) - oracle[rows]).max(initial=0))
-        if distance != check.value:
-            yield f"its value is {check.value} LSB, the records give {distance}"
+        if device.dtype != oracle.dtype:
+            yield f"outputs of the device are {device.dtype}, the oracle's {oracle.dtype}"
+            return
+        farthest = _allowance(check, device.dtype).worst(oracle[rows], device[rows])
+        if farthest != check.value:
+            yield f"its value is {check.value} {check.unit}".rstrip() + f", the records give {farthest:,.10g}"
 
     return problem
+
+
+def _allowance(check: Check, dtype: np.dtype[Any]) -> Allowance:
+    """What the check allowed, by its own words. With a limit that has no unit that was a tolerance."""
+    limit, steps = check.limit, check.numbers.get("allowed_ulp", 0)
+    absolute = limit is not None and not limit.unit
+    tolerance = (limit.maximum or 0.0) if limit is not None and absolute else 0.0
+    return Allowance(of_dtype(dtype), steps if absolute and isinstance(steps, int) else 0, tolerance)
 
 
 def _answers(columns: Columns) -> Callable[[Check], Iterator[str]]:
@@ -211,7 +229,7 @@ def _agreement(case: Case, columns: Columns) -> Iterator[str]:
         return
     scale, zero_point = case.device.output.scale, case.device.output.zero_point
     expected = reference[rows].astype(np.float64)
-    observed = (output[rows].astype(np.float64) - zero_point) * scale
+    observed = Quantisation(scale, zero_point).real(output[rows])
     for name, metric in _METRICS.items():
         check = case.check(f"agreement.{name}")
         if check is None or check.outcome not in ("passed", "marginal") or check.value is None:

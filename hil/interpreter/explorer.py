@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.tensor import INT8_MAX, INT8_MIN
+from hil.tensor import INT8, Elements
 
 ARENA_BYTES = 32 << 20  # no tensor shares its memory with another one here
 MOST_TENSORS = 32
@@ -52,7 +52,7 @@ class Explorer:
     looks: list[Look]
     rests: dict[int, _Rest] = field(default_factory=dict)
 
-    def invoke(self, tensor: NDArray[np.int8]) -> NDArray[np.int8]:
+    def invoke(self, tensor: Elements) -> Elements:
         return _invoke(self.interpreter, [tensor.reshape(self.shape)])
 
     def tensor(self, index: int) -> NDArray[np.int8]:
@@ -60,7 +60,7 @@ class Explorer:
         found: NDArray[np.int8] = self.interpreter.GetTensor(index, 0)["tensor_data"]
         return found
 
-    def clamped(self, place: int, low: int, high: int) -> NDArray[np.int8]:
+    def clamped(self, place: int, low: int, high: int) -> Elements:
         """The output of the last invoke, had the operator looked at in this place clamped its output to [low, high]."""
         look = self.looks[place]
         rest = self._rest(look.operator)
@@ -102,9 +102,9 @@ def _range(operator: Any, tensor: Any, schema: Any) -> tuple[int, int]:
     kinds, quantisation = schema.ActivationFunctionType, tensor.quantization
     bounds = {kinds.RELU: (0.0, np.inf), kinds.RELU6: (0.0, 6.0), kinds.RELU_N1_TO_1: (-1.0, 1.0)}.get(activation)
     if bounds is None or quantisation is None or quantisation.scale is None:
-        return INT8_MIN, INT8_MAX
+        return INT8.low, INT8.high
     real = np.array(bounds) / float(quantisation.scale[0]) + int(quantisation.zeroPoint[0])
-    low, high = np.clip(real, INT8_MIN, INT8_MAX).round().astype(int).tolist()
+    low, high = np.clip(real, INT8.low, INT8.high).round().astype(int).tolist()
     return low, high
 
 
@@ -141,10 +141,10 @@ def _interpreter(model: bytes, arena_bytes: int, *, keep: bool) -> Any:
     return runtime.Interpreter.from_bytes(model, arena_size=arena_bytes, intrepreter_config=kind)
 
 
-def _invoke(interpreter: Any, inputs: list[NDArray[np.int8]]) -> NDArray[np.int8]:
+def _invoke(interpreter: Any, inputs: list[Elements]) -> Elements:
     interpreter.reset()
     for number, tensor in enumerate(inputs):
         interpreter.set_input(np.ascontiguousarray(tensor), number)
     interpreter.invoke()
-    output: NDArray[np.int8] = interpreter.get_output(0).reshape(-1).copy()
+    output: Elements = interpreter.get_output(0).reshape(-1).copy()
     return output

@@ -165,16 +165,16 @@ def look_tflm(room: Room, tensors: NDArray[Any]) -> Values:
 
 
 def clamp_tflm(room: Room, tensor: NDArray[Any], clamps: list[list[int]]) -> Values:
-    """Of one input tensor: `distances`, by how much the output changes at most with an operator's output clamped, for
-    each [place in `operators`, low, high].
+    """Of one input tensor: its `output`, and `clamped` [clamps, output elements], what that is with an operator's
+    output clamped, for each [place in `operators`, low, high].
     """
     explorer = _explorer(room)
-    right = explorer.invoke(tensor).astype(np.int16)
-    distances = []
+    output = explorer.invoke(tensor)
+    clamped = []
     for place, low, high in clamps:
         room.alive()
-        distances.append(int(np.abs(explorer.clamped(place, low, high) - right).max(initial=0)))
-    return {"distances": distances}
+        clamped.append(explorer.clamped(place, low, high))
+    return {"output": output, "clamped": np.array(clamped)}
 
 
 def _explorer(room: Room) -> Explorer:

@@ -19,8 +19,9 @@ from hil.model.encoded import custom_fix, encoded
 from hil.model.faults import gathered
 from hil.model.graph import SCHEMA_VERSION, Graph, Operator, Tensor, read_graph, reading
 from hil.model.sizes import unplannable
-from hil.model.tflite import ONE_TENSOR_FIX
+from hil.model.tflite import ONE_TENSOR_FIX, computes_in_float
 from hil.problems import Problem, raise_any
+from hil.tensor import INPUT_TYPES, OUTPUT_TYPES
 
 SHOWN_PLACES = 3  # of what is misaligned
 
@@ -158,25 +159,34 @@ GENERAL_OPERATOR_FIX = "replace the layer that makes it by one of the operators 
 
 
 def check_model(
-    data: bytes, file: Path, operators: frozenset[str] | None = None, kernels: KernelLibrary = TFLM_2_3
+    data: bytes,
+    file: Path,
+    operators: frozenset[str] | None = None,
+    kernels: KernelLibrary = TFLM_2_3,
+    all_float: bool = False,
 ) -> None:
     """Refuses the model bytes `data` (of `file`) when the target cannot run them right.
 
     `operators`: builtin operator names that the device's resolver holds (its `hello`); None before a board answered,
-    then all that `kernels` has. Raises CaseError that lists every reason, with the operator or tensor and the converter
-    option or model change that cures it; faults of one kind are one.
+    then all that `kernels` has. `all_float`: the case says that its model computes in float32 throughout. Raises
+    CaseError that lists every reason, with the operator or tensor and the converter option or model change that cures
+    it; faults of one kind are one.
     """
-    raise_any(file, gathered(faults_of(data, file, operators, kernels), file))
+    raise_any(file, gathered(faults_of(data, file, operators, kernels, all_float), file))
 
 
 def faults_of(
-    data: bytes, file: Path, operators: frozenset[str] | None = None, kernels: KernelLibrary = TFLM_2_3
+    data: bytes,
+    file: Path,
+    operators: frozenset[str] | None = None,
+    kernels: KernelLibrary = TFLM_2_3,
+    all_float: bool = False,
 ) -> list[Problem]:
     """Each fault by itself, for which check_model refuses a model. Raises CaseError when it cannot be read at all."""
     graph = read_graph(data, file)
     with reading(file):
         problems = [*_layout(graph), *encoded(data)]
-    problems += [*_input_output(graph), *_operators(graph, operators, kernels)]
+    problems += [*_input_output(graph), *_arithmetic(graph, all_float), *_operators(graph, operators, kernels)]
     problems += [*_alignment(data, file), *impossible(graph, kernels.operators), *unplannable(graph)]
     for operator in graph.operators:
         if operator.name in kernels.types and operator.name in (operators or kernels.operators):
@@ -224,24 +234,44 @@ def _input_output(graph: Graph) -> Iterator[Problem]:
     yield from _one_each(graph)
     for side, indices in (("input", graph.inputs), ("output", graph.outputs)):
         for index in indices:
-            yield from _int8_tensor(side, graph.tensors[index])
+            yield from _end(side, graph.tensors[index])
 
 
-def _int8_tensor(side: str, tensor: Tensor) -> Iterator[Problem]:
+_END_TYPES = {"input": INPUT_TYPES, "output": OUTPUT_TYPES}
+
+
+def _end(side: str, tensor: Tensor) -> Iterator[Problem]:
+    """A tensor that the product fills or reads."""
     where = f"{side} tensor {tensor.name!r}"
-    if tensor.dtype != "INT8":
-        option = f"inference_{side}_type = tf.int8"
-        yield Problem(where, f"its type is {tensor.dtype}, INT8 is wanted", f"convert with {option}")
+    element = next((each for each in _END_TYPES[side] if each.name == tensor.dtype), None)
+    if element is None:
+        wanted = _either(frozenset(each.name for each in _END_TYPES[side]))
+        fix = f"convert with inference_{side}_type = tf.int8"
+        yield Problem(where, f"its type is {tensor.dtype}, {wanted} is wanted", fix)
     elif not tensor.scales:
-        yield Problem(where, "it has no quantisation (scale and zero point)", INT8_FIX)
+        if element.dtype.itemsize == 1:
+            yield Problem(where, "it has no quantisation (scale and zero point)", INT8_FIX)
     elif (
         len(tensor.scales) != 1
         or not 0 < tensor.scales[0] < float("inf")
-        or not -128 <= (*tensor.zero_points, 0)[0] <= 127
+        or not (element.real or element.low <= (*tensor.zero_points, 0)[0] <= element.high)
     ):
         found = f"scales {tensor.scales[:3]}, zero points {tensor.zero_points[:3]}"
-        yield Problem(where, f"one positive scale and one zero point in -128..127 are wanted, found {found}", INT8_FIX)
+        ends = f"{element.low}..{element.high}"
+        yield Problem(where, f"one positive scale and one zero point in {ends} are wanted, found {found}", INT8_FIX)
     yield from _static_shape(where, tensor)
+
+
+def _arithmetic(graph: Graph, all_float: bool) -> Iterator[Problem]:
+    """A model that is not quantised at all is mostly one that somebody forgot to quantise: the case says so or not."""
+    if graph.operators and computes_in_float(graph) != all_float:
+        if all_float:
+            problem = "the case says all_float = true, and it has quantised operators"
+            yield Problem("model", problem, "take all_float out of [model]")
+        else:
+            problem = "it computes in FLOAT32 throughout: no operator is quantised"
+            fix = f"{INT8_FIX}; or, to judge the float model itself, write all_float = true in [model]"
+            yield Problem("model", problem, fix)
 
 
 def _static_shape(where: str, tensor: Tensor) -> Iterator[Problem]:

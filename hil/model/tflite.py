@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from pathlib import Path
 
 from hil.case.types import ModelFile
 from hil.errors import CaseError
+from hil.model.degenerate import tensors_of
 from hil.model.graph import TYPE_BYTES, Graph, Tensor, read_graph
 from hil.problems import reason_of
 from hil.tensor import Quantisation, TensorContract
@@ -35,10 +37,41 @@ def parse_model(data: bytes, path: Path) -> ModelFile:
         operators=operator_names(graph),
         input=_contract(graph.tensors[graph.inputs[0]], path),
         output=_contract(graph.tensors[graph.outputs[0]], path),
+        all_float=computes_in_float(graph),
+        reach=_reach(graph),
     )
 
 
 ONE_TENSOR_FIX = "export a model with one input and one output: concatenate inputs, split off the further heads"
+
+
+def computes_in_float(graph: Graph) -> bool:
+    """Whether real values go through the whole model: float32 is among its tensors, and no quantised ones."""
+    tensors = [tensor for operator in graph.operators for tensor in tensors_of(graph, operator)]
+    quantised = any(tensor.scales and tensor.dtype in ("INT8", "UINT8", "INT16") for tensor in tensors)
+    return not quantised and any(tensor.dtype == "FLOAT32" for tensor in tensors)
+
+
+_MOVES = frozenset({"RESHAPE", "EXPAND_DIMS", "SQUEEZE", "PACK", "TRANSPOSE"})  # that change no value
+
+
+def _reach(graph: Graph) -> float:
+    """Largest magnitude of a value of the input that QUANTIZE converts in every build: its kernels turn value / scale
+    into an int32 before they clamp, and what no int32 holds becomes the largest one here and the least there.
+    """
+    same, reach = set(graph.inputs), math.inf
+    for operator in graph.operators:
+        if not same & set(operator.inputs):
+            continue
+        output = graph.tensor(operator.outputs[0])
+        if operator.name in _MOVES:
+            same |= set(operator.outputs)
+        elif operator.name == "QUANTIZE" and output is not None and output.scales:
+            reach = min(reach, output.scales[0] * INT32_ROOM)
+    return reach
+
+
+INT32_ROOM = 2.0**30  # leaves room for any zero point
 
 
 def operator_names(graph: Graph) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from hil.reference.decide import decide_all
 from hil.reference.gate import judge
 from hil.reference.models import CaseModels, Outputs
 from hil.reference.prepare import digests, prepare
+from hil.tensor import Elements
 
 CHUNK = 64  # vectors between two calls of `progress`
 
@@ -23,13 +24,13 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Stimuli:
-    """What the device should see: gate uint8 [n], prepared int8 [n, input elements], digest uint32 [n].
+    """What the device should see: gate uint8 [n], prepared [n, input elements], digest uint32 [n].
 
     Rows of rejected vectors hold zeros in the last two.
     """
 
     gate: NDArray[np.uint8]
-    prepared: NDArray[np.int8]
+    prepared: Elements
     digest: NDArray[np.uint32]
 
     @property
@@ -42,9 +43,9 @@ def prepare_all(case: Case, chunk: int = CHUNK) -> Stimuli:
     """Gate and prepare over the case's vectors; quick, no model is run."""
     vectors = case.vectors
     gate = judge(vectors, case)
-    stimuli = Stimuli(
-        gate, np.zeros((len(vectors), case.model.input.elements), np.int8), np.zeros(len(vectors), np.uint32)
-    )
+    input = case.model.input
+    prepared = np.zeros((len(vectors), input.elements), input.element.dtype)
+    stimuli = Stimuli(gate, prepared, np.zeros(len(vectors), np.uint32))
     rows = stimuli.valid
     for start in range(0, len(rows), chunk):
         some = rows[start : start + chunk]
@@ -59,7 +60,8 @@ def check_models(case: Case) -> None:
     """
     with CaseModels(case) as models:
         models.open()
-        tensor = np.full((1, case.model.input.elements), case.model.input.quantisation.zero_point, np.int8)
+        input = case.model.input
+        tensor = np.full((1, input.elements), input.quantisation.zero_point, input.element.dtype)
         models.answer(tensor)
 
 
@@ -94,12 +96,12 @@ def model_outputs(
 def references(case: Case, stimuli: Stimuli, outputs: Outputs) -> References:
     """The references of the whole case, from its stimuli and the models' answers to all of them."""
     valid = stimuli.gate == GateReason.VALID
-    decisions = decide_all(outputs.int8, case.decide, case.vectors.sequence, valid)
+    decisions = decide_all(outputs.oracle, case.decide, case.vectors.sequence, valid)
     return References(
         gate=stimuli.gate,
         prepared=stimuli.prepared,
         digest=stimuli.digest,
-        output=outputs.int8,
+        output=outputs.oracle,
         float_output=outputs.real,
         float_chain=outputs.real if case.prepare.id == "tensor" else outputs.chain,
         winner=decisions.winner,

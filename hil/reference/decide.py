@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from hil.case.types import Decide
 from hil.errors import UsageError
 from hil.records import Decision, DecisionReason
-from hil.tensor import INT8_MAX, INT8_MIN, Quantisation
+from hil.tensor import FLOAT32, INT8, Elements, ElementType, Quantisation, no_number, ranks
 
 ARGMAX, NONE = "argmax/1", "none/1"
 NO_LABEL = -1
 NO_DECISION = Decision(NO_LABEL, 0, NO_LABEL, DecisionReason.NO_STAGE)
+NO_NUMBER = Decision(NO_LABEL, 0, NO_LABEL, DecisionReason.NOT_A_NUMBER)
+INT32_MIN = -(2**31)
 
 
 @dataclass(frozen=True)
@@ -55,12 +57,16 @@ class Decider:
         self._active = self._candidate = NO_LABEL
         self._run = self._cool = 0
 
-    def step(self, scores: Sequence[int] | NDArray[np.int8]) -> Decision:
-        """The decision on the raw scores of the next window, one score per label."""
+    def step(self, scores: Sequence[int] | Elements) -> Decision:
+        """The decision on the scores of the next window, one per label."""
         if self._decide.name == NONE:
             return NO_DECISION
-        winner = int(np.argmax(scores))  # of equal scores the first
-        score = int(scores[winner])
+        given = np.asarray(scores)
+        if no_number(given).any():
+            return NO_NUMBER
+        ranked = ranks(given)
+        winner = int(ranked.argmax())  # of equal scores the first
+        score = int(ranked[winner])
         reason = self._judge(winner, score)
         if reason is not DecisionReason.ACCEPTED:
             return Decision(winner, score, NO_LABEL, reason)
@@ -87,12 +93,12 @@ class Decider:
 
 
 def decide_all(
-    outputs: NDArray[np.int8],
+    outputs: Elements,
     decide: Decide,
     sequence: NDArray[np.int64] | None = None,
     valid: NDArray[np.bool_] | None = None,
 ) -> Decisions:
-    """The decisions on raw outputs int8 [n, scores].
+    """The decisions on raw outputs [n, scores].
 
     sequence: int [n], `Vectors.sequence`: -1 stands alone; rows of one number >= 0 are one stream in file order.
     valid: bool [n]; rows that are False were rejected by the gate: no decision, and the stream's state stays.
@@ -118,25 +124,56 @@ def decide_all(
     return decisions
 
 
-def _decide_alone(outputs: NDArray[np.int8], decide: Decide, rows: NDArray[np.intp], decisions: Decisions) -> None:
+def _decide_alone(outputs: Elements, decide: Decide, rows: NDArray[np.intp], decisions: Decisions) -> None:
     """The first step of a fresh state machine, for many rows at once."""
     if not len(rows):
         return
-    winner = outputs.argmax(axis=1)[rows]
-    score = outputs.max(axis=1)[rows]
+    winner, score = (column[rows] for column in best(outputs))
     above = DecisionReason.ACCEPTED if decide.debounce <= 1 else DecisionReason.DEBOUNCE
     reason = np.where(score > decide.threshold, above, DecisionReason.BELOW_THRESHOLD)
+    reason = np.where(winner < 0, DecisionReason.NOT_A_NUMBER, reason)
     decisions.winner[rows], decisions.score[rows] = winner, score
     decisions.reason[rows] = reason
     decisions.answer[rows] = np.where(reason == DecisionReason.ACCEPTED, winner, NO_LABEL)
 
 
-def raw_threshold(score: float | str | Fraction, q: Quantisation) -> int:
-    """The raw value for a real score: a raw score is accepted when it is greater (docs/pipeline.md).
+def best(outputs: Elements) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Index of the highest score of each row (of equal ones the lowest) and its rank, [n] each; -1 and 0 where a score
+    is no number.
+    """
+    ranked, lost = ranks(outputs), no_number(outputs).any(axis=1)
+    winner = ranked.argmax(axis=1)
+    score = ranked[np.arange(len(ranked)), winner]
+    return np.where(lost, NO_LABEL, winner).astype(np.int32), np.where(lost, 0, score).astype(np.int32)
 
-    The largest raw value whose real value is less than `score`, limited to [-129, 127], in exact arithmetic. A float is
-    taken as the decimal it is written as: 0.6 is 6/10. Raises ValueError for a score that is not a finite number.
+
+def raw_threshold(score: float | str | Fraction, q: Quantisation, element: ElementType = INT8) -> int:
+    """The rank for a real score: a score is accepted when its own is greater (docs/pipeline.md).
+
+    That of the largest element whose real value is less than `score`, in exact arithmetic; one below the type's least
+    element where that is none, as far as 32 bits hold it. A float is taken as the decimal it is written as: 0.6 is
+    6/10. Raises ValueError for a score that is not a finite number.
     """
     exact = Fraction(repr(float(score))) if isinstance(score, float) else Fraction(score)
-    raw = exact / Fraction(float(q.scale)) + q.zero_point
-    return min(max(math.ceil(raw) - 1, INT8_MIN - 1), INT8_MAX)
+    if element.real:
+        return _float_below(exact)
+    raw = (exact / Fraction(float(q.scale)) if q.scale else exact) + (q.zero_point if q.scale else 0)
+    return max(min(max(math.ceil(raw) - 1, element.low - 1), element.high), INT32_MIN)
+
+
+def _float_below(score: Fraction) -> int:
+    """Rank of the largest float32 that is less."""
+    with np.errstate(over="ignore"):
+        near = np.float32(float(score))  # at most one float32 off, either way
+    rank = int(ranks(np.array([near]))[0])
+    while rank > FLOAT32.low and not _less(rank, score):
+        rank -= 1
+    while rank < FLOAT32.high and _less(rank + 1, score):
+        rank += 1
+    return rank
+
+
+def _less(rank: int, score: Fraction) -> bool:
+    """Whether the float32 of this rank is less than the score."""
+    value = float(FLOAT32.of_ranks(rank))
+    return value < 0 if math.isinf(value) else Fraction(value) < score

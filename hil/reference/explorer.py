@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.interpreter.process import InterpreterProcess
+from hil.tensor import Elements, steps_between
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,11 @@ class Operator:
 
 @dataclass(frozen=True)
 class Sight:
-    """Of n windows: outputs int8 [n, output elements]; the ends of what each operator's output holds, int8 [n,
-    operators] each; seen bool [operators, 256], the values that it took on any of them, -128 first.
+    """Of n windows: outputs [n, output elements] in the type of the output; the ends of what each operator's output
+    holds, int8 [n, operators] each; seen bool [operators, 256], the values that it took on any of them, -128 first.
     """
 
-    outputs: NDArray[np.int8]
+    outputs: Elements
     low: NDArray[np.int8]
     high: NDArray[np.int8]
     seen: NDArray[np.bool_]
@@ -50,13 +51,20 @@ class Explorer:
         found = process.ask("open_tflm_tensors", {"model": model})["operators"]
         self.operators = tuple(Operator(*each) for each in found)
 
-    def look(self, tensors: NDArray[np.int8]) -> Sight:
-        """What input tensors int8 [n, input elements] make of the others."""
+    def look(self, tensors: Elements) -> Sight:
+        """What input tensors [n, input elements] make of the others."""
         answer = self._process.ask("look_tflm", {"tensors": np.ascontiguousarray(tensors)})
         return Sight(answer["outputs"], answer["low"], answer["high"], answer["seen"])
 
-    def distances(self, tensor: NDArray[np.int8], clamps: list[Clamp]) -> list[int]:
-        """By how many LSB the output changes at most with each clamp, for one input tensor int8 [input elements]."""
+    def clamped(self, tensor: Elements, clamps: list[Clamp]) -> tuple[Elements, Elements]:
+        """The output of one input tensor [input elements], and what it is with each clamp: [output elements] and
+        [clamps, output elements].
+        """
         values = {"tensor": np.ascontiguousarray(tensor), "clamps": [(c.place, c.low, c.high) for c in clamps]}
-        distances: list[int] = self._process.ask("clamp_tflm", values)["distances"]
-        return distances
+        answer = self._process.ask("clamp_tflm", values)
+        return answer["output"], answer["clamped"]
+
+    def distances(self, tensor: Elements, clamps: list[Clamp]) -> list[int]:
+        """By how many steps of its type the output changes at most with each clamp; arguments as in `clamped`."""
+        right, changed = self.clamped(tensor, clamps)
+        return [int(steps_between(right, other).max(initial=0)) for other in changed]

@@ -1,4 +1,4 @@
-"""The float reference: the float model on LiteRT, fed with real values or with those that int8 tensors stand for."""
+"""The float reference: the float model on LiteRT, fed with real values or those of prepared tensors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from hil.errors import UsageError
 from hil.interpreter.process import InterpreterProcess
 from hil.reference.interpreted import InterpretedModel, Interpreter, contract
-from hil.tensor import Quantisation
+from hil.tensor import Elements, Quantisation
 
 LITERT = Interpreter(
     title="LiteRT",
@@ -35,13 +35,13 @@ class FloatReference(InterpretedModel):
         self.input_elements = contract(self.opened["input"]).elements
         self.output_elements = contract(self.opened["output"]).elements
 
-    def run(self, prepared: NDArray[np.int8], quantisation: Quantisation) -> NDArray[np.float32]:
-        """Float outputs float32 [n, output elements] of prepared tensors int8 [n, input elements].
+    def run(self, prepared: Elements, quantisation: Quantisation) -> NDArray[np.float32]:
+        """Float outputs float32 [n, output elements] of prepared tensors [n, input elements].
 
-        quantisation: that of the int8 model's input tensor; the float model sees (q - zero point) * scale in float32.
-        Raises UsageError when LiteRT cannot run the model.
+        quantisation: that of the input tensor of the model under test; the float model sees (q - zero point) * scale in
+        float32, and the tensor itself where it is not quantised. Raises UsageError when LiteRT cannot run the model.
         """
-        return self.run_real(dequantise(prepared, quantisation))
+        return self.run_real(quantisation.real32(prepared))
 
     def run_real(self, tensors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Float outputs float32 [n, output elements] of input tensors float32 [n, input elements]; errors as `run`."""
@@ -63,9 +63,3 @@ class FloatReference(InterpretedModel):
                     f'{self.name}: tensor "{tensor}" is int8: a quantised or hybrid model is no float reference\n'
                     "  fix: convert the float model without converter.optimizations"
                 )
-
-
-def dequantise(tensor: NDArray[np.int8], quantisation: Quantisation) -> NDArray[np.float32]:
-    """Real values float32 of an int8 tensor: (q - zero point) * scale, the product rounded to float32."""
-    steps = (tensor.astype(np.int32) - quantisation.zero_point).astype(np.float32)
-    return steps * np.float32(quantisation.scale)

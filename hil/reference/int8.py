@@ -1,13 +1,13 @@
-"""The int8 oracle: the `tflite-micro` wheel, whose int8 kernels agree with TFLM on a board bit for bit."""
+"""The int8 oracle: the `tflite-micro` wheel, whose integer kernels agree with TFLM on a board bit for bit. It runs
+models with other ends, and float models, as well.
+"""
 
 from __future__ import annotations
-
-import numpy as np
-from numpy.typing import NDArray
 
 from hil.errors import UsageError
 from hil.interpreter.process import InterpreterProcess
 from hil.reference.interpreted import InterpretedModel, Interpreter, contract
+from hil.tensor import INPUT_TYPES, OUTPUT_TYPES, Elements
 
 ARENA_BYTES = 16 << 20  # more than any microcontroller has; pages that the model leaves alone are never touched
 TFLM = Interpreter(
@@ -19,7 +19,7 @@ TFLM = Interpreter(
 
 
 class Int8Oracle(InterpretedModel):
-    """One int8 model, ready to run. `input` and `output` are the tensor contracts that the wheel reports."""
+    """One model under test, ready to run. `input` and `output` are the tensor contracts that the wheel reports."""
 
     def __init__(
         self,
@@ -30,24 +30,24 @@ class Int8Oracle(InterpretedModel):
     ) -> None:
         """model: the .tflite file's bytes; name: what messages call it; process: one started before, for this model.
 
-        Raises UsageError when the wheel refuses the model, in its words, or does not survive it, and when the model's
-        ends are not int8.
+        Raises UsageError when the wheel refuses the model, in its words, or does not survive it, and when the type of
+        one of the model's ends is none that a product takes.
         """
         super().__init__(TFLM, model, name, process, arena_bytes=arena_bytes)
         self.input, self.output = contract(self.opened["input"]), contract(self.opened["output"])
-        for side, tensor in (("input", self.input), ("output", self.output)):
-            if tensor.dtype != "INT8":
+        for side, tensor, types in (("input", self.input, INPUT_TYPES), ("output", self.output, OUTPUT_TYPES)):
+            known = [each.name for each in types]
+            if tensor.dtype not in known:
                 self.close()
                 raise UsageError(
-                    f"{name}: its {side} tensor is {tensor.dtype}, the int8 oracle needs INT8\n"
+                    f"{name}: its {side} tensor is {tensor.dtype}, the int8 oracle takes {', '.join(known)}\n"
                     f"  fix: convert with inference_{side}_type = tf.int8"
                 )
 
-    def run(self, prepared: NDArray[np.int8]) -> NDArray[np.int8]:
-        """Raw outputs int8 [n, output elements] of prepared tensors int8 [n, input elements].
+    def run(self, prepared: Elements) -> Elements:
+        """Raw outputs [n, output elements] of prepared tensors [n, input elements], in the types of the model's ends.
 
         Variable tensors are set back before every vector, so a row's result does not depend on the rows before it.
         Raises UsageError when the wheel cannot run the model.
         """
-        outputs: NDArray[np.int8] = self.answers(prepared, self.output.elements, np.int8)
-        return outputs
+        return self.answers(prepared, self.output.elements, self.output.element.dtype)

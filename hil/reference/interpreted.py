@@ -54,7 +54,7 @@ class InterpretedModel:
             self.close()
             raise self._fatal(ended, "while the model was set up", None) from None
 
-    def answers(self, tensors: NDArray[Any], elements: int, dtype: type[np.generic]) -> NDArray[Any]:
+    def answers(self, tensors: NDArray[Any], elements: int, dtype: Any) -> NDArray[Any]:
         """Outputs [n, elements] of type `dtype` for n input tensors, in blocks. Raises UsageError as the opening."""
         outputs = np.empty((len(tensors), elements), dtype)
         rows = max(1, BLOCK_BYTES // max(1, tensors[:1].nbytes))

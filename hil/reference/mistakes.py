@@ -16,18 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.case.types import Channel, Prepare
-from hil.reference.prepare import FLOAT_LIMIT, ROUND, SHIFT
-from hil.tensor import INT8_MAX, INT8_MIN, TensorContract
+from hil.reference.prepare import ROUND, SHIFT, float_limit
+from hil.tensor import INT8, UINT8, Elements, ElementType, TensorContract, bits
 
 Raw = NDArray[np.generic]
 Wide = NDArray[np.int64]
 Real = NDArray[np.float64]
-Mistake = Callable[[Raw, Prepare, TensorContract], NDArray[np.int8]]  # arguments and result as in `prepare`
+Mistake = Callable[[Raw, Prepare, TensorContract], Elements]  # arguments and result as in `prepare`
 Limits = tuple[float, float]  # lowest and highest raw value that the gate lets through
 
 _NEAREST = 64  # counts next to a tie, on either side and of either sign, where a case has no or few exact ones
 _ULPS = np.arange(-6, 7)  # float32 neighbours of a tie's value: two roundings move it by three at most
-_BEYOND = (2.0, 129.0, 256.0, 300.0, 1000.0)  # LSB beyond a clamp: a wrapped int8 comes back into its range
+_FEW_STEPS = 64  # around each value of a 16-bit type that matters, where not all can be tried
+_SPREAD = 256  # values of such a type between its ends
 _HUGE = (1.5 * 2**31, 3.0 * 2**31, 1e20)  # LSB that no int32 holds
 
 
@@ -39,10 +40,10 @@ class Pitfalls:
     mistakes: Mapping[str, Mistake]
 
 
-def mistake_of(windows: Raw, observed: NDArray[np.int8], prepare: Prepare, input: TensorContract) -> str:
-    """The mistake that gives exactly the tensor int8 [elements] for windows [1, ...]; "" when none does."""
+def mistake_of(windows: Raw, observed: Elements, prepare: Prepare, input: TensorContract) -> str:
+    """The mistake that gives exactly the tensor [elements] for windows [1, ...]; "" when none does."""
     for name, mistake in PITFALLS[prepare.name].mistakes.items():
-        if np.array_equal(mistake(windows, prepare, input).ravel(), observed):
+        if np.array_equal(bits(mistake(windows, prepare, input).ravel()), bits(observed)):
             return name
     return ""
 
@@ -50,20 +51,44 @@ def mistake_of(windows: Raw, observed: NDArray[np.int8], prepare: Prepare, input
 # ---- what the stages share -------------------------------------------------------------------------------------------
 
 
-def _clamped(values: Wide) -> NDArray[np.int8]:
-    return np.clip(values, INT8_MIN, INT8_MAX).astype(np.int8)
+def _clamped(values: Wide, input: TensorContract, by: ElementType | None = None) -> Elements:
+    """In the tensor's type, clamped to its ends, or first to those of another type."""
+    element = input.element
+    within = np.clip(values, by.low, by.high) if by is not None else values
+    return np.clip(within, element.low, element.high).astype(element.dtype)
 
 
-def _symmetric(values: Wide) -> NDArray[np.int8]:
-    return np.clip(values, -INT8_MAX, INT8_MAX).astype(np.int8)
+def _symmetric(values: Wide, input: TensorContract) -> Elements:
+    element = input.element
+    return np.clip(values, element.low + 1, element.high).astype(element.dtype)
 
 
-def _wrapped(values: Wide) -> NDArray[np.int8]:
-    return values.astype(np.int8)
+def _wrapped(values: Wide, input: TensorContract) -> Elements:
+    return values.astype(input.element.dtype)
 
 
 def _floor(values: Real) -> Wide:
-    return np.floor(np.clip(values, -FLOAT_LIMIT, FLOAT_LIMIT)).astype(np.int64)
+    return np.floor(np.clip(values, -_FAR, _FAR)).astype(np.int64)
+
+
+_FAR = 2.0**20  # LSB: farther than any element from any zero point
+
+
+def _beyond(element: ElementType) -> tuple[float, ...]:
+    """LSB beyond a clamp: a value that wraps around comes back into the range."""
+    span = element.high - element.low + 1
+    return 2.0, span / 2 + 1, float(span), span * 1.2, span * 4.0
+
+
+def _whole(element: ElementType, zero_point: int, margin: int) -> Wide:
+    """The values of a type and some beyond its ends; of 16 bits those around what matters, and some between."""
+    low, high = element.low - margin, element.high + margin
+    if element.dtype.itemsize == 1:
+        return np.arange(low, high + 1)
+    points = [low, high, 0, zero_point, INT8.low, INT8.high, UINT8.high, zero_point + INT8.low, zero_point + INT8.high]
+    around = [np.arange(point - _FEW_STEPS, point + _FEW_STEPS + 1) for point in points]
+    values = np.unique(np.concatenate([*around, np.linspace(low, high, _SPREAD).astype(np.int64)]))
+    return values[(values >= low) & (values <= high)]
 
 
 def _away(values: Real) -> Wide:
@@ -81,35 +106,102 @@ _ROUNDINGS: Mapping[str, Callable[[Real], Wide]] = {
 
 
 def _finishes(lsb: Callable[[Raw, Prepare, TensorContract], Wide]) -> dict[str, Mistake]:
-    """Other ways to make an int8 element of a whole number of LSB around the zero point."""
+    """Other ways to make an element of a whole number of LSB around the zero point."""
 
-    def finish(how: Callable[[Wide, int], NDArray[np.int8]]) -> Mistake:
-        return lambda windows, prepare, input: how(lsb(windows, prepare, input), input.quantisation.zero_point)
+    def finish(how: Callable[[Wide, TensorContract], Elements]) -> Mistake:
+        return lambda windows, prepare, input: how(lsb(windows, prepare, input), input)
+
+    def placed(q: Wide, input: TensorContract) -> Wide:
+        return q + input.quantisation.zero_point
+
+    def clamped_first(q: Wide, input: TensorContract) -> Elements:
+        return _clamped(placed(_clamped(q, input).astype(np.int64), input), input)
 
     return {
-        "no clamp, values wrapped around": finish(lambda q, zp: _wrapped(q + zp)),
-        "clamped before the zero point was added": finish(lambda q, zp: _clamped(_clamped(q).astype(np.int64) + zp)),
-        "clamped to [-127, 127]": finish(lambda q, zp: _symmetric(q + zp)),
+        "no clamp, values wrapped around": finish(lambda q, input: _wrapped(placed(q, input), input)),
+        "clamped before the zero point was added": finish(clamped_first),
+        "the lowest value of the type clamped away": finish(lambda q, input: _symmetric(placed(q, input), input)),
+        "clamped as int8": finish(lambda q, input: _clamped(placed(q, input), input, INT8)),
+        "clamped as uint8": finish(lambda q, input: _clamped(placed(q, input), input, UINT8)),
+        "made as int8": finish(lambda q, input: _taken_for(INT8, placed(q, input), input)),
+        "made as uint8": finish(lambda q, input: _taken_for(UINT8, placed(q, input), input)),
+        "zero point off by 128": finish(lambda q, input: _clamped(placed(q, input) + _HALF, input)),
+        "zero point off by -128": finish(lambda q, input: _clamped(placed(q, input) - _HALF, input)),
     }
+
+
+_HALF = 128  # between the zero points of int8 and uint8
+
+
+def _taken_for(other: ElementType, q: Wide, input: TensorContract) -> Elements:
+    """Clamped to another type of 8 bits, and its bits stored; of 16 bits the low half."""
+    made = np.clip(q, other.low, other.high).astype(other.dtype)
+    element = input.element
+    return made.view(element.dtype) if element.dtype.itemsize == 1 else made.astype(element.dtype)
 
 
 # ---- tensor/1 --------------------------------------------------------------------------------------------------------
 
 
 def _tensor_landmarks(_: Prepare, input: TensorContract, channel: int, limits: Limits) -> Iterator[tuple[str, Raw]]:
+    if input.element.real:
+        yield from _real_landmarks(limits)
+        return
     low, high = (int(limit) for limit in limits)
-    yield "each value", np.arange(low, high + 1)
+    values = _whole(input.element, input.quantisation.zero_point, 0)
+    yield "each value", values[(values >= low) & (values <= high)]
 
 
+def _real_landmarks(limits: Limits) -> Iterator[tuple[str, Raw]]:
+    """What a copy may lose of a float32: its sign, what lies next to zero, its last bits, its size."""
+    info = np.finfo(np.float32)
+    values: dict[str, list[float]] = {
+        "ends of the range": [*limits],
+        "both zeros": [0.0, -0.0],
+        "numbers too small to be normal": [float(info.smallest_subnormal), _SMALLEST / 3, _SMALLEST],
+        "fractions": [1 / 3, 2 / 3, 0.1, 1 + float(info.eps), 100.3, 127.5, 255.7],
+        "large numbers": [2.0**24 + 2, 2.0**31, 1e20, float(info.max)],
+    }
+    for name, found in values.items():
+        both = np.array([*found, *(-value for value in found)], np.float32)
+        yield name, both[(both >= np.float32(limits[0])) & (both <= np.float32(limits[1]))]
+
+
+def _of_integers(mistake: Callable[[Wide, TensorContract], Elements]) -> Mistake:
+    """A copy of an integer tensor that goes wrong."""
+    return lambda windows, _, input: windows if input.element.real else mistake(windows.astype(np.int64), input)
+
+
+def _of_reals(mistake: Callable[[NDArray[np.float32]], NDArray[Any]]) -> Mistake:
+    """A copy of a float32 tensor that goes wrong."""
+
+    def stage(windows: Raw, _: Prepare, input: TensorContract) -> Elements:
+        if not input.element.real:
+            return windows
+        with np.errstate(all="ignore"):
+            return mistake(windows.astype(np.float32)).astype(np.float32)
+
+    return stage
+
+
+_SMALLEST = float(np.finfo(np.float32).smallest_normal)
 _TENSOR_MISTAKES: Mapping[str, Mistake] = {
-    "taken for unsigned": lambda windows, _, input: (windows.astype(np.int64) ^ 0x80).astype(np.int8),
-    "clamped to [-127, 127]": lambda windows, _, input: _symmetric(windows.astype(np.int64)),
-    "zero point added once more": lambda windows, _, input: _clamped(
-        windows.astype(np.int64) + input.quantisation.zero_point
+    "taken for unsigned, or for signed": _of_integers(
+        lambda q, input: (q ^ (1 << (8 * input.element.dtype.itemsize - 1))).astype(input.element.dtype)
     ),
-    "zero point taken off": lambda windows, _, input: _clamped(
-        windows.astype(np.int64) - input.quantisation.zero_point
-    ),
+    "the lowest value of the type clamped away": _of_integers(_symmetric),
+    "clamped as int8": _of_integers(lambda q, input: _clamped(q, input, INT8)),
+    "clamped as uint8": _of_integers(lambda q, input: _clamped(q, input, UINT8)),
+    "zero point added once more": _of_integers(lambda q, input: _clamped(q + input.quantisation.zero_point, input)),
+    "zero point taken off": _of_integers(lambda q, input: _clamped(q - input.quantisation.zero_point, input)),
+    "sign lost": _of_reals(np.abs),
+    "small numbers flushed to zero": _of_reals(lambda x: np.where(np.abs(x) < _SMALLEST, np.copysign(0, x), x)),
+    "negative zero made positive": _of_reals(lambda x: x + np.float32(0)),
+    "kept at half precision": _of_reals(lambda x: x.astype(np.float16)),
+    "kept as bfloat16": _of_reals(lambda x: (x.view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32)),
+    "rounded to whole numbers": _of_reals(np.rint),
+    "clamped to [0, 1]": _of_reals(lambda x: np.clip(x, 0, 1)),
+    "clamped to [-1, 1]": _of_reals(lambda x: np.clip(x, -1, 1)),
 }
 
 
@@ -123,14 +215,15 @@ def _scale_landmarks(
     yield "ends of the range", counts[[0, -1]]
     yield "around zero", counts[np.abs(counts) <= 1]
     for mine in {each for each in prepare.channels if each.source == channel}:
-        yield from _scale_channel(mine, input.quantisation.zero_point, counts)
+        yield from _scale_channel(mine, input, counts)
 
 
-def _scale_channel(channel: Channel, zero_point: int, counts: Wide) -> Iterator[tuple[str, Raw]]:
+def _scale_channel(channel: Channel, input: TensorContract, counts: Wide) -> Iterator[tuple[str, Raw]]:
+    element = input.element
     acc = (counts - channel.offset) * channel.gain
-    q = ((acc + ROUND) >> SHIFT) + zero_point
+    q = ((acc + ROUND) >> SHIFT) + input.quantisation.zero_point
     yield "around the offset", counts[np.abs(counts - channel.offset) <= 1]
-    inside = (q >= INT8_MIN - 1) & (q <= INT8_MAX + 1)
+    inside = (q >= element.low - 1) & (q <= element.high + 1)
     distance = np.where(
         inside, (acc & ((1 << SHIFT) - 1)) - ROUND, 1 << SHIFT
     )  # of a tie; one that is met is rounded up
@@ -138,7 +231,10 @@ def _scale_channel(channel: Channel, zero_point: int, counts: Wide) -> Iterator[
         yield f"{sign} ties", counts[(distance == 0) & side]
         yield f"just above a {sign} tie", _nearest(counts, distance, (distance > 0) & (distance < ROUND) & side)
         yield f"just below a {sign} tie", _nearest(counts, -distance, (distance < 0) & side)
-    yield from _clamps(counts, q)
+    yield from _clamps(counts, q, element)
+    if element is not INT8:
+        for by in (INT8, UINT8):
+            yield f"ends of {by.words}", _clamps_of(counts, q, by)
 
 
 def _nearest(counts: Wide, distance: Wide, among: NDArray[np.bool_]) -> Wide:
@@ -146,12 +242,16 @@ def _nearest(counts: Wide, distance: Wide, among: NDArray[np.bool_]) -> Wide:
     return counts[rows[np.argsort(distance[rows], kind="stable")[:_NEAREST]]]
 
 
-def _clamps(counts: Raw, q: Wide) -> Iterator[tuple[str, Raw]]:
+def _clamps_of(counts: Raw, q: Wide, element: ElementType) -> Raw:
+    return np.unique(np.concatenate([values for _, values in _clamps(counts, q, element)]))
+
+
+def _clamps(counts: Raw, q: Wide, element: ElementType) -> Iterator[tuple[str, Raw]]:
     """Values around both clamps, and as far beyond them as shows a clamp that is missing. q: what the values become
     without one.
     """
-    for name, inside, outward in (("lower clamp", INT8_MIN, -1), ("upper clamp", INT8_MAX, 1)):
-        steps = [inside + outward * step for step in (-1, 0, 1, *map(int, _BEYOND))]
+    for name, inside, outward in (("lower clamp", element.low, -1), ("upper clamp", element.high, 1)):
+        steps = [inside + outward * step for step in (-1, 0, 1, *map(int, _beyond(element)))]
         yield name, counts[[int(np.abs(q - step).argmin()) for step in steps]]
 
 
@@ -169,27 +269,27 @@ def _scale_product(windows: Raw, prepare: Prepare, *, gain: int = 0, offset: int
 
 
 def _scale_rounded(round_: Callable[[Real], Wide]) -> Mistake:
-    def stage(windows: Raw, prepare: Prepare, input: TensorContract) -> NDArray[np.int8]:
+    def stage(windows: Raw, prepare: Prepare, input: TensorContract) -> Elements:
         real = _scale_product(windows, prepare) / 2.0**SHIFT  # exact: 49 bits
-        return _clamped(round_(real) + input.quantisation.zero_point)
+        return _clamped(round_(real) + input.quantisation.zero_point, input)
 
     return stage
 
 
 def _scale_changed(*, gain: int = 0, offset: int = 0, narrow: bool = False) -> Mistake:
-    def stage(windows: Raw, prepare: Prepare, input: TensorContract) -> NDArray[np.int8]:
+    def stage(windows: Raw, prepare: Prepare, input: TensorContract) -> Elements:
         product = _scale_product(windows, prepare, gain=gain, offset=offset, narrow=narrow)
-        return _clamped(((product + ROUND) >> SHIFT) + input.quantisation.zero_point)
+        return _clamped(((product + ROUND) >> SHIFT) + input.quantisation.zero_point, input)
 
     return stage
 
 
-def _scale_twice(windows: Raw, prepare: Prepare, input: TensorContract) -> NDArray[np.int8]:
+def _scale_twice(windows: Raw, prepare: Prepare, input: TensorContract) -> Elements:
     once = (_scale_product(windows, prepare) + (1 << 15)) >> 16
-    return _clamped(((once + (1 << 14)) >> 15) + input.quantisation.zero_point)
+    return _clamped(((once + (1 << 14)) >> 15) + input.quantisation.zero_point, input)
 
 
-def _scale_float(windows: Raw, prepare: Prepare, input: TensorContract, *, divide: bool) -> NDArray[np.int8]:
+def _scale_float(windows: Raw, prepare: Prepare, input: TensorContract, *, divide: bool) -> Elements:
     source = [channel.source for channel in prepare.channels]
     offsets = np.array([channel.offset for channel in prepare.channels], np.int64)
     gains: Real = np.array([channel.gain for channel in prepare.channels], np.float64)
@@ -197,7 +297,7 @@ def _scale_float(windows: Raw, prepare: Prepare, input: TensorContract, *, divid
     factors, steps = (gains / 2.0**SHIFT).astype(np.float32), (2.0**SHIFT / gains).astype(np.float32)
     lsb = counts / steps if divide else counts * factors
     rounded = _floor((lsb + np.float32(0.5)).astype(np.float64))
-    return _clamped(rounded + input.quantisation.zero_point)
+    return _clamped(rounded + input.quantisation.zero_point, input)
 
 
 _SCALE_MISTAKES: Mapping[str, Mistake] = {
@@ -221,7 +321,7 @@ def _quantize_landmarks(
     prepare: Prepare, input: TensorContract, channel: int, limits: Limits
 ) -> Iterator[tuple[str, Raw]]:
     low, high = (np.float32(limit) for limit in limits)
-    zero_point = input.quantisation.zero_point
+    element, zero_point = input.element, input.quantisation.zero_point
 
     def inside(lsb: NDArray[Any], ulps: NDArray[np.int64]) -> Raw:
         """float32 values of these numbers of LSB and their neighbours, as far as the gate lets them through."""
@@ -232,13 +332,13 @@ def _quantize_landmarks(
 
     yield "ends of the range", np.array([low, high], np.float32)
     yield "around zero", inside(np.zeros(1), _ULPS)
-    halves = np.arange(INT8_MIN - zero_point - 2, INT8_MAX - zero_point + 2) + 0.5
+    halves = _whole(element, zero_point, 2)[:-1] - zero_point + 0.5
     for sign, side in (("positive", halves[halves > 0]), ("negative", halves[halves < 0])):
         yield f"{sign} ties and their neighbours", inside(side, _ULPS)
-    for name, edge, outward in (("lower clamp", INT8_MIN, -1), ("upper clamp", INT8_MAX, 1)):
-        steps = np.array([-1.0, 0.0, 1.0, *_BEYOND]) * outward + edge - zero_point
+    for name, edge, outward in (("lower clamp", element.low, -1), ("upper clamp", element.high, 1)):
+        steps = np.array([-1.0, 0.0, 1.0, *_beyond(element)]) * outward + edge - zero_point
         yield name, inside(steps, np.zeros(1, np.int64))
-        limit = np.array([FLOAT_LIMIT * outward])
+        limit = np.array([float_limit(element) * outward])
         yield f"limit of LSB at the {name}", inside(limit, _ULPS)
         yield f"no int32 beyond the {name}", inside(np.array(_HUGE) * outward, np.zeros(1, np.int64))
 
@@ -257,26 +357,27 @@ def _quantize_product(windows: Raw, prepare: Prepare) -> NDArray[np.float32]:
     return product
 
 
-def _quantize_lsb(windows: Raw, prepare: Prepare, _: TensorContract) -> Wide:
-    limited = np.clip(_quantize_product(windows, prepare), np.float32(-FLOAT_LIMIT), np.float32(FLOAT_LIMIT))
+def _quantize_lsb(windows: Raw, prepare: Prepare, input: TensorContract) -> Wide:
+    limit = np.float32(float_limit(input.element))
+    limited = np.clip(_quantize_product(windows, prepare), -limit, limit)
     return _floor((limited + np.float32(0.5)).astype(np.float64))
 
 
 def _quantize_from(real: Callable[[Raw, Prepare, TensorContract], Real]) -> Mistake:
     """The stage with this number of LSB, a half already added, rounded down."""
 
-    def stage(windows: Raw, prepare: Prepare, input: TensorContract) -> NDArray[np.int8]:
+    def stage(windows: Raw, prepare: Prepare, input: TensorContract) -> Elements:
         with np.errstate(over="ignore"):
             values = real(windows, prepare, input)
-        return _clamped(_floor(np.nan_to_num(values)) + input.quantisation.zero_point)
+        return _clamped(_floor(np.nan_to_num(values)) + input.quantisation.zero_point, input)
 
     return stage
 
 
 def _quantize_rounded(round_: Callable[[Real], Wide]) -> Mistake:
-    def stage(windows: Raw, prepare: Prepare, input: TensorContract) -> NDArray[np.int8]:
+    def stage(windows: Raw, prepare: Prepare, input: TensorContract) -> Elements:
         product = _quantize_product(windows, prepare).astype(np.float64)
-        return _clamped(round_(product) + input.quantisation.zero_point)
+        return _clamped(round_(product) + input.quantisation.zero_point, input)
 
     return stage
 
@@ -296,18 +397,18 @@ def _divided_back(windows: Raw, prepare: Prepare, _: TensorContract) -> Real:
     return (windows.astype(np.float32) / step + np.float32(0.5)).astype(np.float64)
 
 
-def _zero_point_first(windows: Raw, prepare: Prepare, input: TensorContract) -> NDArray[np.int8]:
+def _zero_point_first(windows: Raw, prepare: Prepare, input: TensorContract) -> Elements:
     half = np.float32(input.quantisation.zero_point + 0.5)
     with np.errstate(over="ignore"):
-        return _clamped(_floor((_quantize_product(windows, prepare) + half).astype(np.float64)))
+        return _clamped(_floor((_quantize_product(windows, prepare) + half).astype(np.float64)), input)
 
 
-def _unlimited(windows: Raw, prepare: Prepare, input: TensorContract) -> NDArray[np.int8]:
+def _unlimited(windows: Raw, prepare: Prepare, input: TensorContract) -> Elements:
     """No limit before the conversion to int32, which gives its lowest value for what does not fit."""
     with np.errstate(over="ignore"):
         rounded = np.floor(_quantize_product(windows, prepare) + np.float32(0.5)).astype(np.float64)
     fits = np.abs(rounded) < 2.0**31
-    return _clamped(np.where(fits, rounded, -(2.0**31)).astype(np.int64) + input.quantisation.zero_point)
+    return _clamped(np.where(fits, rounded, -(2.0**31)).astype(np.int64) + input.quantisation.zero_point, input)
 
 
 _QUANTIZE_MISTAKES: Mapping[str, Mistake] = {

@@ -1,4 +1,4 @@
-"""Both models of a case, each open in its interpreter: the int8 oracle and, when there is one, the float reference."""
+"""Both models of a case, each open in its interpreter: the oracle and, when there is one, the float reference."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from hil.interpreter.process import InterpreterProcess
 from hil.reference.float import FloatReference
 from hil.reference.int8 import Int8Oracle
 from hil.reference.prepare import real_values
+from hil.tensor import Elements
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """What both models answer: int8 [n, output elements], and float32 [n, output elements] or None without a float
-    model: `real` to the prepared tensors, `chain` to the raw windows (None too where the tensor is the window). Rows
-    that were not asked for, or that the gate rejects, hold zeros.
+    """What both models answer: oracle [n, output elements] in the type of the model under test, and float32 [n, output
+    elements] or None without a float model: `real` to the prepared tensors, `chain` to the raw windows (None too where
+    the tensor is the window). Rows that were not asked for, or that the gate rejects, hold zeros.
     """
 
-    int8: NDArray[np.int8]
+    oracle: Elements
     real: NDArray[np.float32] | None
     chain: NDArray[np.float32] | None
 
@@ -35,11 +36,11 @@ class Outputs:
         shape = len(case.vectors), case.model.output.elements
         real = np.zeros(shape, np.float32) if case.float_model is not None else None
         chain = None if real is None or case.prepare.id == "tensor" else np.zeros(shape, np.float32)
-        return cls(np.zeros(shape, np.int8), real, chain)
+        return cls(np.zeros(shape, case.model.output.element.dtype), real, chain)
 
     def put(self, rows: NDArray[np.intp], answers: Outputs) -> None:
         """Fill these rows; `answers` has one row for each of them."""
-        self.int8[rows] = answers.int8
+        self.oracle[rows] = answers.oracle
         for column, some in ((self.real, answers.real), (self.chain, answers.chain)):
             if column is not None and some is not None:
                 column[rows] = some
@@ -47,7 +48,7 @@ class Outputs:
     def take(self, rows: NDArray[np.intp]) -> Outputs:
         """These rows alone."""
         real, chain = (None if column is None else column[rows] for column in (self.real, self.chain))
-        return Outputs(self.int8[rows], real, chain)
+        return Outputs(self.oracle[rows], real, chain)
 
 
 class CaseModels:
@@ -59,7 +60,7 @@ class CaseModels:
     def __init__(self, case: Case) -> None:
         self._case, self._lock = case, threading.Lock()
         self._processes: list[InterpreterProcess] = []
-        self._int8: Int8Oracle | None = None
+        self._oracle: Int8Oracle | None = None
         self._error: UsageError | None = None  # why they cannot be opened: told to each who asks
         self._floating: FloatReference | None = None
 
@@ -76,7 +77,7 @@ class CaseModels:
         with self._lock:
             if self._error is not None:
                 raise self._error
-            if self._int8 is not None:
+            if self._oracle is not None:
                 return
             try:
                 self._open()
@@ -92,14 +93,14 @@ class CaseModels:
             floating = FloatReference(case.float_model.data, str(case.float_model.path), self._processes[1])
             _require_fit(case, floating)
             self._floating = floating
-        self._int8 = oracle
+        self._oracle = oracle
 
     @property
-    def int8(self) -> Int8Oracle:
+    def oracle(self) -> Int8Oracle:
         """The oracle; opened when it is not yet, with the errors of `open`."""
         self.open()
-        assert self._int8 is not None
-        return self._int8
+        assert self._oracle is not None
+        return self._oracle
 
     @property
     def floating(self) -> FloatReference | None:
@@ -107,11 +108,11 @@ class CaseModels:
         self.open()
         return self._floating
 
-    def answer(self, prepared: NDArray[np.int8], windows: NDArray[np.generic] | None = None) -> Outputs:
-        """What both say to prepared tensors int8 [n, input elements]. windows: [n, ...], the raw ones that they were
+    def answer(self, prepared: Elements, windows: NDArray[np.generic] | None = None) -> Outputs:
+        """What both say to prepared tensors [n, input elements]. windows: [n, ...], the raw ones that they were
         made of; without them there is no `chain`. Raises UsageError when a model cannot be run.
         """
-        output, case = self.int8.run(prepared), self._case
+        output, case = self.oracle.run(prepared), self._case
         if self.floating is None:
             return Outputs(output, None, None)
         real, chain = self.floating.run(prepared, case.model.input.quantisation), None

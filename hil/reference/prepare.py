@@ -6,100 +6,111 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hil.case.types import Prepare
 from hil.errors import UsageError
-from hil.tensor import INT8_MAX, INT8_MIN, TensorContract
+from hil.tensor import INT16, ROUNDED_TYPES, Elements, ElementType, TensorContract
 
 BLOCK_ELEMENTS = 1 << 18  # elements worked on at a time: 2 MB of int64 a temporary, however many windows there are
 ROUND, SHIFT = 1 << 30, 31
-FLOAT_LIMIT = 1024.0  # keeps floor() inside int32; far outside int8 with any zero point
+Stage = Callable[[NDArray[np.generic], Prepare, TensorContract], Elements]
 
 
-def prepare(windows: NDArray[np.generic], prepare: Prepare, input: TensorContract) -> NDArray[np.int8]:
-    """The input tensors int8 [n, elements], elements in sample-major order.
+def float_limit(element: ElementType) -> float:
+    """What `quantize/1` limits a product to, in LSB: inside int32, and farther than any element of the type from any
+    zero point.
+    """
+    return 1024.0 if element.dtype.itemsize == 1 else 131072.0
 
-    windows: int8 [n, ...] for tensor/1; int16 [n, samples, channels] for scale/1; float32 [n, ...] for quantize/1.
-    Raises UsageError for another stage and ValueError when the windows do not fill the tensor.
+
+def prepare(windows: NDArray[np.generic], prepare: Prepare, input: TensorContract) -> Elements:
+    """The input tensors [n, elements] in the type of the input, elements in sample-major order.
+
+    windows: [n, ...] of the input's type for tensor/1; int16 [n, samples, channels] for scale/1; float32 [n, ...] for
+    quantize/1. Raises UsageError for another stage, and ValueError when the windows do not fill the tensor or the stage
+    makes no tensor of this type.
     """
     stage = _stage(prepare)
-    prepared = np.empty((len(windows), input.elements), np.int8)
+    prepared = np.empty((len(windows), input.elements), input.element.dtype)
     block = max(1, BLOCK_ELEMENTS // input.elements)
     for start in range(0, len(windows), block):
-        rows = stage(windows[start : start + block], prepare, input.quantisation.zero_point)
+        rows = stage(windows[start : start + block], prepare, input)
         prepared[start : start + block] = rows.reshape(len(rows), input.elements)
     return prepared
 
 
-def elements(windows: NDArray[np.generic], prepare: Prepare, input: TensorContract) -> NDArray[np.int8]:
-    """What the stage makes of values that need not fill the tensor: int8 [..., tensor channels] of [..., channels].
+def elements(windows: NDArray[np.generic], prepare: Prepare, input: TensorContract) -> Elements:
+    """What the stage makes of values that need not fill the tensor: [..., tensor channels] of [..., channels].
 
     Errors as in `prepare`.
     """
-    return _stage(prepare)(windows, prepare, input.quantisation.zero_point)
+    return _stage(prepare)(windows, prepare, input)
 
 
-def _stage(prepare: Prepare) -> Callable[[NDArray[np.generic], Prepare, int], NDArray[np.int8]]:
+def _stage(prepare: Prepare) -> Stage:
     if prepare.name not in STAGES:
         raise UsageError(f'prepare = "{prepare.name}": unknown stage\n  fix: use one of {", ".join(STAGES)}')
     return STAGES[prepare.name]
 
 
 def real_values(windows: NDArray[np.generic], prepare: Prepare, input: TensorContract) -> NDArray[np.float32]:
-    """The real values that the windows stand for, float32 [n, elements]: what `prepare` would give without the rounding
-    to int8 and without its clamp. Windows and elements as there.
+    """The real values that the windows stand for, float32 [n, elements]: what `prepare` would give without the
+    rounding to the tensor's type and without its clamp. Windows and elements as there.
 
-    tensor/1: the tensor is all that there is, (q - zero point) * scale. scale/1, in float64: (count - offset) / 32768 *
-    gain / 65536 * scale. quantize/1: the window itself.
+    tensor/1: the tensor is all that there is, (q - zero point) * scale, or itself where it is not quantised. scale/1,
+    in float64: (count - offset) / 32768 * gain / 65536 * scale. quantize/1: the window itself.
     """
     flat = windows.reshape(len(windows), -1)
     if prepare.id == "quantize":
         return flat.astype(np.float32, copy=False)
-    scale, zero_point = input.quantisation.scale, input.quantisation.zero_point
     with np.errstate(over="ignore"):  # infinite with an absurd scale; the float model says what it makes of that
         if prepare.id == "tensor":
-            return (flat.astype(np.int32) - zero_point).astype(np.float32) * np.float32(scale)
-        return (_lsb(windows, prepare) * scale).astype(np.float32).reshape(len(windows), input.elements)
+            return input.quantisation.real32(flat)
+        real = _lsb(windows, prepare) * input.quantisation.scale
+        return real.astype(np.float32).reshape(len(windows), input.elements)
 
 
 def clipped(windows: NDArray[np.generic], prepare: Prepare, input: TensorContract) -> NDArray[np.bool_]:
-    """Elements [n, elements] whose real value int8 cannot show, so that the clamp of prepare cuts them.
+    """Elements [n, elements] whose real value the tensor's type cannot show, so that the clamp of prepare cuts them.
 
-    What came before a tensor/1 is not known: there an element counts that is -128 or 127 and does not stand for 0.
+    What came before a tensor/1 is not known: there an element counts that lies at an end of its type and does not stand
+    for 0. A float32 tensor has no clamp.
     """
+    element = input.element
     if prepare.id == "tensor":
-        tensor = windows.reshape(len(windows), -1).astype(np.int8, copy=False)
-        rails: NDArray[np.bool_] = ((tensor == INT8_MIN) | (tensor == INT8_MAX)) & (
-            tensor != input.quantisation.zero_point
-        )
+        tensor = windows.reshape(len(windows), -1)
+        if element.real:
+            return np.zeros(tensor.shape, np.bool_)
+        rails: NDArray[np.bool_] = element.saturated(tensor) & (tensor != input.quantisation.zero_point)
         return rails
     q = _lsb(windows, prepare) if prepare.id == "scale" else windows.astype(np.float64) / input.quantisation.scale
     q += input.quantisation.zero_point
-    cut: NDArray[np.bool_] = (q < INT8_MIN - 0.5) | (q >= INT8_MAX + 0.5)
+    cut: NDArray[np.bool_] = (q < element.low - 0.5) | (q >= element.high + 0.5)
     return cut.reshape(len(windows), input.elements)
 
 
-def digest(tensor: NDArray[np.int8]) -> int:
+def digest(tensor: Elements) -> int:
     """CRC-32 (zlib's) of one tensor's bytes."""
-    return zlib.crc32(tensor.tobytes())
+    return zlib.crc32(tensor.astype(tensor.dtype.newbyteorder("<"), copy=False).tobytes())
 
 
-def digests(prepared: NDArray[np.int8]) -> NDArray[np.uint32]:
+def digests(prepared: Elements) -> NDArray[np.uint32]:
     """`digest` of each row: uint32 [n]."""
     return np.fromiter((digest(row) for row in prepared), np.uint32, len(prepared))
 
 
-def _tensor_1(windows: NDArray[np.generic], _: Prepare, zero_point: int) -> NDArray[np.int8]:
-    _require(windows, np.int8, "tensor/1")
-    return windows.astype(np.int8, copy=False)
+def _tensor_1(windows: NDArray[np.generic], _: Prepare, input: TensorContract) -> Elements:
+    _require(windows, input.element.dtype, "tensor/1")
+    return windows
 
 
-def _scale_1(windows: NDArray[np.generic], prepare: Prepare, zero_point: int) -> NDArray[np.int8]:
-    _require(windows, np.int16, "scale/1")
-    return _to_int8(((_products(windows, prepare) + ROUND) >> SHIFT) + zero_point)
+def _scale_1(windows: NDArray[np.generic], prepare: Prepare, input: TensorContract) -> Elements:
+    _require(windows, INT16.dtype, "scale/1")
+    return _rounded(((_products(windows, prepare) + ROUND) >> SHIFT) + input.quantisation.zero_point, input)
 
 
 def _lsb(windows: NDArray[np.generic], prepare: Prepare) -> NDArray[np.float64]:
@@ -116,24 +127,29 @@ def _products(windows: NDArray[np.generic], prepare: Prepare) -> NDArray[np.int6
     return products
 
 
-def _quantize_1(windows: NDArray[np.generic], prepare: Prepare, zero_point: int) -> NDArray[np.int8]:
-    _require(windows, np.float32, "quantize/1")
+def _quantize_1(windows: NDArray[np.generic], prepare: Prepare, input: TensorContract) -> Elements:
+    _require(windows, np.dtype(np.float32), "quantize/1")
+    limit = np.float32(float_limit(input.element))
     with np.errstate(over="ignore"):  # a product that overflows float32 is clamped in the next step
         scaled = windows.astype(np.float32, copy=False) * np.float32(prepare.factor)
-    limited = np.clip(scaled, np.float32(-FLOAT_LIMIT), np.float32(FLOAT_LIMIT))
-    return _to_int8(np.floor(limited + np.float32(0.5)).astype(np.int64) + zero_point)
+    limited = np.clip(scaled, -limit, limit)
+    return _rounded(np.floor(limited + np.float32(0.5)).astype(np.int64) + input.quantisation.zero_point, input)
 
 
-def _to_int8(values: NDArray[np.int64]) -> NDArray[np.int8]:
-    return np.clip(values, INT8_MIN, INT8_MAX).astype(np.int8)
+def _rounded(values: NDArray[np.int64], input: TensorContract) -> Elements:
+    """Whole numbers in the tensor's type, clamped to its ends."""
+    element = input.element
+    if element not in ROUNDED_TYPES:
+        raise ValueError(f"no stage rounds to {element.name}")
+    return np.clip(values, element.low, element.high).astype(element.dtype)
 
 
-def _require(windows: NDArray[np.generic], dtype: type[np.generic], stage: str) -> None:
-    if windows.dtype != np.dtype(dtype):
-        raise ValueError(f"{stage} takes {np.dtype(dtype)} windows, not {windows.dtype}")
+def _require(windows: NDArray[np.generic], dtype: np.dtype[Any], stage: str) -> None:
+    if windows.dtype != dtype:
+        raise ValueError(f"{stage} takes {dtype} windows, not {windows.dtype}")
 
 
-STAGES: Mapping[str, Callable[[NDArray[np.generic], Prepare, int], NDArray[np.int8]]] = {
+STAGES: Mapping[str, Stage] = {
     "tensor/1": _tensor_1,
     "scale/1": _scale_1,
     "quantize/1": _quantize_1,

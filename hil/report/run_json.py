@@ -208,8 +208,11 @@ def _decision(case: Case) -> Json | None:
     decide = case.decide
     if not decide.labels:
         return None
-    quantisation = case.model.output.quantisation
-    threshold = (decide.threshold - quantisation.zero_point) * quantisation.scale
+    output = case.model.output
+    if output.element.real:
+        threshold = float(output.element.of_ranks(decide.threshold))
+    else:  # which may lie one below the type
+        threshold = float(output.quantisation.real(np.array(decide.threshold)))
     return {"labels": list(decide.labels), "threshold": threshold, "unknown": decide.unknown}
 
 

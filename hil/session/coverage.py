@@ -23,7 +23,7 @@ from hil.session.gate_probes import send
 from hil.session.state import SessionState
 from hil.session.step import Scope, Step
 from hil.session.stimuli import Found, Search, judged, prepare_windows
-from hil.tensor import INT8_MIN
+from hil.tensor import INT8
 
 _MOST_VECTORS = 2048  # looked at
 _MULTIPLICATIONS = 200_000_000  # of the model, which the search may take however few vectors there are
@@ -113,7 +113,7 @@ def _reached(found: Found) -> Iterator[Reached]:
 
 
 def _ends(seen: NDArray[np.bool_]) -> tuple[int, int]:
-    values = np.flatnonzero(seen) + INT8_MIN
+    values = np.flatnonzero(seen) + INT8.low
     return int(values[0]), int(values[-1])
 
 

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import astuple
 from itertools import chain
 
-import numpy as np
-
 from hil.contract.input import PreparedDifference, PreparedTensors
 from hil.contract.types import MAX_FINDINGS
 from hil.errors import LinkError
@@ -63,11 +61,12 @@ def _store(run: SessionState, index: int, record: Record) -> None:
     if record.status != Status.DONE:
         return
     rows.ticks[index] = record.ticks
-    if len(record.output) != rows.output.shape[1]:
-        raise LinkError(f"a record has {len(record.output)} output bytes, the model has {rows.output.shape[1]}")
+    output = run.case.model.output
+    if len(record.output) != output.bytes:
+        raise LinkError(f"a record has {len(record.output)} output bytes, the model has {output.bytes}")
     rows.digest[index] = record.digest
     rows.minimum[index], rows.maximum[index], rows.saturated[index] = record.minimum, record.maximum, record.saturated
-    rows.output[index] = np.frombuffer(record.output, np.int8)
+    rows.output[index] = output.element.read(record.output)
 
 
 def _fetch_difference(run: SessionState, index: int, record: Record, differences: list[PreparedDifference]) -> None:
@@ -76,7 +75,7 @@ def _fetch_difference(run: SessionState, index: int, record: Record, differences
     if wrong and len(differences) < MAX_FINDINGS:
         tensor = run.attempt(index, run.device.prepared)
         if tensor is not None:
-            differences.append(PreparedDifference(index, np.frombuffer(tensor, np.int8)))
+            differences.append(PreparedDifference(index, run.case.model.input.element.read(tensor)))
 
 
 def _merge(sections: Sequence[PreparedTensors]) -> PreparedTensors:

@@ -53,7 +53,7 @@ def send(run: SessionState, stimuli: Iterable[GateStimulus], title: str) -> Gate
 
 
 def _with_oracle(run: SessionState, outputs: list[tuple[str, bytes, bytes]]) -> list[ProbeOutput]:
-    """Of name, window and device output of valid windows: what the int8 oracle gives for the same prepared tensor."""
+    """Of name, window and device output of valid windows: what the oracle gives for the same prepared tensor."""
     if not outputs:
         return []
     case = run.case
@@ -62,8 +62,9 @@ def _with_oracle(run: SessionState, outputs: list[tuple[str, bytes, bytes]]) -> 
     shape = case.vectors.windows.shape[1:]
     windows = np.stack([np.frombuffer(window, dtype).reshape(shape) for window in different])
     tensors = prepare(windows.astype(case.window.dtype), case.prepare, case.model.input)
-    wanted = run.models.int8.run(tensors)
-    return [ProbeOutput(name, wanted[different[window]].tobytes(), observed) for name, window, observed in outputs]
+    wanted = run.models.oracle.run(tensors)
+    written = [case.model.output.element.write(row) for row in wanted]
+    return [ProbeOutput(name, written[different[window]], observed) for name, window, observed in outputs]
 
 
 def _send(run: SessionState, stimulus: GateStimulus) -> Record:

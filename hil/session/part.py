@@ -76,7 +76,7 @@ def merge_records(case: Case, parts: Sequence[tuple[Share, RunRecords]]) -> RunR
     if len(parts) == 1:
         return parts[0][1]
     ordered = sorted(parts, key=lambda part: part[0].number)
-    merged = RunRecords.empty(len(case.vectors), case.model.output.elements)
+    merged = RunRecords.empty(len(case.vectors), case.model.output.elements, case.model.output.element)
     rows = [share.rows(case) for share, _ in ordered]
     for (_, records), own in zip(ordered, rows, strict=True):
         for item in fields(RunRecords):

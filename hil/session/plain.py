@@ -59,10 +59,11 @@ def _compare(run: SessionState, vector: int, found: PlainRun, lone: bool) -> lis
     rows, record, decision = run.records, found.record, found.record.decision
     again = decision.winner, decision.score, decision.answer, int(decision.reason), decision.label
     told = slice(None if lone else 2)  # winner and score know of no state
+    before = rows.output[vector]
     pairs = (
         ("status", Status(rows.status[vector]).name, record.status.name),
         ("gate", str(int(rows.gate[vector])), str(int(record.gate))),
-        ("output", rows.output[vector].tobytes().hex(" "), (record.output or bytes(rows.output.shape[1])).hex(" ")),
+        ("output", before.tobytes().hex(" "), (record.output or bytes(before.nbytes)).hex(" ")),
         ("decision", str(decision_of(rows, vector)[told]), str(again[told])),
     )
     return [PlainDifference(vector, *pair) for pair in pairs if pair[1] != pair[2]][:1]

@@ -80,7 +80,7 @@ def run_share(
     board.progress = progress
     try:
         device, start_fault = _connect(board, image, provisioned)
-        records = RunRecords.empty(len(case.vectors), case.model.output.elements)
+        records = RunRecords.empty(len(case.vectors), case.model.output.elements, case.model.output.element)
         keep(records)
         deadline = _deadline(case, board)
         run = SessionState(

@@ -19,11 +19,12 @@ def _collect(run: SessionState) -> ScoreProbes:
     done = np.flatnonzero(run.records.status == Status.DONE)
     refuser = Refuser(run, run.case.vectors.payload(int(done[0])) if len(done) else None)
     probes: list[ScoreProbe] = []
-    stimuli = score_stimuli(run.case.decide, refuser.kinds, effort(run.case, run.device.board))
-    for stimulus, expected in expected_decisions(run.case.decide, stimuli):
+    element = run.case.model.output.element
+    stimuli = score_stimuli(run.case.decide, element, refuser.kinds, effort(run.case, run.device.board))
+    for stimulus, expected in expected_decisions(run.case.decide, element, stimuli):
         if run.stopped or (stimulus.refused is not None and not refuser.refuse(stimulus.refused)):
             break
-        scores = np.array(stimulus.scores, np.int8).tobytes()
+        scores = element.write(element.of_ranks(stimulus.scores))
         observed = run.attempt(NO_VECTOR, partial(run.device.decide, scores, fresh=stimulus.fresh))
         if observed is None:
             break

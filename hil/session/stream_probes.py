@@ -10,6 +10,7 @@ from hil.records import Status
 from hil.reference.decide import Decider
 from hil.session.state import SessionState
 from hil.session.step import Scope, Step
+from hil.tensor import ranks
 
 _LONGEST_RUN = 40  # windows of one label
 
@@ -31,9 +32,9 @@ def _collect(run: SessionState) -> StreamProbes:
         run.note_other(record)
         if record is None or record.status != Status.DONE:
             break
-        scores = np.frombuffer(record.output, np.int8)
+        scores = run.case.model.output.element.read(record.output)
         name = f"stream through the pipeline, window {number}"
-        probes.append(ScoreProbe(name, tuple(scores.tolist()), decider.step(scores), record.decision))
+        probes.append(ScoreProbe(name, tuple(ranks(scores).tolist()), decider.step(scores), record.decision))
     return StreamProbes(tuple(probes))
 
 

@@ -144,7 +144,7 @@ WRONG = [
     ("invoke.p95 = 2_500_000", "invoke = 5", "[budget.latency.instructions] invoke", "a table is wanted", "invoke.p50"),
     ("invoke.p95 = 2_500_000", "invoke.p90 = 5", "instructions] invoke.p90", "unknown key 'p90'", "did you mean 'p9"),
     ("confidence = 0.9", "confidence = 95", "[contract.latency] confidence", "below 1", "0.95 for 95 %"),
-    ("lsb = 0", "lsb = 255", "[contract.execution] lsb", "255", "0 to 254"),
+    ("lsb = 0", "lsb = 65535", "[contract.execution] lsb", "65,534 or less", "0 is what a bit-exact"),
     ("lsb = 0", "replays = 0", "[contract.execution] replays", "1 or more", "replays"),
     ("lsb = 0", "replays = 1001", "[contract.execution] replays", "1,000 or less", "replays"),
     ("lsb = 0", "passes = 10001", "[contract.execution] passes", "10,000 or less", "passes"),

@@ -108,8 +108,10 @@ def test_float_models_pass_as_reference_and_are_refused_as_product(name: str) ->
     data = real(name).read_bytes()
     check_float_model(data, real(name), read_model(real(int8)))
     error = refused(lambda: check_model(data, real(name)))
-    assert "FLOAT32, INT8 is wanted" in error.problem
+    assert "FLOAT32 throughout" in error.problem
     assert "inference_input_type = tf.int8" in error.fix
+    assert "all_float = true" in error.fix
+    check_model(data, real(name), all_float=True)
 
 
 def test_the_scrambled_keyword_model_is_refused_for_its_requantisation() -> None:
@@ -237,13 +239,12 @@ WRONG: list[tuple[str, bytes, str, str, str]] = [
         "no quantisation",
         "representative_dataset",
     ),
-    ("uint8 input", chain("ADD", dtype="UINT8"), "input tensor 'x'", "UINT8, INT8 is wanted", "inference_input_type"),
     (
-        "float output",
-        chain("DEQUANTIZE", output={"dtype": "FLOAT32", "scale": None}),
-        "output tensor 'y'",
-        "FLOAT32",
-        "inference_output",
+        "bool input",
+        chain("RESHAPE", dtype="BOOL"),
+        "input tensor 'x'",
+        "BOOL, FLOAT32 or INT16 or INT8",
+        "inference_input",
     ),
     ("hybrid", dense_model(activations="FLOAT32"), "operator 0 FULLY_CONNECTED", "hybrid: its weights", "tf.int8"),
 ]
@@ -310,7 +311,7 @@ def test_an_operator_that_the_device_left_out_is_refused() -> None:
 
 def test_all_faults_of_a_model_are_listed() -> None:
     m = ModelBuilder()
-    x, h, y = m.tensor("x", (1, 4), "UINT8"), m.tensor("h", (1, 4)), m.tensor("y", (1, 4))
+    x, h, y = m.tensor("x", (1, 4), "BOOL"), m.tensor("h", (1, 4)), m.tensor("y", (1, 4))
     data = m.operator("SHAPE", [x], [h]).operator("EXPAND_DIMS", [h], [y]).build([x], [y])
     text = str(refused(lambda: check_model(data, FILE)))
     assert "3 problems" in text

@@ -19,10 +19,11 @@ from hypothesis.extra import numpy as hnp
 from hil.case.types import Vectors, Window
 from hil.case.vectors import Wanted, read_vectors
 from hil.errors import CaseError
+from hil.tensor import FLOAT32, INT8, UINT8, ElementType
 
 FILE = Path("folder/vectors.npz")
-INT16 = Wanted(Window("int16", 4, 2), False, (8,), (3,), ("a", "b", "c"))
-TENSOR = Wanted(Window("int8", 4, 6), True, (4, 2, 3), (3,), ("a", "b", "c"))
+INT16 = Wanted(Window("int16", 4, 2), False, (8,), (3,), INT8, ("a", "b", "c"))
+TENSOR = Wanted(Window("int8", 4, 6), True, (4, 2, 3), (3,), INT8, ("a", "b", "c"))
 
 
 def read(wanted: Wanted = INT16, **arrays: object) -> Vectors:
@@ -202,7 +203,9 @@ def test_text_beyond_unicode_is_refused() -> None:
 
 
 def test_a_payload_is_at_most_what_a_frame_carries() -> None:
-    wanted = Wanted(Window("int16", 10_000, 1), False, (10_000,), (3,), ())  # 20,000 bytes: two windows fit, not four
+    wanted = Wanted(
+        Window("int16", 10_000, 1), False, (10_000,), (3,), INT8, ()
+    )  # 20,000 bytes: two windows fit, not four
     several = windows(1, "int16", (10_000, 1))
     assert len(read(wanted, windows=several, samples=np.array([20_000])).payload(0)) == 40_000
     error = refused(npz(windows=several, samples=np.array([20_001])), wanted)
@@ -249,3 +252,15 @@ def test_damage_never_ends_in_another_exception(data: st.DataObject) -> None:
         damaged[data.draw(st.integers(0, len(damaged) - 1))] ^= data.draw(st.integers(0, 255))
     with contextlib.suppress(CaseError):
         assert read_vectors(bytes(damaged), FILE, INT16).windows.shape == (3, 4, 2)
+
+
+@pytest.mark.parametrize("element", [UINT8, FLOAT32], ids=lambda each: each.name)
+def test_windows_and_expected_outputs_have_the_types_of_the_tensors(element: ElementType) -> None:
+    wanted = Wanted(Window(element.dtype.name, 4, 6), True, (4, 2, 3), (3,), element, ("a", "b", "c"))
+    right = np.ones((2, 4, 2, 3), element.dtype)
+    found = read(wanted, windows=right, expected_output=np.zeros((2, 3), element.dtype.newbyteorder(">")))
+    assert found.windows.dtype == element.dtype
+    assert found.expected_output is not None
+    assert found.expected_output.dtype == element.dtype
+    error = refused(npz(windows=right.astype(np.int8), expected_output=np.zeros((2, 3), np.int8)), wanted)
+    assert f"expected {element.dtype}" in error.problem

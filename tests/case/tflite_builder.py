@@ -48,7 +48,7 @@ class ModelBuilder:
         self.graph.tensors.append(tensor)
         return len(self.graph.tensors) - 1
 
-    def operator(self, name, inputs, outputs, custom=None):
+    def operator(self, name, inputs, outputs, custom=None, options=None):
         code = schema.OperatorCodeT()
         code.builtinCode = getattr(schema.BuiltinOperator, name)
         code.deprecatedBuiltinCode = min(code.builtinCode, 127)
@@ -56,6 +56,10 @@ class ModelBuilder:
         operator = schema.OperatorT()
         operator.opcodeIndex = len(self.model.operatorCodes)
         operator.inputs, operator.outputs = list(inputs), list(outputs)
+        if options is not None:  # FullyConnectedOptionsT() and the like
+            kind = type(options).__name__.removesuffix("T")
+            operator.builtinOptionsType = getattr(schema.BuiltinOptions, kind)
+            operator.builtinOptions = options
         self.model.operatorCodes.append(code)
         self.graph.operators.append(operator)
         return self

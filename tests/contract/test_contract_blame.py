@@ -206,7 +206,7 @@ def test_an_output_inside_the_budget_is_no_finding_but_the_changed_answer_is(
     assert verdict("execution.output", evidence).outcome is Outcome.PASSED
     finding = only_finding(verdict("decision.answer", evidence))
     assert finding.stage == "invoke"
-    assert "inside the LSB budget" in finding.hint
+    assert "inside its budget" in finding.hint
 
 
 # ---- too little to judge

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from firmware_workbench import KERNELS, Edit
 from model_edit import read_model, tensor_of, write_model
+from typed_cases import CASES
 
 from hil.bundle import build_bundle
 from hil.case.types import Case
@@ -139,12 +140,19 @@ def per_channel_dense(folder: Path) -> None:
 
 PREPARE, GATE, DECIDE = "pipeline/prepare.cpp", "pipeline/gate.cpp", "pipeline/decide.cpp"
 PIPELINE, PRODUCT, ENGINE = "pipeline/pipeline.cpp", "app/product.cpp", "tflm/engine_2020.cpp"
-SCALE = "  return static_cast<int8_t>(std::clamp<int64_t>(q, kInt8Min, kInt8Max));\n}\n\nvoid ScaleRun"
+SCALE = "static_cast<int8_t>(std::clamp<int64_t>(q, -128, 127))"
 ROUND = "zero_point + ((acc + (int64_t{1} << 30)) >> 31)"
 LOAD = "LoadElement<int16_t>(window, row + channel.source)"
 RUN_PREPARE = (
-    "  bundle_->prepare->run(bundle_->prepare_parameters, bundle_->window, window, bundle_->input.zero_point, input_);"
+    "  bundle_->prepare_run(bundle_->prepare_parameters, bundle_->window, window, bundle_->input.element(),\n"
+    "                       bundle_->input.zero_point, input_);"
 )
+SAMPLES = "  for (uint32_t sample = 0; sample < format.samples; ++sample) {\n"
+ROW = "    const size_t row = static_cast<size_t>(sample) * format.channels;\n"
+CHANNELS = "    for (size_t c = 0; c < parameters.channel_count; ++c) {\n"
+FACTS = "  const ElementFacts& facts = Facts(type);\n"
+NO_ZERO_POINT = "op_params.zero_point = 0"
+BITS = "LoadElement<int32_t>(elements, index)"
 RUN_INVOKE = "bool Pipeline::RunInvoke() { return EngineInvoke().ok(); }"
 ENGINE_INVOKE = "EngineResult EngineInvoke() {\n"
 ARGMAX = "std::max_element(scores.begin(), scores.end())"
@@ -162,6 +170,15 @@ def invoke(body: str) -> tuple[Edit, ...]:
             f"bool Pipeline::RunInvoke() {{\n  const bool ok = EngineInvoke().ok();\n  {body}\n  return ok;\n}}",
         ),
     )
+
+
+def typed(name: str) -> Callable[[Path], None]:
+    """The case becomes one of typed_cases."""
+
+    def write(folder: Path) -> None:
+        CASES[name].write(folder)
+
+    return write
 
 
 def once_in(windows: int, statement: str) -> str:
@@ -225,7 +242,7 @@ INPUT = (
         "missing_clamp",
         "values beyond int8 wrap around",
         "input.prepared",
-        (Edit(PREPARE, SCALE, "  return static_cast<int8_t>(q);\n}\n\nvoid ScaleRun"),),
+        (Edit(PREPARE, SCALE, "static_cast<int8_t>(q)"),),
         stage="prepare",
         says=("missing clamp",),
     ),
@@ -309,10 +326,7 @@ INPUT = (
         "channel_major",
         "the tensor is filled channel by channel",
         "input.prepared",
-        (
-            Edit(PREPARE, "  int8_t* out = tensor.data();\n", ""),
-            Edit(PREPARE, "*out++ = ScaleOne", "tensor[c * format.samples + sample] = ScaleOne"),
-        ),
+        (Edit(PREPARE, f"{SAMPLES}{ROW}{CHANNELS}      const Sc", f"{CHANNELS}{SAMPLES}{ROW}      const Sc"),),
         stage="prepare",
         says=("channel-major layout",),
     ),
@@ -348,7 +362,7 @@ VALIDITY = (
         "length_rule",
         "only windows that are too long are refused",
         "input.gate",
-        (Edit(GATE, "window.size() != WindowElements(format_)", "window.size() > WindowElements(format_)"),),
+        (Edit(GATE, "window.size() != bytes_", "window.size() > bytes_"),),
         stage="gate",
     ),
     Defect(
@@ -890,13 +904,74 @@ COST = (
 )
 
 # No mistake: what the rows above are held against.
+# Ends of other types than int8 (typed_cases).
+TYPES = (
+    Defect(
+        "uint8_scores_as_int8",
+        "the decide stage takes uint8 scores for int8",
+        "decision.answer",
+        (Edit(DECIDE, FACTS, "  type = type == ElementType::kUint8 ? ElementType::kInt8 : type;\n" + FACTS),),
+        files=typed("uint8 to uint8"),
+        stage="decide",
+        also=("decision.threshold", "decision.stream"),
+    ),
+    Defect(
+        "uint8_tensor_as_int8",
+        "the prepare stage clamps a uint8 tensor at the ends of int8",
+        "input.prepared",
+        (
+            Edit(
+                PREPARE, "facts_(Facts(type))", "facts_(Facts(type == ElementType::kUint8 ? ElementType::kInt8 : type))"
+            ),
+        ),
+        files=typed("scale to uint8, uint8 output"),
+        stage="prepare",
+    ),
+    Defect(
+        "int16_clamped_at_8_bits",
+        "the prepare stage clamps an int16 tensor at the ends of int8",
+        "input.prepared",
+        (Edit(PREPARE, "(q, facts_.lowest, facts_.highest)", "(q, -128, 127)"),),
+        files=typed("scale to int16"),
+        stage="prepare",
+        says=("other clamp", "-128 and 127"),
+    ),
+    Defect(
+        "float_edge_without_zero_point",
+        "the DEQUANTIZE kernel at the output leaves the zero point out",
+        "execution.output",
+        kernels=(Edit(f"{KERNELS}/dequantize.cc", "op_params.zero_point = input->params.zero_point", NO_ZERO_POINT),),
+        files=typed("float32 edges"),
+        stage="invoke",
+        says=("ULP",),
+    ),
+    Defect(
+        "float_scores_as_bits",
+        "the decide stage compares the bits of float32 scores as integers",
+        "decision.threshold",
+        (Edit("pipeline/element_type.cpp", "RankOfFloat(LoadElement<int32_t>(elements, index))", BITS),),
+        files=typed("float32 output"),
+        stage="decide",
+    ),
+    Defect(
+        "no_number_let_through",
+        "a score that is no number is compared like any other",
+        "decision.stream",
+        (Edit(DECIDE, "best.numbers && score >= facts.lowest && score <= facts.highest", "true"),),
+        files=typed("float32 output"),
+        stage="decide",
+    ),
+)
+
 CONTROLS = (
     Defect("clean_native", "nothing", "", own_image=True),
     Defect("clean_qemu", "nothing", "", own_image=True, board="qemu"),
     Defect("clean_streaming_native", "nothing", "", case=STREAMING),
     Defect("clean_streaming_qemu", "nothing", "", case=STREAMING, board="qemu"),
     Defect("clean_halves", "nothing", "", case=HALVES, files=without_golden_outputs),
+    Defect("clean_uint8", "nothing", "", files=typed("uint8 to uint8")),
+    Defect("clean_float_edges", "nothing", "", files=typed("float32 edges"), board="qemu"),
     Defect("clean_budget", "nothing", "", files=tight_budget, board="qemu"),
 )
 
-DEFECTS = (*INPUT, *VALIDITY, *EXECUTION, *DECISION_ROWS, *COST)
+DEFECTS = (*INPUT, *VALIDITY, *EXECUTION, *DECISION_ROWS, *COST, *TYPES)

@@ -216,9 +216,9 @@ LIES = (
                 "prepare does nothing while no deadline runs",
                 Edit(
                     _PIPELINE,
-                    "  bundle_->prepare->run(",
+                    "  bundle_->prepare_run(",
                     "  if (*reinterpret_cast<volatile uint32_t*>(0x40008008) == 0) {\n    return true;\n  }\n"
-                    "  bundle_->prepare->run(",
+                    "  bundle_->prepare_run(",
                 ),
             ),
             (

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hil.errors import UsageError
-from hil.reference.float import FloatReference, dequantise
+from hil.reference.float import FloatReference
 from hil.reference.int8 import Int8Oracle
 from hil.tensor import Quantisation
 
@@ -22,7 +22,7 @@ def inputs(elements: int) -> np.ndarray:
 def test_every_int8_value_stands_for_its_real_value() -> None:
     q = np.arange(-128, 128).astype(np.int8)
     scale = float(np.float32(0.1))
-    found = dequantise(q, Quantisation(scale, -128))
+    found = Quantisation(scale, -128).real32(q)
     assert found.dtype == np.float32
     # The product of a whole number of 8 bits and a float32 is exact in a double; one rounding to float32 is left.
     assert found.tolist() == [float(np.float32((value + 128) * scale)) for value in q.tolist()]

@@ -13,6 +13,7 @@ from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as sch
 from hil.errors import UsageError
 from hil.reference import interpreted
 from hil.reference.int8 import Int8Oracle
+from hil.tensor import FLOAT32
 
 MEMORY = 3  # inputs that the model with memory sums
 SCHEMA_VERSION = 3
@@ -58,9 +59,12 @@ def test_a_hybrid_model_is_refused_in_the_words_of_tflm(mlperf: Path) -> None:
         Int8Oracle((mlperf / "models" / "kws_ref_model_float32.tflite").read_bytes())
 
 
-def test_a_float_model_is_refused(imu_folder: Path) -> None:
-    with pytest.raises(UsageError, match=r"its input tensor is FLOAT32.*\n.*inference_input_type = tf.int8"):
-        Int8Oracle((imu_folder / "model_float.tflite").read_bytes())
+def test_a_float_model_runs_on_the_same_kernels(imu_folder: Path) -> None:
+    with Int8Oracle((imu_folder / "model_float.tflite").read_bytes()) as oracle:
+        assert (oracle.input.element, oracle.output.element) == (FLOAT32, FLOAT32)
+        scores = oracle.run(np.linspace(-1, 1, 480, dtype=np.float32).reshape(2, 240))
+    assert scores.dtype == np.float32
+    np.testing.assert_allclose(scores.sum(axis=1), 1.0, atol=1e-5)
 
 
 @pytest.mark.parametrize("data", [b"", b"TFL3", bytes(100), b"not a model at all, but text" * 10])

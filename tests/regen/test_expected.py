@@ -100,14 +100,14 @@ def test_outputs_are_told_with_their_largest_step(element: int, value: int) -> N
     output[1, element] = value
     step = abs(value - int(old.output[1, element]))
     found = differences(old, replace(old, output=output))
-    assert (found.lsb, len(found.outputs)) == (step, int(step > 0))
+    assert (found.steps, len(found.outputs)) == (step, int(step > 0))
     assert not found.decisions
 
 
 def test_another_number_of_outputs_is_a_change_of_every_output() -> None:
     old = expectations()
     found = differences(old, replace(old, output=np.zeros((4, 2), np.int8)))
-    assert (len(found.outputs), found.lsb) == (4, 0)
+    assert (len(found.outputs), found.steps) == (4, 0)
 
 
 def test_a_decision_is_told_before_and_after() -> None:

@@ -141,7 +141,7 @@ def test_another_model_is_told_by_its_outputs(accepted: CaseFolder) -> None:
     found = propose(accepted.path).differences
     assert found.prepared
     assert found.outputs
-    assert found.lsb > 0
+    assert found.steps > 0
     assert not found.windows
 
 

@@ -53,8 +53,8 @@ REGRESSIONS = (
         edits=(
             Edit(
                 PREPARE,
-                "  int8_t* out = tensor.data();\n",
-                "  int8_t* out = tensor.data();\n  volatile int32_t sum = 0;\n"
+                "  Writer out(type, tensor);\n",
+                "  Writer out(type, tensor);\n  volatile int32_t sum = 0;\n"
                 "  for (size_t i = 0; i < tensor.size(); ++i) {\n"
                 "    sum = sum + LoadElement<int16_t>(window, i);\n  }\n",
             ),

@@ -14,28 +14,43 @@ from hil.case.types import Case, Channel, Gate, Prepare, Window
 from hil.reference.mistakes import PITFALLS, mistake_of
 from hil.reference.prepare import STAGES, elements, prepare
 from hil.session.stimuli import prepare_windows
-from hil.tensor import Quantisation, TensorContract
+from hil.tensor import FLOAT32, INT8, INT16, ROUNDED_TYPES, UINT8, ElementType, Quantisation, TensorContract, bits
 
 SAMPLES = 20
 MANY = 10_000  # windows: as many as there are values
 
 
-def case_of(stage: Prepare, window: Window, gate: Gate, zero_point: int, scale: float, channels: int) -> Case:
-    tensor = TensorContract("INT8", (1, SAMPLES, channels), Quantisation(scale, zero_point), SAMPLES * channels)
+def case_of(
+    stage: Prepare,
+    window: Window,
+    gate: Gate,
+    zero_point: int,
+    scale: float,
+    channels: int,
+    element: ElementType = INT8,
+) -> Case:
+    size = SAMPLES * channels * element.dtype.itemsize
+    tensor = TensorContract(element.name, (1, SAMPLES, channels), Quantisation(scale, zero_point), size)
     base = imu_motion()
     vectors = replace(base.vectors, windows=np.zeros((1, SAMPLES, window.channels), window.dtype))
     model = replace(base.model, input=tensor)
     return replace(base, window=window, gate=gate, prepare=stage, model=model, vectors=vectors)
 
 
-def scale_case(channels: list[Channel], zero_point: int = 3, low: int = -32768, high: int = 32767) -> Case:
+def scale_case(
+    channels: list[Channel],
+    zero_point: int = 3,
+    low: int = -32768,
+    high: int = 32767,
+    element: ElementType = INT8,
+) -> Case:
     sources = max(channel.source for channel in channels) + 1
     window = Window("int16", SAMPLES, sources)
     stage = Prepare("scale", 1, tuple(channels))
-    return case_of(stage, window, Gate(low, high, 0), zero_point, 0.125, len(channels))
+    return case_of(stage, window, Gate(low, high, 0), zero_point, 0.125, len(channels), element)
 
 
-def quantize_case(scale: float, zero_point: int = -5, limit: float = 3e38) -> Case:
+def quantize_case(scale: float, zero_point: int = -5, limit: float = 3e38, element: ElementType = INT8) -> Case:
     factor = float(np.float32(1) / np.float32(scale))
     scale = float(np.float32(scale))
     return case_of(
@@ -45,11 +60,14 @@ def quantize_case(scale: float, zero_point: int = -5, limit: float = 3e38) -> Ca
         zero_point,
         scale,
         3,
+        element,
     )
 
 
-def tensor_case(low: int = -128, high: int = 127) -> Case:
-    return case_of(Prepare("tensor", 1), Window("int8", SAMPLES, 3), Gate(low, high, 0), 7, 0.5, 3)
+def tensor_case(low: float = -128, high: float = 127, element: ElementType = INT8) -> Case:
+    window = Window(element.dtype.name, SAMPLES, 3)
+    scale, zero_point = (0.0, 0) if element.real else (0.5, 7)
+    return case_of(Prepare("tensor", 1), window, Gate(low, high, 0), zero_point, scale, 3, element)
 
 
 HALVES = 1 << 22  # a count is 1/512 of an LSB: ties in plenty
@@ -67,6 +85,17 @@ CASES = {
     "quantize with a large scale": quantize_case(3.7e4, 127),
     "tensor": tensor_case(),
     "tensor within a small range": tensor_case(-100, 90),
+    "scale to uint8": scale_case([Channel(0, 0, HALVES), Channel(1, 100, -HALVES)], 131, element=UINT8),
+    "scale to uint8 at its end": scale_case([Channel(0, -7, HALVES * 3)], 255, element=UINT8),
+    "scale to int16": scale_case([Channel(0, 9, HALVES * 99), Channel(0, 0, HALVES * 2047)], 0, element=INT16),
+    "scale to int16 of another zero point": scale_case([Channel(0, 0, HALVES * 9)], -700, element=INT16),
+    "quantize to uint8": quantize_case(0.0625, 128, element=UINT8),
+    "quantize to int16": quantize_case(0.00437281, 0, element=INT16),
+    "quantize to int16 of another zero point": quantize_case(0.125, 1234, element=INT16),
+    "tensor of uint8": tensor_case(0, 255, UINT8),
+    "tensor of int16": tensor_case(-32768, 32767, INT16),
+    "tensor of float32": tensor_case(-3e38, 3e38, FLOAT32),
+    "tensor of float32 within a small range": tensor_case(-1.5, 2.0, FLOAT32),
 }
 
 
@@ -87,12 +116,18 @@ def tables(case: Case, windows: np.ndarray) -> tuple[np.ndarray, dict[str, np.nd
 
 def candidates(case: Case) -> np.ndarray:
     """Values on which a mistake may show: all that an integer can be, and what lies near the ties of a float."""
+    if case.model.input.element.real:
+        values = np.array([0.0, 1e-42, 1e-39, 0.3, 0.5, 0.999, 1.25, 1.7, 255.7, 1e20, 2e38], np.float32)
+        both = np.concatenate([values, -values])
+        return both[(both >= case.gate.minimum) & (both <= case.gate.maximum)]
     if case.window.dtype != "float32":
         return np.arange(int(case.gate.minimum), int(case.gate.maximum) + 1).astype(case.window.dtype)
-    ties = (np.arange(-300, 300) + 0.5) / case.prepare.factor
+    element, zero_point = case.model.input.element, case.model.input.quantisation.zero_point
+    around = [np.arange(point - 300, point + 300) - zero_point for point in {0, zero_point, element.low, element.high}]
+    ties = (np.unique(np.concatenate(around)) + 0.5) / case.prepare.factor
     ties = ties[np.abs(ties) < case.gate.maximum].astype(np.float32)
     near = ties[:, None].view(np.int32) + np.arange(-40, 41, dtype=np.int32)
-    far = np.array([1024.4, -1024.4, 3e9, -3e9, 1e20]) / case.prepare.factor
+    far = np.array([1024.4, -1024.4, 131072.4, -131072.4, 3e9, -3e9, 1e20]) / case.prepare.factor
     values = np.concatenate([near.astype(np.int32).view(np.float32).ravel(), far.astype(np.float32)])
     return values[np.isfinite(values) & (np.abs(values) <= case.gate.maximum)]
 
@@ -103,7 +138,8 @@ def showing(case: Case) -> dict[str, np.ndarray]:
     right = elements(values, case.prepare, case.model.input)
     stage = PITFALLS[case.prepare.name].mistakes
     return {
-        name: (mistake(values, case.prepare, case.model.input) != right).any(axis=0) for name, mistake in stage.items()
+        name: (bits(mistake(values, case.prepare, case.model.input)) != bits(right)).any(axis=0)
+        for name, mistake in stage.items()
     }
 
 
@@ -116,7 +152,7 @@ def test_each_mistake_that_can_show_does_so_at_every_position(name: str) -> None
     case = CASES[name]
     right, wrong = tables(case, windows_of(case))
     for mistake, channels in showing(case).items():
-        seen = (wrong[mistake] != right).any(axis=0)
+        seen = (bits(wrong[mistake]) != bits(right)).any(axis=0)
         assert (seen.all(axis=0) | ~channels).all(), (mistake, seen.all(axis=0), channels)
 
 
@@ -167,31 +203,36 @@ def test_the_mistake_that_made_a_tensor_is_named(name: str) -> None:
     windows = windows_of(case)
     right, wrong = tables(case, windows)
     for mistake, tensors in wrong.items():
-        differ = np.flatnonzero((tensors != right).any(axis=(1, 2)))
+        differ = np.flatnonzero((bits(tensors) != bits(right)).any(axis=(1, 2)))
         for row in differ[:2]:
             named = mistake_of(windows[row : row + 1], tensors[row].ravel(), case.prepare, case.model.input)
-            assert named == mistake or np.array_equal(wrong[named][row], tensors[row])
-    assert mistake_of(windows[:1], right[0].ravel() ^ np.int8(64), case.prepare, case.model.input) == ""
+            assert named == mistake or np.array_equal(bits(wrong[named][row]), bits(tensors[row]))
+    other = (bits(right[0].ravel()) ^ 64).view(right.dtype)
+    assert mistake_of(windows[:1], other, case.prepare, case.model.input) == ""
 
 
 @settings(max_examples=25)
 @given(
-    gain=st.one_of(st.integers(1 << 16, 1 << 28), st.sampled_from([1 << bits for bits in range(16, 29)])),
+    gain=st.one_of(st.integers(1 << 16, 1 << 28), st.sampled_from([1 << power for power in range(16, 29)])),
     offset=st.integers(-20_000, 20_000),
-    zero_point=st.integers(-128, 127),
+    data=st.data(),
     sign=st.sampled_from([-1, 1]),
+    element=st.sampled_from(ROUNDED_TYPES),
 )
-def test_whatever_the_parameters_what_can_show_shows(gain: int, offset: int, zero_point: int, sign: int) -> None:
-    case = scale_case([Channel(0, offset, sign * gain)], zero_point)
+def test_whatever_the_parameters_what_can_show_shows(
+    gain: int, offset: int, data: st.DataObject, sign: int, element: ElementType
+) -> None:
+    zero_point = data.draw(st.integers(element.low, element.high))
+    case = scale_case([Channel(0, offset, sign * gain)], zero_point, element=element)
     right, wrong = tables(case, windows_of(case))
     for mistake, channels in showing(case).items():
         assert ((wrong[mistake] != right).any(axis=0).all(axis=0) | ~channels).all(), mistake
 
 
 @settings(max_examples=25)
-@given(scale=st.floats(1e-6, 1e6), zero_point=st.integers(-128, 127))
-def test_whatever_the_scale_what_can_show_shows(scale: float, zero_point: int) -> None:
-    case = quantize_case(scale, zero_point)
+@given(scale=st.floats(1e-6, 1e6), data=st.data(), element=st.sampled_from(ROUNDED_TYPES))
+def test_whatever_the_scale_what_can_show_shows(scale: float, data: st.DataObject, element: ElementType) -> None:
+    case = quantize_case(scale, data.draw(st.integers(element.low, element.high)), element=element)
     right, wrong = tables(case, windows_of(case))
     for mistake, channels in showing(case).items():
         assert ((wrong[mistake] != right).any(axis=0).all(axis=0) | ~channels).all(), mistake

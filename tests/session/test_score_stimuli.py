@@ -12,14 +12,15 @@ from hil.case.types import Decide
 from hil.records import Decision, DecisionReason, GateReason
 from hil.session.effort import Effort
 from hil.session.stimuli import ScoreStimulus, expected_decisions, score_stimuli
+from hil.tensor import FLOAT32, INT8, OUTPUT_TYPES, UINT8, ElementType, no_number, ranks
 
 LABELS = ("circle", "idle", "shake", "tap")
 KINDS = (GateReason.LENGTH, GateReason.STALE, GateReason.RANGE)
 RICH, POOR = Effort(requests=2000, inferences=200), Effort(requests=65, inferences=4)
 
 
-def steps_of(decide: Decide, effort: Effort = RICH) -> list[ScoreStimulus]:
-    return list(score_stimuli(decide, KINDS, effort))
+def steps_of(decide: Decide, effort: Effort = RICH, element: ElementType = INT8) -> list[ScoreStimulus]:
+    return list(score_stimuli(decide, element, KINDS, effort))
 
 
 def scripted(decide: Decide) -> list[ScoreStimulus]:
@@ -28,7 +29,7 @@ def scripted(decide: Decide) -> list[ScoreStimulus]:
 
 
 def stream_answers(decide: Decide) -> list[tuple[ScoreStimulus, Decision]]:
-    return list(expected_decisions(decide, scripted(decide)))
+    return list(expected_decisions(decide, INT8, scripted(decide)))
 
 
 def possible(decide: Decide) -> set[DecisionReason]:
@@ -165,7 +166,7 @@ class ModelDecide:
 def told(decide: Decide, model: ModelDecide, effort: Effort = RICH) -> list[str]:
     """Names of the steps that this stage gets wrong."""
     wrong = []
-    for stimulus, expected in expected_decisions(decide, steps_of(decide, effort)):
+    for stimulus, expected in expected_decisions(decide, INT8, steps_of(decide, effort)):
         if stimulus.refused is not None:
             model.refused(stimulus.refused)
         if stimulus.fresh:
@@ -270,3 +271,40 @@ def test_a_cooldown_that_counts_in_8_bits_is_seen() -> None:
             return answer
 
     assert told(SETTINGS["long"], Narrow(SETTINGS["long"]))
+
+
+@pytest.mark.parametrize("element", OUTPUT_TYPES, ids=lambda each: each.name)
+def test_scores_of_each_type_are_of_that_type_and_meet_every_reason(element: ElementType) -> None:
+    """One value apart, on either side of the threshold, wherever that lies in the type."""
+    middle = int(ranks(element.of_ranks([0x3F19999A]))[0]) if element.real else (element.low + element.high) // 2
+    decide = Decide("argmax", 1, middle, middle - 3, debounce=3, cooldown=2, labels=LABELS)
+    reasons = set()
+    for stimulus, decision in expected_decisions(decide, element, steps_of(decide, element=element)):
+        scores = element.of_ranks(stimulus.scores)
+        assert ranks(scores).tolist() == list(stimulus.scores)
+        assert scores.dtype == element.dtype
+        reasons.add(decision.reason)
+        if not no_number(scores).any():
+            assert decision.score == max(stimulus.scores)
+            assert decision.winner == stimulus.scores.index(max(stimulus.scores))
+    wanted = {DecisionReason(code) for code in range(4)} | ({DecisionReason.NOT_A_NUMBER} if element.real else set())
+    assert reasons == wanted
+
+
+def test_a_stage_that_reads_uint8_as_int8_is_caught() -> None:
+    decide = Decide("argmax", 1, 153, 153, labels=LABELS)
+    wrong = 0
+    for stimulus, decision in expected_decisions(decide, UINT8, steps_of(decide, element=UINT8)):
+        signed = UINT8.of_ranks(stimulus.scores).view("i1").tolist()
+        wrong += decision.winner != signed.index(max(signed))
+    assert wrong > 10
+
+
+def test_a_stage_that_compares_the_bits_of_floats_as_integers_is_caught() -> None:
+    """Of negative scores the larger has the smaller bits."""
+    decide = Decide("argmax", 1, -0x3F19999A, -0x3F19999A, labels=LABELS)
+    wrong = 0
+    for stimulus, decision in expected_decisions(decide, FLOAT32, steps_of(decide, element=FLOAT32)):
+        as_bits = FLOAT32.of_ranks(stimulus.scores).view("i4").tolist()
+        wrong += decision.winner != as_bits.index(max(as_bits))
+    assert wrong > 10

@@ -14,6 +14,7 @@ from hil.contract.causes import answers, channels, outputs, tensors, values
 from hil.contract.causes.answers import Answers
 from hil.contract.causes.outputs import Outputs
 from hil.contract.causes.pair import Pair, together
+from hil.tensor import ElementType
 
 Subject = TypeVar("Subject")
 
@@ -27,6 +28,7 @@ SHAPES: tuple[Callable[[Pair], str], ...] = (
 )
 # Other values in the right places: what one window hides, several together show.
 VALUES: tuple[Callable[[Pair], str], ...] = (
+    tensors.taken_for,
     tensors.clamped,
     channels.swapped,
     values.other_offset,
@@ -47,6 +49,7 @@ OUTPUTS: tuple[Callable[[Outputs], str], ...] = (
     outputs.late,
     outputs.input_memory,
     outputs.permuted,
+    outputs.taken_for,
     outputs.clamped,
     outputs.offset,
     outputs.scaled,
@@ -54,6 +57,22 @@ OUTPUTS: tuple[Callable[[Outputs], str], ...] = (
     outputs.in_common,
     outputs.rounded,
 )
+
+# Of float32 outputs, whose numbers are ranks: what equality alone tells.
+FLOAT_OUTPUTS: tuple[Callable[[Outputs], str], ...] = (
+    outputs.constant,
+    outputs.still,
+    outputs.late,
+    outputs.input_memory,
+    outputs.permuted,
+    outputs.in_common,
+)
+
+
+def guesses(element: ElementType) -> tuple[Callable[[Outputs], str], ...]:
+    """The guesses at outputs of a type."""
+    return FLOAT_OUTPUTS if element.real else OUTPUTS
+
 
 # Answers of the decide stage, its texts, or the true labels of the vectors, that are not those of the reference.
 ANSWERS: tuple[Callable[[Answers], str], ...] = (answers.permuted, answers.always)
@@ -73,6 +92,8 @@ def tensor_cause(pair: Pair, stage: str, common: str = "") -> str:
 
 def values_cause(pairs: Sequence[Pair], stage: str) -> str:
     """What the differences of several windows, at least one, look like at once."""
+    if pairs[0].element.real:
+        return ""  # their numbers are ranks, of which no arithmetic says anything
     return guess((*FRONT_ENDS.get(stage, ()), *VALUES), together(pairs))
 
 
@@ -83,6 +104,7 @@ __all__ = [
     "SHAPES",
     "VALUES",
     "guess",
+    "guesses",
     "tensor_cause",
     "values_cause",
 ]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.contract.causes.factors import cut_words, factor_between
-from hil.tensor import INT8_MAX, INT8_MIN
+from hil.tensor import INT8, ElementType
 
 Rows = NDArray[np.intp]
 _FEW = 3  # vectors: with fewer, what they have in common is chance
@@ -23,23 +23,24 @@ _SHOWN = 4
 
 @dataclass(frozen=True)
 class Outputs:
-    """The outputs that are the model's own, in the order in which the board ran them; int16 [n, elements] each.
+    """The outputs that are the model's own, in the order in which the board ran them; as ranks [n, elements].
 
-    rows [k]: those that are off, at least one, which a guess is about; prepared int8 [n, input elements]; zero_point:
-    of the output; vector: the name of a row.
+    rows [k]: those that are off, at least one, which a guess is about; prepared [n, input elements], or
+    [n, 0] where they are of another type; zero_point, element: of the output; vector: the name of a row.
     """
 
-    wanted: NDArray[np.int16]
-    observed: NDArray[np.int16]
+    wanted: NDArray[np.int64]
+    observed: NDArray[np.int64]
     rows: Rows
-    prepared: NDArray[np.int8]
+    prepared: NDArray[np.int64]
     zero_point: int
     labels: tuple[str, ...]
     operators: tuple[str, ...]
     vector: Callable[[int], str]
+    element: ElementType = INT8
 
     @cached_property
-    def difference(self) -> NDArray[np.int16]:
+    def difference(self) -> NDArray[np.int64]:
         """Of the rows that are off: [k, elements]."""
         return self.observed[self.rows] - self.wanted[self.rows]
 
@@ -143,12 +144,11 @@ def _assignment(same: NDArray[np.bool_]) -> list[int] | None:
 def clamped(run: Outputs) -> str:
     """Only high or low scores differ: cut at other bounds, or wrapped around."""
     wanted, observed = run.wanted[run.rows], run.observed[run.rows]
-    edge = (wanted == INT8_MIN) | (wanted == INT8_MAX)
+    low, high = run.element.low, run.element.high
+    edge = (wanted == low) | (wanted == high)
     different = wanted != observed
-    if not (different & ~edge).any() and (np.sign(wanted) != np.sign(observed))[different].any():
-        return (
-            f"missing clamp: scores beyond [{INT8_MIN}, {INT8_MAX}] wrapped around; which kernel lacks its saturation?"
-        )
+    if not (different & ~edge).any() and _other_side(run, wanted, observed)[different].any():
+        return f"missing clamp: scores beyond [{low}, {high}] wrapped around; which kernel lacks its saturation?"
     low, high = int(run.observed.min()), int(run.observed.max())
     if low < high and different.sum() > 1 and (run.observed == np.clip(run.wanted, low, high)).all():
         cut = cut_words(run.wanted, low, high)
@@ -156,12 +156,30 @@ def clamped(run: Outputs) -> str:
     return ""
 
 
+def _other_side(run: Outputs, wanted: NDArray[np.int64], observed: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Elements that lie on the other side of the middle of their type."""
+    middle = (run.element.low + run.element.high + 1) // 2
+    side: NDArray[np.bool_] = np.sign(wanted - middle) != np.sign(observed - middle)
+    return side
+
+
+def taken_for(run: Outputs) -> str:
+    """Each score is the right one, but for its highest bit: an int8 read or made as uint8, or the other way round."""
+    bits = 8 * run.element.dtype.itemsize
+    wanted, observed = run.wanted[run.rows], run.observed[run.rows]
+    span = 1 << bits
+    if run.element.dtype.itemsize > 1 or ((wanted - observed) % span != span // 2).any():
+        return ""
+    other = "int8" if run.element.low == 0 else "uint8"
+    return f"another type: every score is off by half its range, as {other} is from {run.element.dtype.name}"
+
+
 def offset(run: Outputs) -> str:
     """Every score of every vector is off by the same; what lies beyond the bounds is cut there, or wraps around."""
-    steps, counts = np.unique(_wrapped(run.difference[run.difference != 0]), return_counts=True)
+    steps, counts = np.unique(_wrapped(run, run.difference[run.difference != 0]), return_counts=True)
     step = int(steps[counts.argmax()])
-    moved = run.wanted + np.int16(step)
-    cut, around = np.clip(moved, INT8_MIN, INT8_MAX), _wrapped(moved)
+    moved = run.wanted + step
+    cut, around = np.clip(moved, run.element.low, run.element.high), _wrapped(run, moved)
     if len(run.rows) < _FEW or ((run.observed != cut) & (run.observed != around)).any():
         return ""
     also = "; what goes beyond the bounds wraps around: a clamp is missing too" if (run.observed != cut).any() else ""
@@ -169,19 +187,19 @@ def offset(run: Outputs) -> str:
     return f"offset: every score is off by {step:+d}{also}; {ask}"
 
 
-def _wrapped(values: NDArray[np.int16]) -> NDArray[np.int16]:
-    """The low eight bits, as int8 has them."""
-    low: NDArray[np.int16] = values.astype(np.int8).astype(np.int16)
+def _wrapped(run: Outputs, values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The low bits, as the type has them."""
+    low: NDArray[np.int64] = values.astype(run.element.dtype).astype(np.int64)
     return low
 
 
 def scaled(run: Outputs) -> str:
     """Scores are a multiple of what they should be around the zero point."""
-    inside = np.abs(run.wanted) < INT8_MAX
+    inside = (run.wanted > run.element.low + 1) & (run.wanted < run.element.high)
     wanted, given = ((row - run.zero_point)[inside].astype(np.float64) for row in (run.wanted, run.observed))
     if len(run.rows) < _FEW or np.abs(wanted).max(initial=0) < _SWING:
         return ""
-    found = factor_between(wanted, given, (INT8_MIN - run.zero_point, INT8_MAX - run.zero_point), 1.01)
+    found = factor_between(wanted, given, (run.element.low - run.zero_point, run.element.high - run.zero_point), 1.01)
     if found is None or found.holds(1) or found.holds(0):
         return ""
     return f"scale factor: scores are {found} the oracle's around the zero point; is the output scale another model's?"
@@ -197,7 +215,7 @@ def by_position(run: Outputs) -> str:
         return ""
     place, steps = where[0], run.difference[:, where[0]]
     step = int(steps[int(np.abs(steps).argmax())])
-    if (run.observed[:, place] != np.clip(run.wanted[:, place] + step, INT8_MIN, INT8_MAX)).any():
+    if (run.observed[:, place] != np.clip(run.wanted[:, place] + step, run.element.low, run.element.high)).any():
         return ""
     return f"offset: {run.position(place)} is off by {step:+d} on every vector; look at the bias of that score"
 
@@ -260,7 +278,7 @@ def other(run: Outputs) -> str:
     )
 
 
-def _row(values: NDArray[np.int16]) -> str:
+def _row(values: NDArray[np.int64]) -> str:
     """A row of scores, shortened."""
     shown = ", ".join(map(str, values[:_SHOWN].tolist()))
     return f"[{shown}{', ...' if len(values) > _SHOWN else ''}]"

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.contract.causes.source import Real, Source, join
-from hil.tensor import INT8_MAX, INT8_MIN
+from hil.tensor import INT8, Elements, ElementType, of_dtype, ranks
 
-Tensor = NDArray[np.int32]
+Tensor = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 _ROUNDING = 0.51  # LSB: what the reference's own rounding, and that of float32, takes
 
@@ -21,7 +21,8 @@ _ROUNDING = 0.51  # LSB: what the reference's own rounding, and that of float32,
 class Pair:
     """Tensors as [samples, channels]: the reference's, the device's, and the reference's of the vector before.
 
-    source: what the tensor comes from; None where the stage is not affine.
+    source: what the tensor comes from; None where the stage is not affine. element: of the tensor, whose elements are
+    here as ranks.
     """
 
     expected: Tensor
@@ -29,6 +30,7 @@ class Pair:
     previous: Tensor | None
     zero_point: int
     source: Source | None = None
+    element: ElementType = INT8
 
     @cached_property
     def exact(self) -> Real:
@@ -40,13 +42,13 @@ class Pair:
     @cached_property
     def known(self) -> Mask:
         """Elements whose `exact` says what they would be with another factor or offset: not what a clamp cut."""
-        inside: Mask = (self.expected > INT8_MIN) & (self.expected < INT8_MAX)
+        inside: Mask = (self.expected > self.element.low) & (self.expected < self.element.high)
         return np.ones_like(inside) if self.source is not None else inside
 
     @cached_property
     def whole(self) -> Mask:
         """Elements that neither side's clamp may have cut."""
-        inside: Mask = (self.observed > INT8_MIN) & (self.observed < INT8_MAX)
+        inside: Mask = (self.observed > self.element.low) & (self.observed < self.element.high)
         return self.known & inside
 
     @property
@@ -72,7 +74,7 @@ class Pair:
     def explained_by(self, values: Real, channels: NDArray[np.intp] | None = None) -> bool:
         """Whether the device's tensor is these values, [samples, channels], rounded in some way and clamped."""
         which = np.arange(self.expected.shape[1]) if channels is None else channels
-        error = np.abs(np.clip(values, INT8_MIN, INT8_MAX) - self.observed[:, which])
+        error = np.abs(np.clip(values, self.element.low, self.element.high) - self.observed[:, which])
         return bool((error[self.known[:, which]] <= self.slack).all())
 
     def swing(self, channels: NDArray[np.intp]) -> float:
@@ -81,32 +83,34 @@ class Pair:
 
 
 def pair_of(
-    expected: NDArray[np.int8],
-    observed: NDArray[np.int8],
+    expected: Elements,
+    observed: Elements,
     *,
     zero_point: int,
     channels: int,
-    previous: NDArray[np.int8] | None = None,
+    previous: Elements | None = None,
     source: Source | None = None,
 ) -> Pair:
     """From flat, sample-major tensors of equal length. previous: the reference's tensor of the vector that ran before,
     None for the first. source: left out where the reference's tensor is not what it makes.
     """
 
-    def shaped(flat: NDArray[np.int8]) -> Tensor:
-        return flat.astype(np.int32).reshape(-1, channels)
+    element = of_dtype(expected.dtype)
+
+    def shaped(flat: Elements) -> Tensor:
+        return ranks(flat).reshape(-1, channels)
 
     right = shaped(expected)
-    if source is not None and not _makes(source, zero_point, right):
+    if source is not None and not _makes(source, zero_point, right, element):
         source = None
-    return Pair(right, shaped(observed), None if previous is None else shaped(previous), zero_point, source)
+    return Pair(right, shaped(observed), None if previous is None else shaped(previous), zero_point, source, element)
 
 
-def _makes(source: Source, zero_point: int, expected: Tensor) -> bool:
+def _makes(source: Source, zero_point: int, expected: Tensor, element: ElementType) -> bool:
     """Whether the reference's tensor is this source's: else its values say nothing of the tensor."""
     values = source.values(zero_point)
     return values.shape == expected.shape and bool(
-        (np.abs(np.clip(values, INT8_MIN, INT8_MAX) - expected) <= _ROUNDING).all()
+        (np.abs(np.clip(values, element.low, element.high) - expected) <= _ROUNDING).all()
     )
 
 
@@ -120,4 +124,5 @@ def together(pairs: Sequence[Pair]) -> Pair:
         None,
         first.zero_point,
         join(sources) if len(sources) == len(pairs) else None,
+        first.element,
     )

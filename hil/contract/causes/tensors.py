@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hil.contract.causes.factors import cut_words
-from hil.contract.causes.pair import Pair
-from hil.tensor import INT8_MAX, INT8_MIN
+from hil.contract.causes.pair import Mask, Pair
 
 _STRETCH = 4  # elements: of fewer that equal the vector before, chance is as good a cause
 
@@ -35,16 +34,17 @@ def partly_stale(pair: Pair) -> str:
 
 def clamped(pair: Pair) -> str:
     """Only large values differ: they wrapped around, or were cut elsewhere."""
-    clipped = (pair.expected == INT8_MIN) | (pair.expected == INT8_MAX)
+    low, high = pair.element.low, pair.element.high
+    clipped = (pair.expected == low) | (pair.expected == high)
     if (pair.different & ~clipped).any():
         return _cut(pair)
     if _wrapped(pair, clipped.all()):
-        return f"missing clamp: values beyond [{INT8_MIN}, {INT8_MAX}] wrapped around"
-    return _cut(pair) if clipped.all() else f"other clamp: only values at {INT8_MIN} or {INT8_MAX} differ"
+        return f"missing clamp: values beyond [{low}, {high}] wrapped around"
+    return _cut(pair) if clipped.all() else f"other clamp: only values at {low} or {high} differ"
 
 
 def _cut(pair: Pair) -> str:
-    """At bounds that are narrower than those of int8."""
+    """At bounds that are narrower than those of its type."""
     low, high = int(pair.observed.min()), int(pair.observed.max())
     if low < high and pair.different.sum() > 1 and np.array_equal(pair.observed, np.clip(pair.expected, low, high)):
         return f"other clamp: values are cut at {cut_words(pair.expected, low, high)}"
@@ -52,13 +52,28 @@ def _cut(pair: Pair) -> str:
 
 
 def _wrapped(pair: Pair, everywhere: bool) -> bool:
-    """The device's elements are the low eight bits of the values, rounded as the reference rounds. Where these are not
+    """The device's elements are the low bits of the values, rounded as the reference rounds. Where these are not
     known, some that were cut have the other sign, and others are right. everywhere: all elements were cut.
     """
     if pair.source is None:
-        return not everywhere and bool((np.sign(pair.expected) != np.sign(pair.observed))[pair.different].any())
-    low_bits = (np.floor(pair.exact + 0.5).astype(np.int64) & 0xFF).astype(np.uint8).view(np.int8)
+        return not everywhere and bool(_other_side(pair)[pair.different].any())
+    low_bits = np.floor(pair.exact + 0.5).astype(np.int64).astype(pair.element.dtype)
     return bool(np.array_equal(low_bits, pair.observed))
+
+
+def _other_side(pair: Pair) -> Mask:
+    """Elements that lie on the other side of the middle of their type."""
+    middle = (pair.element.low + pair.element.high + 1) // 2
+    side: Mask = np.sign(pair.expected - middle) != np.sign(pair.observed - middle)
+    return side
+
+
+def taken_for(pair: Pair) -> str:
+    """Every element is off by half the range of its 8 bits: an int8 taken for a uint8, or the other way round."""
+    if pair.element.dtype.itemsize > 1 or ((pair.expected - pair.observed) % 256 != 128).any():
+        return ""
+    other = "int8" if pair.element.low == 0 else "uint8"
+    return f"another type: every element is off by half its range, as {other} is from {pair.element.dtype.name}"
 
 
 def laid_out(pair: Pair) -> str:
@@ -98,4 +113,4 @@ def empty(pair: Pair) -> str:
     values = np.unique(pair.observed)
     if len(values) > 1 or pair.observed.size < 2:
         return ""
-    return f"tensor never written, or the window arrived empty: every element is {values[0]}"
+    return f"tensor never written, or the window arrived empty: every element is {pair.element.of_ranks(values[0])}"

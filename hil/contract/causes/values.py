@@ -7,7 +7,6 @@ import numpy as np
 from hil.contract.causes.factors import Interval, factor_between
 from hil.contract.causes.pair import Pair
 from hil.contract.causes.source import Source
-from hil.tensor import INT8_MAX, INT8_MIN
 
 _SWING = 8  # LSB: with smaller values any tensor looks like a multiple
 _LEAST_SWING = 2  # LSB: where the values before rounding are known, and one factor holds for all channels
@@ -72,7 +71,7 @@ def _has_mean(pair: Pair, source: Source, channel: int, mean: float) -> bool:
 def constant(pair: Pair) -> str:
     """Every element is off by the same."""
     which = pair.channels
-    inside = (pair.whole & (pair.expected > INT8_MIN) & (pair.expected < INT8_MAX))[:, which]
+    inside = (pair.whole & (pair.expected > pair.element.low) & (pair.expected < pair.element.high))[:, which]
     steps = np.unique((pair.observed - pair.expected)[:, which][inside])
     if len(steps) != 1 or inside.sum() < 2:
         return ""
@@ -112,7 +111,7 @@ def _factor(pair: Pair, channel: int) -> Interval | None:
     known = pair.known[:, channel]
     wanted = (pair.exact[:, channel] - pair.zero_point)[known]
     given = (pair.observed[:, channel] - pair.zero_point)[known].astype(np.float64)
-    bounds = (INT8_MIN - pair.zero_point, INT8_MAX - pair.zero_point)
+    bounds = (pair.element.low - pair.zero_point, pair.element.high - pair.zero_point)
     for error in (0.51, pair.slack) if pair.source is not None else (1.01,):
         if found := factor_between(wanted, given, bounds, error):
             return found

@@ -130,7 +130,7 @@ def scatter_plot(table: Table) -> Plot:
             most = np.unravel_index(int(error.argmax()), error.shape)
             worst, at = here, (float(exact[most]), float(device[most]))
     caption = (
-        f"{elements:,} outputs in real scores; 1 LSB is {number(table.scale)}. "
+        f"{elements:,} outputs in real scores{f'; 1 LSB is {number(table.scale)}' if table.scale else ''}. "
         f"Largest difference {number(worst)}, mean {number(sum_error / elements)}. "
         f"Dashed: equal; ring: the largest difference."
     )

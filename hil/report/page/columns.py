@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hil.errors import UsageError
 from hil.records import GateReason, Status
 from hil.runfile import Case, Columns, Run
+from hil.tensor import Elements, Quantisation
 
 _BLOCK_ELEMENTS = 1 << 20
 
@@ -22,12 +23,12 @@ class Table:
     units int64 [n, 4] and distinct [m]: rows that count as samples. expected, answer: label indices, -1 for unknown.
     reference_answer and reference_gate: None for a run that was cut short. floats [n, e]: of the float model on the raw
     windows, on the prepared tensors in a run that kept no others; None without one. device outputs are `(output -
-    zero_point) * scale`.
+    zero_point) * scale`, and themselves where the scale is 0.
     """
 
     names: NDArray[np.str_]
     status: NDArray[Any]
-    output: NDArray[np.int8]
+    output: Elements
     answer: NDArray[Any]
     expected: NDArray[Any]
     units: NDArray[np.int64] | None = None
@@ -57,8 +58,7 @@ class Table:
 
     def device(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
         """Real outputs of the device, [rows, e]."""
-        real: NDArray[np.float64] = (self.output[rows].astype(np.float64) - self.zero_point) * self.scale
-        return real
+        return Quantisation(self.scale, self.zero_point).real(self.output[rows])
 
     def distance(self) -> NDArray[np.float64]:
         """Largest |device - float| of each vector, [n]; -1 where there is none."""
@@ -99,7 +99,7 @@ def read_table(run: Run, case: Case) -> Table:
     return Table(
         names=columns["name"],
         status=columns["status"],
-        output=columns["output"].astype(np.int8, copy=False),
+        output=columns["output"],
         answer=columns["answer"],
         expected=columns.get("expected_label", np.full(n, -1)),
         units=columns.get("units") if "distinct" in columns else None,

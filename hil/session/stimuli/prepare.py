@@ -13,6 +13,7 @@ from hil.case.types import Case
 from hil.reference.mistakes import PITFALLS
 from hil.reference.prepare import elements
 from hil.session.stimuli.windows import Named, Window, value_range
+from hil.tensor import Elements, bits, ranks
 
 _WINDOW_SEED = 20202
 _APART = 5  # places between what two channels hold at a time, so that one is not taken for the other
@@ -38,20 +39,31 @@ def _values(case: Case, channel: int, dtype: np.dtype[Any]) -> Window:
     pitfalls = PITFALLS[case.prepare.name]
     limits = value_range(case, dtype)
     groups = [found.astype(dtype) for _, found in pitfalls.landmarks(case.prepare, case.model.input, channel, limits)]
-    candidates = np.unique(np.concatenate(groups))
+    candidates = _distinct(np.concatenate(groups))
     reading = [place for place, each in enumerate(case.prepare.channels) if each.source == channel]
     # All channels hold the candidates; those of the tensor that read this one are looked at.
     windows = np.repeat(candidates[:, None], case.window.channels, axis=1)
 
-    def of_channel(tensor: NDArray[np.int8]) -> NDArray[np.int8]:
+    def of_channel(tensor: Elements) -> Elements:
         return tensor[:, reading or ([] if case.prepare.channels else [0])]
 
     right = of_channel(elements(windows, case.prepare, case.model.input))
     wrong = (of_channel(mistake(windows, case.prepare, case.model.input)) for mistake in pitfalls.mistakes.values())
-    telling = (candidates[(other != right).any(axis=1)] for other in wrong)
+    telling = (candidates[(bits(other) != bits(right)).any(axis=1)] for other in wrong)
     chosen = chain((_some(group, _OF_A_LANDMARK) for group in groups), (_some(each, _OF_A_MISTAKE) for each in telling))
-    values = np.unique(np.concatenate([*chosen, candidates[:0]]))
-    return _alternating(values, right[np.searchsorted(candidates, values)])
+    values = _distinct(np.concatenate([*chosen, candidates[:0]]))
+    return _alternating(values, right[np.searchsorted(_keys(candidates), _keys(values))])
+
+
+def _distinct(values: Window) -> Window:
+    """Each value once, in ascending order."""
+    return values[np.unique(_keys(values), return_index=True)[1]]
+
+
+def _keys(values: Window) -> NDArray[np.int64]:
+    """Numbers that grow with the values, of which the two zeros of float32 have one each."""
+    negative_zero = (values == 0) & np.signbit(values) if values.dtype.kind == "f" else np.zeros(len(values), np.bool_)
+    return 2 * ranks(values) + 1 - negative_zero
 
 
 def _some(values: Window, count: int) -> Window:
@@ -59,9 +71,9 @@ def _some(values: Window, count: int) -> Window:
     return values[np.unique(np.linspace(0, len(values) - 1, count).astype(int))] if len(values) else values
 
 
-def _alternating(values: Window, elements: NDArray[np.int8]) -> Window:
+def _alternating(values: Window, elements: Elements) -> Window:
     """In an order in which neighbours become different elements, as far as that can be."""
-    key = elements[:, 0] if elements.shape[1] else np.arange(len(values))
+    key = ranks(elements[:, 0]) if elements.shape[1] else np.arange(len(values))
     ordered = values[np.argsort(key, kind="stable")]
     half = (len(ordered) + 1) // 2
     mixed = np.empty_like(ordered)

@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.case.types import Case
+from hil.contract.distance import allowed
 from hil.reference.explorer import Clamp, Explorer, Operator, Sight
 from hil.reference.prepare import prepare
 from hil.session.stimuli.ventures import Ventures
 from hil.session.stimuli.windows import Window
-from hil.tensor import INT8_MAX
+from hil.tensor import Elements, TensorContract
 
 Real = NDArray[np.float64]
 
@@ -29,6 +30,7 @@ _BATCH = 8  # windows made at a time
 _TRIES = 4  # of a batch for one goal
 _ELITE = 6  # windows that a goal keeps to climb from
 _MARGIN = 8.0  # LSB between the two highest outputs that weigh as one LSB of the operator's
+_SETTLED = 127  # LSB between the two highest, from which on more makes no difference
 _NEAR_A_RAIL = 120  # of a single output, beyond which nothing shows
 
 
@@ -74,7 +76,7 @@ class Search:
         self._met: dict[int, int] = {}  # index in _candidates: goals that it was the first to meet
         self._candidates: list[Window] = []
 
-    def run(self, own: Window, prepared: NDArray[np.int8], probes: Window, most: int) -> Found:
+    def run(self, own: Window, prepared: Elements, probes: Window, most: int) -> Found:
         """own, prepared: the case's windows [n, ...] that the gate accepts, and their tensors. probes: windows that are
         sent anyway. most: further windows that may be sent.
         """
@@ -96,7 +98,7 @@ class Search:
             with_probes = with_probes | self._explorer.look(self._prepared(np.stack(windows))).seen
         return Found(self._explorer.operators, by_vectors, with_probes, self._goals, windows, len(own))
 
-    def _look(self, windows: Window, tensors: NDArray[np.int8], by: str) -> NDArray[np.bool_]:
+    def _look(self, windows: Window, tensors: Elements, by: str) -> NDArray[np.bool_]:
         """At windows that are sent in any case; the values that they bring."""
         seen = np.zeros((len(self._explorer.operators), 256), np.bool_)
         for start in range(0, len(windows), _BLOCK):
@@ -104,11 +106,11 @@ class Search:
             seen |= self._attend(windows[block], by, _TRIES, tensors[block]).seen
         return seen
 
-    def _attend(self, windows: Window, by: str, tries: int, tensors: NDArray[np.int8] | None = None) -> Sight:
+    def _attend(self, windows: Window, by: str, tries: int, tensors: Elements | None = None) -> Sight:
         """Look at windows, and see which open goals they meet, or come near to."""
         tensors = self._prepared(windows) if tensors is None else tensors
         sight = self._explorer.look(tensors)
-        openness = _openness(sight.outputs)
+        openness = _openness(sight.outputs, self._case.model.output)
         wanted: dict[int, list[Goal]] = {}
         for goal in self._goals:
             if goal.by:
@@ -124,13 +126,14 @@ class Search:
             self._try(windows[row], tensors[row], goals, by)
         return sight
 
-    def _try(self, window: Window, tensor: NDArray[np.int8], goals: list[Goal], by: str) -> None:
+    def _try(self, window: Window, tensor: Elements, goals: list[Goal], by: str) -> None:
         left = [goal for goal in goals if not goal.by]
         if not left or self._left <= 0:
             return
         self._left -= 1 + len(left)
-        distances = self._explorer.distances(tensor, [goal.clamp for goal in left])
-        met = [goal for goal, far in zip(left, distances, strict=True) if far > self._case.contracts.lsb]
+        right, changed = self._explorer.clamped(tensor, [goal.clamp for goal in left])
+        allowance = allowed(self._case)
+        met = [goal for goal, other in zip(left, changed, strict=True) if allowance.beyond(right, other).any()]
         for goal in met:
             goal.by = by
         if met and by == "probes":
@@ -140,7 +143,7 @@ class Search:
     def _parent(self, goal: Goal, turn: int) -> Window:
         return goal.elite[turn // 2 % len(goal.elite)][1]
 
-    def _prepared(self, windows: Window) -> NDArray[np.int8]:
+    def _prepared(self, windows: Window) -> Elements:
         return prepare(windows, self._case.prepare, self._case.model.input)
 
     def _best(self, most: int) -> list[Window]:
@@ -156,11 +159,19 @@ def _goals(place: int, operator: Operator) -> Iterator[Goal]:
             yield Goal(Clamp(place, operator.low + short, operator.high), top=False)
 
 
-def _openness(outputs: NDArray[np.int8]) -> Real:
+def _openness(outputs: Elements, output: TensorContract) -> Real:
     """How little each output is decided already: a change within the model shows on one that hangs in the balance."""
-    wide = outputs.astype(np.float64)
+    wide = _as_int8(outputs, output)
     if wide.shape[1] == 1:
         return np.asarray(np.minimum(_NEAR_A_RAIL - np.abs(wide[:, 0]), 0.0), np.float64)
     two = np.sort(wide, axis=1)[:, -2:]
-    settled = np.minimum(two[:, 1] - two[:, 0], INT8_MAX)
+    settled = np.minimum(two[:, 1] - two[:, 0], _SETTLED)
     return np.asarray(-settled / _MARGIN, np.float64)
+
+
+def _as_int8(outputs: Elements, output: TensorContract) -> Real:
+    """Outputs on the scale of an int8: of other integers the highest bits, of float32 256 steps between 0 and 1."""
+    wide, element = outputs.astype(np.float64), output.element
+    if element.real:
+        return np.nan_to_num(wide * 256.0 - 128.0)
+    return (wide - element.low) * (256.0 / (element.high - element.low + 1)) - 128.0
