@@ -130,6 +130,11 @@ class Tensor(Part):
     zero_point: int
     bytes: int
 
+    @property
+    def quantisation(self) -> str:
+        """In words."""
+        return f"scale {self.scale:.9g}, zero point {self.zero_point}" if self.scale else "not quantised"
+
 
 class Device(Part):
     """What the firmware said of itself; further keys are `hello-facts` in firmware/link/link.cddl."""

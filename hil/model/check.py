@@ -270,7 +270,7 @@ def _arithmetic(graph: Graph, all_float: bool) -> Iterator[Problem]:
             yield Problem("model", problem, "take all_float out of [model]")
         else:
             problem = "it computes in FLOAT32 throughout: no operator is quantised"
-            fix = f"{INT8_FIX}; or, to judge the float model itself, write all_float = true in [model]"
+            fix = f"{INT8_FIX}; or, to judge the float model itself, write [model] all_float = true"
             yield Problem("model", problem, fix)
 
 

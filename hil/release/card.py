@@ -54,8 +54,7 @@ def _intended(result: Result, demand: Demand | None) -> str:
     if case.device is not None:
         for side, tensor in (("input", case.device.input), ("output", case.device.output)):
             shape = " x ".join(map(str, tensor.shape))
-            scale = f"scale {tensor.scale:.9g}, zero point {tensor.zero_point}"
-            rows.append((f"{side} tensor", f"{tensor.type}, {shape}, {scale}"))
+            rows.append((f"{side} tensor", f"{tensor.type}, {shape}, {tensor.quantisation}"))
     if case.memory is not None:
         rows.append(("size of the model", f"{case.memory.model_bytes:,} bytes"))
     rows.append(("SHA-256 of the model", case.manifest.model_sha256))

@@ -359,7 +359,7 @@ def _facts(case: Case) -> Iterator[tuple[str, str]]:
             shape = " x ".join(map(str, tensor.shape))
             yield (
                 f"{name} tensor",
-                f"{clip(tensor.type, 40)} {shape}, scale {tensor.scale:.9g}, zero point {tensor.zero_point}",
+                f"{clip(tensor.type, 40)} {shape}, {tensor.quantisation}",
             )
     if case.link is not None:
         link = case.link
