@@ -948,7 +948,7 @@ TYPES = (
     Defect(
         "float_scores_as_bits",
         "the decide stage compares the bits of float32 scores as integers",
-        "decision.threshold",
+        "decision.ties",
         (Edit("pipeline/element_type.cpp", "RankOfFloat(LoadElement<int32_t>(elements, index))", BITS),),
         files=typed("float32 output"),
         stage="decide",
