@@ -74,10 +74,8 @@ def _floor(values: Real) -> Wide:
 _FAR = 2.0**20  # LSB: farther than any element from any zero point
 
 
-def _beyond(element: ElementType) -> tuple[float, ...]:
-    """LSB beyond a clamp: a value that wraps around comes back into the range."""
-    span = element.high - element.low + 1
-    return 2.0, span / 2 + 1, float(span), span * 1.2, span * 4.0
+# LSB beyond a clamp, by the bytes of the type: a value that wraps around comes back into the range.
+_BEYOND = {1: (2.0, 129.0, 256.0, 300.0, 1000.0), 2: (2.0, 32769.0, 65536.0, 80000.0, 260000.0)}
 
 
 def _whole(element: ElementType, zero_point: int, margin: int) -> Wide:
@@ -251,7 +249,7 @@ def _clamps(counts: Raw, q: Wide, element: ElementType) -> Iterator[tuple[str, R
     without one.
     """
     for name, inside, outward in (("lower clamp", element.low, -1), ("upper clamp", element.high, 1)):
-        steps = [inside + outward * step for step in (-1, 0, 1, *map(int, _beyond(element)))]
+        steps = [inside + outward * step for step in (-1, 0, 1, *map(int, _BEYOND[element.dtype.itemsize]))]
         yield name, counts[[int(np.abs(q - step).argmin()) for step in steps]]
 
 
@@ -336,7 +334,7 @@ def _quantize_landmarks(
     for sign, side in (("positive", halves[halves > 0]), ("negative", halves[halves < 0])):
         yield f"{sign} ties and their neighbours", inside(side, _ULPS)
     for name, edge, outward in (("lower clamp", element.low, -1), ("upper clamp", element.high, 1)):
-        steps = np.array([-1.0, 0.0, 1.0, *_beyond(element)]) * outward + edge - zero_point
+        steps = np.array([-1.0, 0.0, 1.0, *_BEYOND[element.dtype.itemsize]]) * outward + edge - zero_point
         yield name, inside(steps, np.zeros(1, np.int64))
         limit = np.array([float_limit(element) * outward])
         yield f"limit of LSB at the {name}", inside(limit, _ULPS)

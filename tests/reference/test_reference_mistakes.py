@@ -56,7 +56,13 @@ FINISHED = {
     "": (-128, -128, -127, -125, -122, 3, 127, 127, 127, 127, 127),
     "no clamp, values wrapped around": (119, -128, -127, -125, -122, 3, 127, -128, -127, -53, 47),
     "clamped before the zero point was added": (-125, -125, -125, -125, -122, 3, 127, 127, 127, 127, 127),
-    "clamped to [-127, 127]": (-127, -127, -127, -125, -122, 3, 127, 127, 127, 127, 127),
+    "the lowest value of the type clamped away": (-127, -127, -127, -125, -122, 3, 127, 127, 127, 127, 127),
+    "clamped as int8": (-128, -128, -127, -125, -122, 3, 127, 127, 127, 127, 127),
+    "clamped as uint8": (0, 0, 0, 0, 0, 3, 127, 127, 127, 127, 127),
+    "made as int8": (-128, -128, -127, -125, -122, 3, 127, 127, 127, 127, 127),
+    "made as uint8": (0, 0, 0, 0, 0, 3, 127, -128, -127, -53, -1),
+    "zero point off by 128": (-9, 0, 1, 3, 6, 127, 127, 127, 127, 127, 127),
+    "zero point off by -128": (-128, -128, -128, -128, -128, -125, -1, 0, 1, 75, 127),
 }
 STAGES: dict[str, tuple[Prepare, Callable[[Sequence[float]], NDArray[np.generic]]]] = {
     "scale": (scale(QUARTER_LSB), lambda lsb: counts([int(4 * value) for value in lsb])),
@@ -132,7 +138,9 @@ def test_each_channel_has_its_own_offset_gain_and_source() -> None:
     right = prepare(window, stage, tensor(9))[0].tolist()
     assert right == exact
     for name, mistake in PITFALLS["scale/1"].mistakes.items():
-        assert (mistake(window, stage, tensor(9)).ravel().tolist() == exact) == ("offset one" not in name), name
+        moved = "offset one" in name or name in ("zero point off by 128", "zero point off by -128")
+        cut = [max(value, 0) if name in ("clamped as uint8", "made as uint8") else value for value in exact]
+        assert (mistake(window, stage, tensor(9)).ravel().tolist() == cut) != moved, name
 
 
 # ---- quantize/1 ------------------------------------------------------------------------------------------------------
@@ -217,8 +225,10 @@ def test_each_mistake_of_quantize_is_in_a_table() -> None:
 
 BYTES = (-128, -127, -126, -1, 0, 1, 124, 125, 126, 127)
 COPIED = {
-    "taken for unsigned": (0, 1, 2, 127, -128, -127, -4, -3, -2, -1),
-    "clamped to [-127, 127]": (-127, -127, -126, -1, 0, 1, 124, 125, 126, 127),
+    "taken for unsigned, or for signed": (0, 1, 2, 127, -128, -127, -4, -3, -2, -1),
+    "the lowest value of the type clamped away": (-127, -127, -126, -1, 0, 1, 124, 125, 126, 127),
+    "clamped as int8": BYTES,
+    "clamped as uint8": (0, 0, 0, 0, 0, 1, 124, 125, 126, 127),
     "zero point added once more": (-125, -124, -123, 2, 3, 4, 127, 127, 127, 127),
     "zero point taken off": (-128, -128, -128, -4, -3, -2, 121, 122, 123, 124),
 }
@@ -231,7 +241,46 @@ def test_a_mistake_of_tensor(name: str) -> None:
 
 
 def test_each_mistake_of_tensor_is_in_the_table() -> None:
-    assert set(COPIED) == set(PITFALLS["tensor/1"].mistakes)
+    assert {*COPIED, *COPIED_REALS} == set(PITFALLS["tensor/1"].mistakes)
+
+
+REALS = (-1.5, -0.0, 1e-40, 0.1, 300.0)
+COPIED_REALS = {
+    "sign lost": (1.5, 0.0, 1e-40, 0.1, 300.0),
+    "small numbers flushed to zero": (-1.5, -0.0, 0.0, 0.1, 300.0),
+    "negative zero made positive": (-1.5, 0.0, 1e-40, 0.1, 300.0),
+    "kept at half precision": (-1.5, -0.0, 0.0, 0.0999755859375, 300.0),
+    "kept as bfloat16": (-1.5, -0.0, 65536 * 2.0**-149, 0.099609375, 300.0),
+    "rounded to whole numbers": (-2.0, -0.0, 0.0, 0.0, 300.0),
+    "clamped to [0, 1]": (0.0, 0.0, 1e-40, 0.1, 1.0),
+    "clamped to [-1, 1]": (-1.0, -0.0, 1e-40, 0.1, 1.0),
+}
+
+
+@pytest.mark.parametrize("name", COPIED_REALS)
+def test_a_mistake_of_tensor_with_real_values(name: str) -> None:
+    of = TensorContract("FLOAT32", (1, len(REALS)), Quantisation(0.0, 0), 4 * len(REALS))
+    window, stage = np.array([REALS], np.float32), Prepare("tensor", 1)
+    wrong = PITFALLS["tensor/1"].mistakes[name](window, stage, of)
+    assert wrong.dtype == np.float32
+    assert wrong.ravel().tolist() == np.array(COPIED_REALS[name], np.float32).tolist()
+    assert mistake_of(window, wrong.ravel(), stage, of) == name
+
+
+def test_a_mistake_of_other_types() -> None:
+    """Of uint8 the values around the middle of its range, of int16 those that 8 bits do not hold."""
+    small = TensorContract("UINT8", (1, 4), Quantisation(0.25, 0), 4)
+    window = np.array([[0, 127, 128, 255]], np.uint8)
+    found = {name: make(window, Prepare("tensor", 1), small)[0] for name, make in PITFALLS["tensor/1"].mistakes.items()}
+    assert found["taken for unsigned, or for signed"].tolist() == [128, 255, 0, 127]
+    assert found["clamped as int8"].tolist() == [0, 127, 127, 127]
+    wide = TensorContract("INT16", (1, 3), Quantisation(0.25, 100), 6)
+    values, stage = counts([-1000, 10, 1000]), scale(1 << 31 >> 1, 0)
+    made = {name: make(values, stage, wide).ravel() for name, make in PITFALLS["scale/1"].mistakes.items()}
+    assert prepare(values, stage, wide)[0].tolist() == [-400, 105, 600]
+    assert made["clamped as int8"].tolist() == [-128, 105, 127]
+    assert made["made as uint8"].tolist() == [0, 105, 255]
+    assert made["zero point off by 128"].tolist() == [-272, 233, 728]
 
 
 @pytest.mark.parametrize("name", COPIED)
