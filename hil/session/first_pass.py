@@ -13,6 +13,7 @@ from hil.records import Record, Status
 from hil.session.order import steps
 from hil.session.state import SessionState
 from hil.session.step import Scope, Step
+from hil.tensor import of_dtype
 
 
 def _warm_up(run: SessionState) -> None:
@@ -61,12 +62,12 @@ def _store(run: SessionState, index: int, record: Record) -> None:
     if record.status != Status.DONE:
         return
     rows.ticks[index] = record.ticks
-    output = run.case.model.output
-    if len(record.output) != output.bytes:
-        raise LinkError(f"a record has {len(record.output)} output bytes, the model has {output.bytes}")
+    wanted = rows.output[index].nbytes
+    if len(record.output) != wanted:
+        raise LinkError(f"a record has {len(record.output)} output bytes, the model has {wanted}")
     rows.digest[index] = record.digest
     rows.minimum[index], rows.maximum[index], rows.saturated[index] = record.minimum, record.maximum, record.saturated
-    rows.output[index] = output.element.read(record.output)
+    rows.output[index] = of_dtype(rows.output.dtype).read(record.output)
 
 
 def _fetch_difference(run: SessionState, index: int, record: Record, differences: list[PreparedDifference]) -> None:

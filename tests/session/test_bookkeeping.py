@@ -209,7 +209,7 @@ def part(number: int, *, lead: bool, **changes: Any) -> Part:
     records = RunRecords.empty(4, 4)
     records.score[:] = 100 * number + np.arange(4)
     outputs = Outputs.empty(case)
-    outputs.int8[:] = 10 * number + np.arange(4)[:, None]
+    outputs.oracle[:] = 10 * number + np.arange(4)[:, None]
     basis = Part(
         share=Share(number, 2 * number, 2 * number + 2, lead),
         clock=INSTRUCTIONS,
@@ -233,7 +233,7 @@ def test_parts_become_what_one_board_would_have_left(lead: int, turned: bool) ->
     parts = [part(number, lead=number == lead) for number in range(2)]
     whole = merge(case, parts[::-1] if turned else parts)
     assert whole.records.score.tolist() == [0, 1, 102, 103]
-    assert whole.outputs.int8[:, 0].tolist() == [0, 1, 12, 13]
+    assert whole.outputs.oracle[:, 0].tolist() == [0, 1, 12, 13]
     assert whole.link == LinkCounters(3, 5, 7)
     assert whole.inferences == 21
     assert [fault.vector for fault in whole.faults] == [0, 2]

@@ -106,9 +106,9 @@ def test_a_search_is_bounded_by_inferences_and_by_what_may_be_sent(explorer: Exp
             self.count += len(tensors)
             return explorer.look(tensors)
 
-        def distances(self, tensor: np.ndarray, clamps: list[Clamp]) -> list[int]:
+        def clamped(self, tensor: np.ndarray, clamps: list[Clamp]) -> tuple[np.ndarray, np.ndarray]:
             self.count += 1 + len(clamps)
-            return explorer.distances(tensor, clamps)
+            return explorer.clamped(tensor, clamps)
 
     counting = Counting()
     result = found(counting, 200, most=2)
