@@ -18,6 +18,8 @@ from hil.gate.completeness import result_reasons
 from hil.gate.results import gather
 from hil.runfile import read_run
 
+pytestmark = pytest.mark.slow
+
 LAST_RESULT = '{"verdict": "the last one"}\n'
 
 

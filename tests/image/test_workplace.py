@@ -15,6 +15,8 @@ from hil.errors import UsageError
 from hil.image.build import build
 from hil.image.elf import Image
 
+pytestmark = pytest.mark.slow
+
 PRESETS = {
     "version": 3,
     "configurePresets": [

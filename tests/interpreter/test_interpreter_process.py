@@ -138,6 +138,7 @@ def test_what_hangs_is_ended_after_the_limit(opened) -> None:
     assert is_gone(opened.pid)
 
 
+@pytest.mark.slow
 def test_long_work_is_no_hang(opened) -> None:
     started = time.monotonic()
     answer = opened.ask("run_tflm", {"tensors": np.zeros((60_000, 240), np.int8)}, silence_s=0.6)

@@ -220,6 +220,7 @@ def crash_at(monkeypatch: pytest.MonkeyPatch, step: int) -> list[str]:
     return taken
 
 
+@pytest.mark.slow
 def test_a_crash_at_any_step_leaves_the_old_case_or_one_that_the_command_finishes(
     accepted: CaseFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

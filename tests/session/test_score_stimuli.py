@@ -61,6 +61,7 @@ def settings(draw: Callable[..., int]) -> Decide:
     )
 
 
+@pytest.mark.slow
 @given(settings())
 def test_every_possible_reason_is_an_expected_answer(decide: Decide) -> None:
     answers = stream_answers(decide)
