@@ -102,10 +102,12 @@ def _boards(_: argparse.Namespace) -> int:
 
 
 def _case_check(options: argparse.Namespace) -> int:
+    from hil.board.config import options_of_environment
     from hil.case.load import load_case
+    from hil.model.check import kernels_of
     from hil.reference.compute import check_models
 
-    case = load_case(options.path)
+    case = load_case(options.path, kernels_of(options_of_environment().get("hil-tflm", "")))
     check_models(case)
     print(f"{case.path}: case {case.name} version {case.version}, {len(case.vectors)} vectors: in order")
     for note in case.notes:

@@ -179,7 +179,7 @@ class CaseFile(pytest.File):
 
     def collect(self) -> Iterator[CheckItem | RefusedItem]:
         try:
-            case = load_case(self.path)
+            case = load_case(self.path, self.config.stash[_RUN].kernels)
         except UsageError as error:
             yield RefusedItem.from_parent(self, name="case", error=error)
             return
@@ -468,7 +468,7 @@ def case(request: pytest.FixtureRequest) -> Case:
     marker = request.node.get_closest_marker("hil_case")
     if marker is None or len(marker.args) != 1:
         raise UsageError('the `case` fixture needs @pytest.mark.hil_case("golden_vectors/NAME") on the test')
-    return load_case(request.config.rootpath / marker.args[0])
+    return load_case(request.config.rootpath / marker.args[0], request.config.stash[_RUN].kernels)
 
 
 @pytest.fixture

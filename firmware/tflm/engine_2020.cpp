@@ -17,6 +17,7 @@
 #include "tensorflow/lite/micro/simple_memory_allocator.h"
 #include "tensorflow/lite/schema/schema_generated.h"
 #include "tflm/engine.h"
+#include "tflm/smallest_arena.h"
 
 extern "C" {
 void DebugLog(const char* text) { hil::Log(text); }
@@ -30,7 +31,6 @@ namespace hil {
 namespace {
 
 constexpr uint32_t kSchemaVersion = 3;
-constexpr uint32_t kAlignment = 16;
 constexpr uint32_t kLeastArena = 256;  // the interpreter writes its allocator before it looks at the size
 
 // Static storage for what lives as long as the firmware: no heap, and no destructor that could run. An interpreter
@@ -350,21 +350,11 @@ EngineResult EngineInit(Bytes model, Span<uint8_t> arena) {
 }
 
 uint32_t EngineSmallestArena(Bytes model, Span<uint8_t> arena) {
-  // What is used in the end fits nowhere smaller. The planner needs work space on top of what it plans for small
-  // models, so search upwards from there: first in doubling steps, then by halving.
   TheReporter().Mute(true);
-  auto fails = (EngineArenaUsed() + kAlignment - 1) / kAlignment * kAlignment - kAlignment;
-  uint32_t works = fails + kAlignment;
-  for (uint32_t step = kAlignment; works < arena.size() && !TrySize(model, arena, works); step *= 2) {
-    fails = works;
-    works = std::min<uint32_t>(works + step, static_cast<uint32_t>(arena.size()));
-  }
-  while (works - fails > kAlignment) {
-    const uint32_t middle = fails + (works - fails) / 2 / kAlignment * kAlignment;
-    (TrySize(model, arena, middle) ? works : fails) = middle;
-  }
+  const uint32_t smallest = SmallestArena(EngineArenaUsed(), static_cast<uint32_t>(arena.size()),
+                                          [&](uint32_t bytes) { return TrySize(model, arena, bytes); });
   TheReporter().Mute(false);
-  return works;
+  return smallest;
 }
 
 namespace {

@@ -45,7 +45,7 @@ def _case(run: Run, stored: runfile.Case) -> Case:
     if not path.is_file():
         fix = "call this from the folder that the run was started in"
         raise UsageError(f"{run.file}: case {stored.name}: there is no {path} here\n  fix: {fix}")
-    case = load_case(path)
+    case = load_case(path, kernels=None)
     before, now = stored.manifest.files, dict(case.files)
     other = sorted(file for file in {*before, *now} if before.get(file) != now.get(file))
     if other:

@@ -7,12 +7,13 @@ import importlib
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hil.environment import environment_name
 from hil.errors import UsageError
+from hil.image.tflm import TFLM_OPTIONS, Tflm, tflm_of
 from hil.validation import explain
 
 Settings = TypeVar("Settings", bound=BaseModel)
@@ -23,6 +24,7 @@ BENCH_OPTIONS = {
     "hil-renode": "the Renode to run: its program or folder",
     "hil-probe": "unique id of the debug probe, when there are several",
     "hil-hardware-map": "twister hardware map (YAML) with probe ids and serial ports",
+    **TFLM_OPTIONS,
 }
 
 
@@ -48,6 +50,15 @@ class Power(BaseModel):
     source: str = Field(min_length=1)
 
 
+class TflmTable(BaseModel):
+    """Which TensorFlow Lite Micro the image is built with (docs/upstream.md). Paths are relative to the file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    engine: Literal["2020", "upstream"]
+    include: tuple[Path, ...] = ()
+    library: tuple[Path, ...] = ()
+
+
 class BoardConfig(BaseModel):
     """One board file. `settings` is the table named after the kind; the kind's own module checks it. `options`: what
     differs from machine to machine and so does not stand in the file, by the names of BENCH_OPTIONS.
@@ -61,8 +72,20 @@ class BoardConfig(BaseModel):
     description: str = ""
     timeout: Timeouts = Timeouts()
     power: Power | None = None
+    tflm: TflmTable | None = None
     settings: dict[str, Any] = {}
     options: dict[str, str] = {}
+
+    def built_with(self, folder: Path | None = None) -> Tflm:
+        """The TFLM of its image: what the options say, and else the file. folder: what paths in options are relative
+        to, by default the current one. Raises UsageError.
+        """
+        own, here = Tflm(), self.file.parent
+        if self.tflm is not None:
+            include = tuple(here / path for path in self.tflm.include)
+            library = tuple(here / path for path in self.tflm.library)
+            own = Tflm(self.tflm.engine, include, library)
+        return tflm_of(self.options, own, folder or Path.cwd())
 
 
 def options_of_environment() -> dict[str, str]:

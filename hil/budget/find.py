@@ -79,7 +79,7 @@ def _all_folders() -> list[Path]:
 
 
 def _sheet(folder: Path, asked: _Asked) -> Sheet:
-    case = load_case(folder) if (folder / FILE_NAME).is_file() else None
+    case = load_case(folder, kernels=None) if (folder / FILE_NAME).is_file() else None
     plan = plan_of(folder, case.name if case is not None else "")
     name = case.name if case is not None else plan.case if plan is not None else ""
     mine, notes = _run_case(asked, name, folder)

@@ -19,7 +19,9 @@ from hil.case.toml_file import read_toml
 from hil.case.types import BASELINES, Case, Contracts, Decide, Gate, ModelFile, Prepare, Vectors, Window
 from hil.case.vectors import Wanted, read_vectors
 from hil.errors import CaseError
-from hil.model.check import TFLM_2_3, KernelLibrary, check_float_model, check_model
+from hil.model.check import TFLM_2_3, check_float_model, check_model
+from hil.model.kernels.library import KernelLibrary
+from hil.model.kernels.upstream import UPSTREAM
 from hil.model.tflite import parse_model
 from hil.problems import KeyPath, Places, Problem, raise_any, reason_of
 from hil.records import GateReason
@@ -29,8 +31,9 @@ FILE_NAME = "case.toml"
 MOST_ROWS = 5  # of one kind of fault that a message lists
 
 
-def load_case(path: Path, kernels: KernelLibrary = TFLM_2_3) -> Case:
-    """The case at `path`, a case.toml or its folder; the model must be one that `kernels` runs right.
+def load_case(path: Path, kernels: KernelLibrary | None = TFLM_2_3) -> Case:
+    """The case at `path`, a case.toml or its folder; the model must be one that `kernels` runs right, and when that is
+    None, one that those of any engine run right.
 
     Raises CaseError. Checked in this order, the faults of one step in one message: schema; limits and files; models;
     what must fit the model; vectors; case.lock.
@@ -57,7 +60,7 @@ def name_of(file: Path) -> str:
 
 def read_case(path: Path) -> Case:
     """The case at `path` as it stands, whatever case.lock says of it. Raises CaseError."""
-    return _load(_file_of(path), TFLM_2_3)
+    return _load(_file_of(path), None)
 
 
 def write_lock(folder: Path) -> Path:
@@ -66,7 +69,7 @@ def write_lock(folder: Path) -> Path:
     Raises CaseError when the case is not valid, or when it changed but its version is not above the locked one.
     """
     file = _file_of(folder)
-    case = _load(file, TFLM_2_3)
+    case = _load(file, None)
     lock = new_lock(file.parent, read_lock(file.parent), _lock_of(case))
     path = file.parent / LOCK
     path.write_text(lock.text(), encoding="utf-8", newline="\n")
@@ -99,7 +102,7 @@ class _Report:
         raise_any(self._file, self._problems)
 
 
-def _load(file: Path, kernels: KernelLibrary) -> Case:
+def _load(file: Path, kernels: KernelLibrary | None) -> Case:
     table, places, data = read_toml(file)
     check_finished(file.parent)
     report = _Report(file, places)
@@ -184,15 +187,30 @@ def _content(folder: Path, name: str, key: KeyPath, report: _Report) -> bytes | 
 
 
 def _models(
-    folder: Path, table: CaseFile, contents: Mapping[str, bytes], kernels: KernelLibrary
+    folder: Path, table: CaseFile, contents: Mapping[str, bytes], kernels: KernelLibrary | None
 ) -> tuple[ModelFile, ModelFile | None]:
     name, float_name = table.model.int8, table.model.float_
-    check_model(contents[name], folder / name, kernels=kernels, all_float=table.model.all_float)
+    _check_kernels(contents[name], folder / name, kernels, table.model.all_float)
     model = parse_model(contents[name], folder / name)
     if float_name is None:
         return model, None
     check_float_model(contents[float_name], folder / float_name, model)
     return model, parse_model(contents[float_name], folder / float_name)
+
+
+def _check_kernels(data: bytes, file: Path, kernels: KernelLibrary | None, all_float: bool) -> None:
+    if kernels is not None:
+        check_model(data, file, kernels=kernels, all_float=all_float)
+        return
+    try:
+        check_model(data, file, kernels=TFLM_2_3, all_float=all_float)
+    except CaseError:
+        try:
+            check_model(data, file, kernels=UPSTREAM, all_float=all_float)
+            return
+        except CaseError:
+            pass
+        raise
 
 
 def _stages(table: CaseFile, model: ModelFile, report: _Report) -> tuple[Window, Gate, Prepare, Decide]:

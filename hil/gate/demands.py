@@ -94,7 +94,7 @@ def read_tree(root: Path, name: str, power: Mapping[str, Power]) -> Tree:
             continue  # pytest looks into no such folder either
         path = file.relative_to(root).as_posix()
         try:
-            demand = demand_of(load_case(file), path)
+            demand = demand_of(load_case(file, kernels=None), path)
         except CaseError as error:
             unreadable.append(Unreadable(path=path, problem=str(error)))
             continue

@@ -16,7 +16,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hil.errors import BuildError, MissingTool, UsageError
-from hil.image.toolchain import CARGO, require_programs, require_tools, tools_of_target
+from hil.image.library import examine, machine_flags
+from hil.image.tflm import TFLM_2020, Tflm
+from hil.image.toolchain import (
+    ARM_GCC,
+    CARGO,
+    HOST_GCC,
+    HOST_TARGETS,
+    Tool,
+    require_programs,
+    require_tools,
+    tools_of_target,
+)
 from hil.image.workplace import workplace
 
 IMAGE_NAME = "hil_firmware.elf"
@@ -40,33 +51,44 @@ def build(
     log: Path | None = None,
     say: Callable[[str], None] = _say,
     copy_to: Path | None = None,
+    tflm: Tflm = TFLM_2020,
 ) -> Path:
     """Build the firmware for `target` and return the path of its ELF; quick when nothing changed.
 
     root: the project; its `firmware/` holds the sources, `build/` takes the result, or a folder of the user's cache
     does (hil.image.workplace). python: runs the code generators. log: where the compiler's words go, by default
-    `build/firmware/<target>.log`. say: told when the call has to wait.
+    `build/firmware/<folder>.log`. say: told when the call has to wait.
     copy_to: have the ELF there, a copy that no later build changes.
-    Raises UsageError for an unknown target, MissingTool, and BuildError with the compiler's errors and the log's path.
+    tflm: which TensorFlow Lite Micro; each has a folder of its own below `build/firmware`.
+    Raises UsageError for an unknown target or a TFLM library that does not do, MissingTool, and BuildError with the
+    compiler's errors and the log's path.
     """
     _check_preset(root / "firmware", target)
     check_programs(target)
     place = workplace(root, target)
-    firmware, folder = place.firmware, place.folder(target)
-    log = log or folder.with_name(f"{target}.log")
+    firmware, folder = place.firmware, place.folder(target, tflm.key)
+    log = log or folder.with_name(f"{folder.name}.log")
     for needed in (folder.parent, log.parent):
         needed.mkdir(parents=True, exist_ok=True)
     with _locked(place.lock, say):
         log.write_bytes(b"")
-        fingerprint = _fingerprint(firmware, target, python)
+        fingerprint = _fingerprint(firmware, target, python, tflm)
         if _configured(folder) != fingerprint:
-            require_tools(tools_of_target(target))
+            require_tools(_tools(target, tflm))
+            if tflm.upstream:
+                compiler = (HOST_GCC if target in HOST_TARGETS else ARM_GCC).program
+                rows = firmware / "tflm" / "upstream_operators.inc"
+                examine(tflm, compiler, machine_flags(firmware, target), rows)
             say(f"configuring the firmware for {target}")
-            _configure(firmware, folder, target, python, log)
+            _configure(firmware, folder, target, python, log, tflm)
             _mark(folder).write_text(fingerprint, encoding="utf-8")
         _run(["cmake", "--build", str(folder)], firmware, log, target)
         image = _result(folder, log)
         return image if copy_to is None else Path(shutil.copy2(image, copy_to))
+
+
+def _tools(target: str, tflm: Tflm) -> tuple[Tool, ...]:
+    return tuple(tool for tool in tools_of_target(target) if tool is not CARGO or not tflm.upstream)
 
 
 def check_programs(target: str) -> None:
@@ -109,11 +131,12 @@ def _mark(folder: Path) -> Path:
     return folder / ".hil-configured"
 
 
-def _fingerprint(firmware: Path, target: str, python: Path) -> str:
+def _fingerprint(firmware: Path, target: str, python: Path, tflm: Tflm) -> str:
     """All that needs a new configuration and that ninja does not watch itself."""
     presets = hashlib.sha256((firmware / "CMakePresets.json").read_bytes()).hexdigest()
     tools = [_identity(shutil.which(tool.program)) for tool in tools_of_target(target) if tool is not CARGO]
-    return json.dumps([str(firmware.absolute()), str(firmware.resolve()), str(python), presets, tools])
+    engine = [tflm.engine, *map(str, tflm.headers), *(_identity(str(file)) for file in tflm.library)]
+    return json.dumps([str(firmware.absolute()), str(firmware.resolve()), str(python), presets, tools, engine])
 
 
 def _identity(program: str | None) -> tuple[object, ...]:
@@ -129,17 +152,20 @@ def _configured(folder: Path) -> str | None:
     return mark.read_text(encoding="utf-8") if mark.is_file() and (folder / "build.ninja").is_file() else None
 
 
-def _configure(firmware: Path, folder: Path, target: str, python: Path, log: Path) -> None:
+def _configure(firmware: Path, folder: Path, target: str, python: Path, log: Path, tflm: Tflm) -> None:
     """Configure from nothing: a cache left by an interruption, another compiler or path is not to be trusted."""
     _mark(folder).unlink(missing_ok=True)
     (folder / "CMakeCache.txt").unlink(missing_ok=True)
     shutil.rmtree(folder / "CMakeFiles", ignore_errors=True)
-    _run(
-        ["cmake", "--preset", target, "-S", str(firmware), "-B", str(folder), f"-DPython3_EXECUTABLE={python}"],
-        firmware,
-        log,
-        target,
-    )
+    options = [f"-DPython3_EXECUTABLE={python}"]
+    if tflm.upstream:
+        options += [f"-DHIL_TFLM={tflm.engine}", f"-DHIL_TFLM_INCLUDE={_cmake_list(tflm.include)}"]
+        options += [f"-DHIL_TFLM_LIBRARY={_cmake_list(tflm.library)}"]
+    _run(["cmake", "--preset", target, "-S", str(firmware), "-B", str(folder), *options], firmware, log, target)
+
+
+def _cmake_list(paths: tuple[Path, ...]) -> str:
+    return ";".join(str(path.absolute()) for path in paths)
 
 
 def _result(folder: Path, log: Path) -> Path:

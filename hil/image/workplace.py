@@ -28,9 +28,9 @@ class Workplace:
     def lock(self) -> Path:
         return self.build / "firmware.lock"
 
-    def folder(self, target: str) -> Path:
-        """Where the image of one target is built."""
-        return self.build / "firmware" / target
+    def folder(self, target: str, key: str = "") -> Path:
+        """Where the image of one target is built; key: of the TFLM that it is built with (hil.image.tflm)."""
+        return self.build / "firmware" / f"{target}{key}"
 
 
 def workplace(root: Path, target: str) -> Workplace:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 from hil.case.types import ModelFile
@@ -18,36 +18,14 @@ from hil.model.degenerate import impossible, place, weights_of
 from hil.model.encoded import custom_fix, encoded
 from hil.model.faults import gathered
 from hil.model.graph import SCHEMA_VERSION, Graph, Operator, Tensor, read_graph, reading
+from hil.model.kernels.library import KernelLibrary
+from hil.model.kernels.upstream import UPSTREAM
 from hil.model.sizes import unplannable
 from hil.model.tflite import ONE_TENSOR_FIX, computes_in_float
 from hil.problems import Problem, raise_any
 from hil.tensor import INPUT_TYPES, OUTPUT_TYPES
 
 SHOWN_PLACES = 3  # of what is misaligned
-
-
-@dataclass(frozen=True)
-class KernelLibrary:
-    """What one set of kernels can do.
-
-    types: operator -> the types it takes as its first input.
-    output_types: (operator, input type) -> output types, where that is not the input's own.
-    output_quantisation: operator -> the only int8 output (scale, zero point) that its kernel computes right.
-    per_channel: operators whose int8 kernel reads one weight scale per output channel.
-    same_quantisation: operators whose int8 kernel moves values without rescaling, so that all its int8 tensors must
-    have one scale and zero point.
-    """
-
-    name: str
-    types: Mapping[str, frozenset[str]]
-    output_types: Mapping[tuple[str, str], frozenset[str]]
-    output_quantisation: Mapping[str, tuple[float, int]]
-    per_channel: frozenset[str]
-    same_quantisation: frozenset[str]
-
-    @property
-    def operators(self) -> frozenset[str]:
-        return frozenset(self.types)
 
 
 def _types(table: Mapping[str, str]) -> dict[str, frozenset[str]]:
@@ -108,6 +86,12 @@ TFLM_2_3 = KernelLibrary(
     ),
 )
 
+
+def kernels_of(engine: str) -> KernelLibrary:
+    """What the kernels of an engine can do; engine: one of `hil.image.tflm`."""
+    return UPSTREAM if engine == "upstream" else TFLM_2_3
+
+
 ARITHMETIC_PAIRS = frozenset({"ADD", "SUB", "MUL", "MAXIMUM", "MINIMUM", "PRELU"})  # inputs 0 and 1 are of one type
 
 INT8_FIX = (
@@ -119,6 +103,7 @@ DENSE_FIX = (
     "convert with converter._experimental_disable_per_channel_quantization_for_dense_layers = True "
     "(this kernel reads the first scale only and gives wrong results without an error)"
 )
+UPSTREAM_FIX = "run it on today's TFLM, which can do this: --hil-tflm=upstream (docs/upstream.md)"
 BATCH_FIX = "clone the model onto tf.keras.Input(batch_shape=(1, ...)) before converting"
 OPEN_BATCH_FIX = (
     "it comes from the open batch dimension (around Conv1D, Flatten, Reshape): "
@@ -184,32 +169,46 @@ def faults_of(
 ) -> list[Problem]:
     """Each fault by itself, for which check_model refuses a model. Raises CaseError when it cannot be read at all."""
     graph = read_graph(data, file)
+    problems = _problems(graph, operators, kernels)
+    if problems and kernels is not UPSTREAM and operators is None:
+        elsewhere = {each.where for each in _problems(graph, None, UPSTREAM)}
+        problems = [each if each.where in elsewhere else _upstream_can(each) for each in problems]
     with reading(file):
-        problems = [*_layout(graph), *encoded(data)]
-    problems += [*_input_output(graph), *_arithmetic(graph, all_float), *_operators(graph, operators, kernels)]
-    problems += [*_alignment(data, file), *impossible(graph, kernels.operators), *unplannable(graph)]
+        problems += [*_arithmetic(graph, all_float), *encoded(data)]
+    return list(dict.fromkeys([*problems, *_alignment(data, file), *unplannable(graph)]))
+
+
+def _problems(graph: Graph, operators: frozenset[str] | None, kernels: KernelLibrary) -> list[Problem]:
+    """Of what depends on the kernels."""
+    problems = [*_layout(graph, kernels), *_input_output(graph)]
+    problems += [*_operators(graph, operators, kernels), *impossible(graph, kernels.operators)]
     for operator in graph.operators:
         if operator.name in kernels.types and operator.name in (operators or kernels.operators):
             problems += _variant(graph, operator, kernels)
-    return list(dict.fromkeys(problems))
+    return problems
+
+
+def _upstream_can(problem: Problem) -> Problem:
+    """What the kernels of 2020 cannot do and today's can."""
+    return replace(problem, fix=f"{problem.fix}; or {UPSTREAM_FIX}")
 
 
 def check_float_model(data: bytes, file: Path, int8: ModelFile) -> None:
     """Refuses (CaseError) `data` as float reference of `int8`: hybrid, quantised, or other input or output shapes."""
     graph = read_graph(data, file)
-    raise_any(file, [*_layout(graph), *_one_each(graph), *impossible(graph, TFLM_2_3.operators)])
+    raise_any(file, [*_layout(graph, TFLM_2_3), *_one_each(graph), *impossible(graph, TFLM_2_3.operators)])
     inner, outer = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]
     problems = [*_float_tensor("input", inner, int8.input.shape), *_float_tensor("output", outer, int8.output.shape)]
     problems += [each for operator in graph.operators for each in _integer_weights(graph, operator)][:1]
     raise_any(file, problems)
 
 
-def _layout(graph: Graph) -> Iterator[Problem]:
+def _layout(graph: Graph, kernels: KernelLibrary) -> Iterator[Problem]:
     if graph.schema_version != SCHEMA_VERSION:
         yield Problem(
             "schema", f"version {graph.schema_version}, {SCHEMA_VERSION} is wanted", "convert the model again"
         )
-    if graph.subgraphs != 1:
+    if graph.subgraphs != 1 and not kernels.any_subgraphs:
         problem = f"the model has {graph.subgraphs} subgraphs, the firmware's TFLM runs exactly one"
         yield Problem("subgraphs", problem, "export without control flow (If, While) and without stateful layers")
 
@@ -289,6 +288,8 @@ def _operators(graph: Graph, operators: frozenset[str] | None, kernels: KernelLi
     for operator in graph.operators:
         name = operator.name
         if name == "CUSTOM":
+            if operator.custom in kernels.custom:
+                continue
             problem = f"custom operator {operator.custom!r}, which the firmware does not have"
             yield Problem(place(operator), problem, custom_fix(operator.custom))
         elif operators is not None and name not in operators:
@@ -430,7 +431,7 @@ def _weight_scales(graph: Graph, operator: Operator, kernels: KernelLibrary) -> 
             )
             yield Problem(place(operator), problem, DENSE_FIX)
         return
-    channels = weights.shape[3 if operator.name == "DEPTHWISE_CONV_2D" else 0] if len(weights.shape) == 4 else 0
+    channels = weights.shape[3 if operator.name == "DEPTHWISE_CONV_2D" else 0] if len(weights.shape) in (2, 4) else 0
     if scales not in (1, channels):
         problem = (
             f"weights {weights.name!r} have {scales} scales, 1 or {channels} (one for each output channel) are wanted"

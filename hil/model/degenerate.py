@@ -21,8 +21,17 @@ LEAST_INPUTS: Mapping[str, int] = {
     "PADV2": 3,
     "STRIDED_SLICE": 4,
     "SVDF": 5,
+    "CALL_ONCE": 0,
+    "VAR_HANDLE": 0,
+    "ASSIGN_VARIABLE": 2,
 }
-OPTIONAL_INPUTS: Mapping[str, int] = {"FULLY_CONNECTED": 2, "CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "SVDF": 3}
+OPTIONAL_INPUTS: Mapping[str, tuple[int, ...]] = {
+    **dict.fromkeys(("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D"), (2,)),
+    "SVDF": (3,),
+    "TRANSPOSE_CONV": (3,),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": (*range(9, 18), *range(20, 24)),
+}
+WITHOUT_OUTPUT = frozenset({"CALL_ONCE", "ASSIGN_VARIABLE"})
 CONVERT_FIX = "convert the model again with a current TFLiteConverter"
 SCALE_FIX = f"look at the data that the model was calibrated with, and {CONVERT_FIX}"
 SHAPE_FIX = f"give every dimension a fixed size, tf.keras.Input(batch_shape=(1, ...)), and {CONVERT_FIX}"
@@ -52,9 +61,9 @@ def _arguments(operator: Operator) -> Iterator[Problem]:
     if len(operator.inputs) < least:
         yield Problem(place(operator), f"it has {len(operator.inputs)} of its {least} inputs", CONVERT_FIX)
     for position, index in enumerate(operator.inputs):
-        if index < 0 and position != OPTIONAL_INPUTS.get(operator.name):
+        if index < 0 and position not in OPTIONAL_INPUTS.get(operator.name, ()):
             yield Problem(place(operator), f"its input {position} is left out, and is no optional one", CONVERT_FIX)
-    if not operator.outputs or min(operator.outputs) < 0:
+    if min(operator.outputs, default=-1 if operator.name not in WITHOUT_OUTPUT else 0) < 0:
         yield Problem(place(operator), "it has no output", CONVERT_FIX)
 
 

@@ -10,6 +10,7 @@ from hil.board.config import BoardConfig, kind_module
 from hil.errors import UsageError
 from hil.image.build import build, check_programs
 from hil.image.elf import Image
+from hil.image.tflm import TFLM_2020, UPSTREAM, UPSTREAM_SYMBOL, Tflm
 from hil.report.outdir import OutDir
 from hil.run.names import kept_image
 from hil.run.settings import PROJECT, Settings
@@ -39,6 +40,24 @@ class Equipment:
         if not (PROJECT / "firmware").is_dir():
             raise UsageError("no firmware sources beside the package\n  fix: name an image with --hil-image=ELF")
         check_programs(self.config.target)
+        self.tflm.check()
+
+    @cached_property
+    def tflm(self) -> Tflm:
+        """What the image is built with, unless one was named. Raises UsageError."""
+        return self.config.built_with()
+
+    @property
+    def engine(self) -> str:
+        """The engine of the image that was named, or of the one that will be built. A board or image that is wrong is
+        told when it is needed.
+        """
+        try:
+            if self.settings.image is None:
+                return self.tflm.engine
+            return UPSTREAM if self.image().has_symbol(UPSTREAM_SYMBOL) else TFLM_2020.engine
+        except UsageError:
+            return TFLM_2020.engine
 
     def image(self) -> Image:
         """The image under test: the one named, else built from the sources. Raises BuildError or UsageError."""
@@ -49,7 +68,8 @@ class Equipment:
     def _built(self) -> Path:
         """A copy, so that another build in this checkout does not change the image under a run."""
         target, folder = self.config.target, self.folder
-        return build(target, PROJECT, log=folder / f"build.{target}.log", copy_to=folder / kept_image(target))
+        log, copy = folder / f"build.{target}.log", folder / kept_image(target)
+        return build(target, PROJECT, log=log, copy_to=copy, tflm=self.tflm)
 
     def board(self) -> Board:
         """The one board, opened on first use. Raises MissingTool or UsageError."""

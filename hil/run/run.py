@@ -19,6 +19,8 @@ from hil.contract import checks_for, judge
 from hil.contract.types import Check, CheckResult
 from hil.errors import BoardBroken, UsageError
 from hil.image.elf import Image
+from hil.model.check import kernels_of
+from hil.model.kernels.library import KernelLibrary
 from hil.project.quarantine import Quarantine, load_quarantine
 from hil.records import RunRecords
 from hil.reference.compute import check_models
@@ -61,6 +63,11 @@ class HilRun:
     def config(self) -> BoardConfig:
         """The board's file. Raises UsageError for an unknown board or a wrong file."""
         return self._equipment.config
+
+    @property
+    def kernels(self) -> KernelLibrary:
+        """What the kernels of the image can do, known before it is built."""
+        return kernels_of(self._equipment.engine)
 
     def image(self) -> Image:
         """The image under test: the one named, else built from the sources. Raises BuildError or UsageError."""

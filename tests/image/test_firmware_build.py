@@ -14,10 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tflm_libraries import ROWS, SOURCES, make_headers, make_library
 
 from hil.errors import BuildError, MissingTool, UsageError
 from hil.image.build import build
 from hil.image.elf import Image
+from hil.image.tflm import Tflm
 from hil.image.toolchain import CMAKE
 
 PRESETS = {
@@ -210,3 +212,46 @@ def test_the_tool_table_asks_for_the_cmake_that_the_firmware_needs() -> None:
     presets = json.loads((Path(__file__).parents[2] / "firmware/CMakePresets.json").read_text())
     wanted = presets["cmakeMinimumRequired"]
     assert CMAKE.minimum >= (wanted["major"], wanted["minor"])
+
+
+# ---- another TFLM
+
+
+@pytest.fixture
+def upstream(root: Path, tmp_path: Path) -> Tflm:
+    """A library for the host, and what the small firmware needs to take one."""
+    firmware = root / "firmware"
+    for folder in ("cmake", "port/native", "tflm"):
+        (firmware / folder).mkdir(parents=True)
+    shutil.copy(ROWS.parents[1] / "cmake/machine_flags.cmake", firmware / "cmake")
+    shutil.copy(ROWS, firmware / "tflm")
+    (firmware / "port/native/port.cmake").write_text("set(HIL_MACHINE_FLAGS -fno-pie)\n")
+    library = make_library(tmp_path / "library", flags=("-fno-pie",), prefix="")
+    return Tflm("upstream", (make_headers(tmp_path / "tflm"),), (library,))
+
+
+def times_configured(image: Path) -> int:
+    return len((image.parent / "configured.txt").read_text().splitlines())
+
+
+def test_two_engines_do_not_build_each_other_again(root: Path, upstream: Tflm) -> None:
+    own, other = build("native", root), build("native", root, tflm=upstream)
+    built = own.stat().st_mtime_ns, other.stat().st_mtime_ns
+    assert own.parent != other.parent
+    assert (build("native", root), build("native", root, tflm=upstream)) == (own, other)
+    assert (own.stat().st_mtime_ns, other.stat().st_mtime_ns) == built
+    assert (times_configured(own), times_configured(other)) == (1, 1)
+
+
+def test_a_library_that_was_built_again_is_looked_at_again(root: Path, upstream: Tflm) -> None:
+    image = build("native", root, tflm=upstream)
+    make_library(upstream.library[0].parent, SOURCES | {"more": "int more = 1;"}, flags=("-fno-pie",), prefix="")
+    assert build("native", root, tflm=upstream) == image
+    assert times_configured(image) == 2
+
+
+def test_a_library_that_does_not_do_stops_before_anything_is_configured(root: Path, upstream: Tflm) -> None:
+    make_library(upstream.library[0].parent)  # an Arm one
+    with pytest.raises(UsageError, match="built for Arm, the target is"):
+        build("native", root, tflm=upstream)
+    assert not (root / "build/firmware" / f"native{upstream.key}").exists()
