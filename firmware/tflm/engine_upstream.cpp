@@ -29,7 +29,7 @@ extern "C" {
 volatile uint32_t hil_engine[4];
 
 // By its name the host knows whose kernels an image has.
-__attribute__((used)) const uint8_t hil_engine_upstream = 1;
+volatile uint8_t hil_engine_upstream;
 }
 
 namespace hil {
@@ -533,6 +533,7 @@ EngineResult EngineCheckModel(Bytes model) {
 }
 
 EngineResult EngineInit(Bytes model, Span<uint8_t> arena) {
+  hil_engine_upstream = 1;  // without a word of it the linker would take it away
   hil_engine[0] = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(model.data()));
   hil_engine[1] = static_cast<uint32_t>(model.size());
   hil_engine[2] = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(arena.data()));
