@@ -19,7 +19,9 @@ from hil.case.toml_file import read_toml
 from hil.case.types import BASELINES, Case, Contracts, Decide, Gate, ModelFile, Prepare, Vectors, Window
 from hil.case.vectors import Wanted, read_vectors
 from hil.errors import CaseError
-from hil.model.check import TFLM_2_3, KernelLibrary, check_float_model, check_model
+from hil.model.check import check_float_model, check_model
+from hil.model.kernels.library import KernelLibrary
+from hil.model.kernels.own import WITH_OWN
 from hil.model.tflite import parse_model
 from hil.problems import KeyPath, Places, Problem, raise_any, reason_of
 from hil.records import GateReason
@@ -29,7 +31,7 @@ FILE_NAME = "case.toml"
 MOST_ROWS = 5  # of one kind of fault that a message lists
 
 
-def load_case(path: Path, kernels: KernelLibrary = TFLM_2_3) -> Case:
+def load_case(path: Path, kernels: KernelLibrary = WITH_OWN) -> Case:
     """The case at `path`, a case.toml or its folder; the model must be one that `kernels` runs right.
 
     Raises CaseError. Checked in this order, the faults of one step in one message: schema; limits and files; models;
@@ -57,7 +59,7 @@ def name_of(file: Path) -> str:
 
 def read_case(path: Path) -> Case:
     """The case at `path` as it stands, whatever case.lock says of it. Raises CaseError."""
-    return _load(_file_of(path), TFLM_2_3)
+    return _load(_file_of(path), WITH_OWN)
 
 
 def write_lock(folder: Path) -> Path:
@@ -66,7 +68,7 @@ def write_lock(folder: Path) -> Path:
     Raises CaseError when the case is not valid, or when it changed but its version is not above the locked one.
     """
     file = _file_of(folder)
-    case = _load(file, TFLM_2_3)
+    case = _load(file, WITH_OWN)
     lock = new_lock(file.parent, read_lock(file.parent), _lock_of(case))
     path = file.parent / LOCK
     path.write_text(lock.text(), encoding="utf-8", newline="\n")

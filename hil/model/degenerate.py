@@ -6,6 +6,7 @@ import math
 from collections.abc import Collection, Iterator, Mapping
 
 from hil.model.graph import TYPE_BYTES, Graph, Operator, Tensor
+from hil.model.kernels.own import OWN_KERNELS
 from hil.problems import Problem
 
 WEIGHTED = frozenset({"FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D", "SVDF"})  # input 1 is the weights
@@ -21,8 +22,13 @@ LEAST_INPUTS: Mapping[str, int] = {
     "PADV2": 3,
     "STRIDED_SLICE": 4,
     "SVDF": 5,
+    **{kernel.operator: kernel.least for kernel in OWN_KERNELS},
 }
-OPTIONAL_INPUTS: Mapping[str, int] = {"FULLY_CONNECTED": 2, "CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "SVDF": 3}
+OPTIONAL_INPUTS: Mapping[str, tuple[int, ...]] = {
+    **dict.fromkeys(("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D"), (2,)),
+    "SVDF": (3,),
+    **{kernel.operator: kernel.optional for kernel in OWN_KERNELS if kernel.optional},
+}
 CONVERT_FIX = "convert the model again with a current TFLiteConverter"
 SCALE_FIX = f"look at the data that the model was calibrated with, and {CONVERT_FIX}"
 SHAPE_FIX = f"give every dimension a fixed size, tf.keras.Input(batch_shape=(1, ...)), and {CONVERT_FIX}"
@@ -52,7 +58,7 @@ def _arguments(operator: Operator) -> Iterator[Problem]:
     if len(operator.inputs) < least:
         yield Problem(place(operator), f"it has {len(operator.inputs)} of its {least} inputs", CONVERT_FIX)
     for position, index in enumerate(operator.inputs):
-        if index < 0 and position != OPTIONAL_INPUTS.get(operator.name):
+        if index < 0 and position not in OPTIONAL_INPUTS.get(operator.name, ()):
             yield Problem(place(operator), f"its input {position} is left out, and is no optional one", CONVERT_FIX)
     if not operator.outputs or min(operator.outputs) < 0:
         yield Problem(place(operator), "it has no output", CONVERT_FIX)

@@ -8,7 +8,7 @@ from pathlib import Path
 from hil.board.base import Board
 from hil.board.config import BoardConfig, kind_module
 from hil.errors import UsageError
-from hil.image.build import build, check_programs
+from hil.image.build import FIRMWARE, WITH_KERNELS, build, check_programs
 from hil.image.elf import Image
 from hil.report.outdir import OutDir
 from hil.run.names import kept_image
@@ -23,6 +23,7 @@ class Equipment:
         self.opened_board: Board | None = None
         self._image: Image | None = None
         self._out: OutDir | None = None
+        self.own_kernels = False  # whether a case needs the image that has them; said before the image is asked for
 
     @cached_property
     def config(self) -> BoardConfig:
@@ -49,7 +50,9 @@ class Equipment:
     def _built(self) -> Path:
         """A copy, so that another build in this checkout does not change the image under a run."""
         target, folder = self.config.target, self.folder
-        return build(target, PROJECT, log=folder / f"build.{target}.log", copy_to=folder / kept_image(target))
+        copy = folder / kept_image(target)
+        image = WITH_KERNELS if self.own_kernels else FIRMWARE
+        return build(target, PROJECT, log=folder / f"build.{target}.log", copy_to=copy, image=image)
 
     def board(self) -> Board:
         """The one board, opened on first use. Raises MissingTool or UsageError."""

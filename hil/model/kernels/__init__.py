@@ -1,0 +1,1 @@
+"""Which kernels there are: one table a library, and that of the operators of our own."""

@@ -1,0 +1,34 @@
+"""What one set of kernels can do, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class KernelLibrary:
+    """What one set of kernels can do.
+
+    types: operator -> the types it takes as its first input.
+    output_types: (operator, input type) -> output types, where that is not the input's own.
+    output_quantisation: operator -> the only int8 output (scale, zero point) that its kernel computes right.
+    per_channel: operators whose int8 kernel reads one weight scale per output channel.
+    same_quantisation: operators whose int8 kernel moves values without rescaling, so that all its int8 tensors must
+    have one scale and zero point.
+    flat: operators whose int8 kernel gets more than two output dimensions wrong.
+    open_ends: operators that take the rest of an axis where a mask of its end meets one that drops the axis.
+    """
+
+    name: str
+    types: Mapping[str, frozenset[str]]
+    output_types: Mapping[tuple[str, str], frozenset[str]]
+    output_quantisation: Mapping[str, tuple[float, int]]
+    per_channel: frozenset[str]
+    same_quantisation: frozenset[str]
+    flat: frozenset[str] = frozenset()
+    open_ends: frozenset[str] = frozenset()
+
+    @property
+    def operators(self) -> frozenset[str]:
+        return frozenset(self.types)
