@@ -421,6 +421,33 @@ EngineTensor Describe(const TfLiteTensor& tensor) {
   return described;
 }
 
+// An LSTM keeps its state in variable tensors. A window's answer must not depend on the windows before it, so they are
+// set back before each run, in the image that has such kernels.
+#ifdef HIL_OWN_KERNELS
+
+bool has_state;
+
+void LookForState() {
+  tflite::MicroInterpreter& interpreter = *interpreter_slot.get();
+  has_state = false;
+  for (size_t i = 0; i < interpreter.tensors_size(); ++i) {
+    has_state = has_state || interpreter.tensor(i)->is_variable;
+  }
+}
+
+void ForgetState() {
+  if (has_state) {
+    interpreter_slot.get()->ResetVariableTensors();
+  }
+}
+
+#else
+
+void LookForState() {}
+void ForgetState() {}
+
+#endif
+
 bool TrySize(Bytes model, Span<uint8_t> arena, uint32_t bytes) { return EngineInit(model, arena.first(bytes)).ok(); }
 
 }  // namespace
@@ -483,6 +510,7 @@ EngineResult EngineInit(Bytes model, Span<uint8_t> arena) {
   if (!ready) {
     return {TheReporter().out_of_memory() ? EngineStatus::kArenaTooSmall : EngineStatus::kOperatorRefused};
   }
+  LookForState();
   return {};
 }
 
@@ -538,6 +566,7 @@ EngineTensor EngineInput(size_t index) { return Describe(*interpreter_slot.get()
 EngineTensor EngineOutput(size_t index) { return Describe(*interpreter_slot.get()->output(index)); }
 
 EngineResult EngineInvoke() {
+  ForgetState();
   return {interpreter_slot.get()->Invoke() == kTfLiteOk ? EngineStatus::kOk : EngineStatus::kInvokeFailed};
 }
 

@@ -752,3 +752,38 @@ def logistic(random: Random) -> Trial:
 @generator("TANH")
 def tanh(random: Random) -> Trial:
     return squashed(random, "TANH")
+
+
+# ---- what keeps a state ----------------------------------------------------------------------------------------------
+
+
+@generator("UNIDIRECTIONAL_SEQUENCE_LSTM")
+def lstm(random: Random) -> Trial:
+    """Several steps, through which the state goes on; each window begins anew."""
+    dtype = pick(random, "INT8", "INT8", "INT16")
+    batches, steps, inputs, units = (int(size) for size in random.integers(1, 6, 4))
+    options = schema.UnidirectionalSequenceLSTMOptionsT()
+    options.fusedActivationFunction = 4  # tanh
+    options.timeMajor, options.cellClip = chance(random), float(random.choice([0.0, 0.0, 1.5, 10.0]))
+    shape = [steps, batches, inputs] if options.timeMajor else [batches, steps, inputs]
+    scale, zero = (
+        scale_of(random, 0.005, 0.05) if dtype == "INT8" else scale_of(random, 1e-5, 2e-4),
+        zero_of(random, dtype),
+    )
+    hidden = (float(np.float32(1 / 128)), zero_of(random)) if dtype == "INT8" else (float(np.float32(1 / 32768)), 0)
+    model = OneOperator("UNIDIRECTIONAL_SEQUENCE_LSTM", options).input(shape, dtype, scale, zero)
+    scales = [scale_of(random, 0.002, 0.02) for _ in range(8)]
+    for gate in range(8):
+        model.constant(values_of(random, [units, inputs if gate < 4 else units], "INT8"), scales[gate])
+    for _ in range(3):
+        model.left_out()
+    for gate in range(4):
+        kind = np.int32 if dtype == "INT8" else np.int64
+        model.constant(random.integers(-3000, 3000, units).astype(kind), scales[gate] * scale)
+    model.left_out().left_out().state([batches, units], dtype, *hidden)
+    model.state([batches, units], "INT16", float(2.0 ** int(random.integers(-13, -8))), 0)
+    for _ in range(4):
+        model.left_out()
+    out = [steps, batches, units] if options.timeMajor else [batches, steps, units]
+    model.output(out, dtype, *hidden)
+    return Trial(model.build(), [[values_of(random, shape, dtype)] for _ in range(3)])

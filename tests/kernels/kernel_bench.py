@@ -48,6 +48,7 @@ def oracle(trial: Trial) -> bytes:
     interpreter = runtime.Interpreter.from_bytes(trial.model, arena_size=_ORACLE_ARENA_BYTES)
     outputs = []
     for window in trial.windows:
+        interpreter.reset()  # what it keeps from run to run
         for index, tensor in enumerate(window):
             interpreter.set_input(tensor, index)
         interpreter.invoke()

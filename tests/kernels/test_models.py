@@ -34,12 +34,13 @@ PUBLIC = [
     for name in (
         *("arduino_magic_wand", "petewarden_magic_wand", "tinymaix_mnist_arduino_q", "diy_alexa", "hpx_tiny_cnn"),
         *("mlonmcu_CNN_full_quantized", "mlonmcu_model_with_reduce_max", "mlonmcu_rnnoise_INT8", "ei_voice_nxp"),
-        *("kenning_magic_wand_int8", "kenning_magic_wand_float"),
+        *("kenning_magic_wand_int8", "kenning_magic_wand_float", "tflm_mnist_lstm_int8"),
     )
 ]
 ARENA_BYTES = 200 << 10
 NUMPY = {0: np.float32, 2: np.int32, 3: np.uint8, 7: np.int16, 9: np.int8}  # by the schema's number
-HARNESS = ("gap", "cnn_default", "hardswish", "leaky")
+HARNESS = [DATA / "keras_2_21" / f"{name}.tflite" for name in ("gap", "cnn_default", "hardswish")]
+HARNESS += [DATA / "public_models" / "tflm_mnist_lstm_int8.tflite"]
 
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="no ../shared/data beside the project")
 
@@ -103,9 +104,8 @@ def run(case_file: Path, board_name: str, folder: Path) -> Evidence:
 
 
 @pytest.mark.parametrize("board", ["native", "qemu"])
-@pytest.mark.parametrize("name", HARNESS)
-def test_the_harness_judges_it_right_and_its_profile_has_every_operator(name: str, board: str, tmp_path: Path) -> None:
-    file = DATA / "keras_2_21" / f"{name}.tflite"
+@pytest.mark.parametrize("file", HARNESS, ids=lambda file: file.stem)
+def test_the_harness_judges_it_right_and_its_profile_has_every_operator(file: Path, board: str, tmp_path: Path) -> None:
     evidence = run(case_of(file, tmp_path), board, tmp_path)
     results = [judge(check, evidence) for check in checks_for(evidence.case)]
     failed = [result for result in results if result.outcome is Outcome.FAILED]

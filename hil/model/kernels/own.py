@@ -37,6 +37,7 @@ class OwnKernel:
 
 _NUMBERS = "INT8,INT16,INT32,FLOAT32"
 _MOVED = "INT8 INT16 INT32 FLOAT32 BOOL"
+_LEFT_OUT_OF_LSTM = (9, 10, 11, 16, 17, 20, 21, 22, 23)  # peepholes, projection, layer normalisation
 OWN_KERNELS = (
     OwnKernel("ADD", "INT16 INT32", least=2),
     OwnKernel("AVERAGE_POOL_2D", "INT16", moves=True),
@@ -84,6 +85,7 @@ OWN_KERNELS = (
     OwnKernel("TANH", "INT16", follows="2021 and later: scales that are no powers of two"),
     OwnKernel("TRANSPOSE", _MOVED, least=2, moves=True),
     OwnKernel("TRANSPOSE_CONV", "INT32>INT8,INT16,FLOAT32", least=3, optional=(3,)),
+    OwnKernel("UNIDIRECTIONAL_SEQUENCE_LSTM", "INT8 INT16", least=20, optional=_LEFT_OUT_OF_LSTM),
     OwnKernel("ZEROS_LIKE", _MOVED),
 )
 
