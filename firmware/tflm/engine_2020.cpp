@@ -435,6 +435,26 @@ void LookForState() {
   }
 }
 
+// Tensors that no operator reads or writes only carry a scale, as those that an LSTM's gates have between them. The
+// planner of this vintage refuses them, unless they lie somewhere.
+void PlaceUnused(const tflite::SubGraph& graph, tflite::MicroInterpreter* interpreter) {
+  static uint8_t nowhere;
+  const auto holds = [](const flatbuffers::Vector<int32_t>* indices, int32_t index) {
+    return std::find(indices->begin(), indices->end(), index) != indices->end();
+  };
+  for (size_t i = 0; i < interpreter->tensors_size(); ++i) {
+    const auto index = static_cast<int32_t>(i);
+    bool used = holds(graph.inputs(), index) || holds(graph.outputs(), index);
+    for (const tflite::Operator* op : *graph.operators()) {
+      used = used || holds(op->inputs(), index) || holds(op->outputs(), index);
+    }
+    TfLiteTensor& tensor = *interpreter->tensor(i);
+    if (!used && tensor.data.raw == nullptr) {
+      tensor.data.uint8 = &nowhere;
+    }
+  }
+}
+
 void ForgetState() {
   if (has_state) {
     interpreter_slot.get()->ResetVariableTensors();
@@ -444,6 +464,7 @@ void ForgetState() {
 #else
 
 void LookForState() {}
+void PlaceUnused(const tflite::SubGraph&, tflite::MicroInterpreter*) {}
 void ForgetState() {}
 
 #endif
@@ -505,8 +526,11 @@ EngineResult EngineInit(Bytes model, Span<uint8_t> arena) {
   hil_engine[3] = static_cast<uint32_t>(arena.size());
   auto& interpreter = interpreter_slot.Emplace(tflite::GetModel(model.data()), OperatorResolver(), arena.data(),
                                                arena.size(), &TheReporter());
-  const bool ready = interpreter.initialization_status() == kTfLiteOk && !TheReporter().out_of_memory() &&
-                     interpreter.AllocateTensors() == kTfLiteOk;
+  bool ready = interpreter.initialization_status() == kTfLiteOk && !TheReporter().out_of_memory();
+  if (ready) {
+    PlaceUnused(*tflite::GetModel(model.data())->subgraphs()->Get(0), &interpreter);
+    ready = interpreter.AllocateTensors() == kTfLiteOk;
+  }
   if (!ready) {
     return {TheReporter().out_of_memory() ? EngineStatus::kArenaTooSmall : EngineStatus::kOperatorRefused};
   }

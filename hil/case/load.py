@@ -19,7 +19,7 @@ from hil.case.toml_file import read_toml
 from hil.case.types import BASELINES, Case, Contracts, Decide, Gate, ModelFile, Prepare, Vectors, Window
 from hil.case.vectors import Wanted, read_vectors
 from hil.errors import CaseError
-from hil.model.check import check_float_model, check_model
+from hil.model.check import check_float_model, check_model, own_operators
 from hil.model.kernels.library import KernelLibrary
 from hil.model.kernels.own import WITH_OWN
 from hil.model.tflite import parse_model
@@ -191,6 +191,7 @@ def _models(
     name, float_name = table.model.int8, table.model.float_
     check_model(contents[name], folder / name, kernels=kernels, all_float=table.model.all_float)
     model = parse_model(contents[name], folder / name)
+    model = replace(model, own_operators=own_operators(contents[name], folder / name))
     if float_name is None:
         return model, None
     check_float_model(contents[float_name], folder / float_name, model)

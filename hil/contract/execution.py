@@ -27,7 +27,6 @@ from hil.contract.instruments.marks import MemoryTest
 from hil.contract.ready import asked, refused, unlimited, unready
 from hil.contract.types import Check, CheckResult, Evidence, Section, VectorFault
 from hil.contract.verdict import Sheet, add_differences, number, plural, vector_name
-from hil.model.check import own_operators
 from hil.model.kernels.own import OWN_KERNELS
 from hil.records import Status
 from hil.tensor import Elements, no_number, ranks, steps_between
@@ -132,7 +131,7 @@ def _judge_operators(evidence: Evidence) -> CheckResult:
     sheet = Sheet("execution.operators", evidence)
     held = set(evidence.hello.operators)
     model = evidence.case.model
-    own = () if held.issuperset(kernel.operator for kernel in OWN_KERNELS) else own_operators(model.data, model.path)
+    own = () if held.issuperset(kernel.operator for kernel in OWN_KERNELS) else model.own_operators
     missing = [name for name in model.operators if name not in held or name in own]
     if missing:
         sheet.add(

@@ -19,7 +19,6 @@ from hil.contract import checks_for, judge
 from hil.contract.types import Check, CheckResult
 from hil.errors import BoardBroken, CaseError, UsageError
 from hil.image.elf import OWN_KERNELS_SYMBOL, Image
-from hil.model.check import own_operators
 from hil.project.quarantine import Quarantine, load_quarantine
 from hil.records import RunRecords
 from hil.reference.compute import check_models
@@ -72,8 +71,7 @@ class HilRun:
         the last results alone. Raises UsageError. A case of `cases` whose baseline or models do not do is refused, and
         the others are run nevertheless. others: those of tests written in Python, for which there has to be an image.
         """
-        models = [case.model for case in (*cases, *others)]
-        self._equipment.own_kernels = any(own_operators(model.data, model.path) for model in models)
+        self._equipment.own_kernels = any(case.model.own_operators for case in (*cases, *others))
         self._equipment.check()
         if self.settings.quarantine is not None:
             self._quarantine = load_quarantine(self.settings.quarantine)
@@ -177,7 +175,7 @@ class HilRun:
 
     def _check_kernels(self, case: Case) -> None:
         """Raise CaseError when the image that was named lacks kernels of the case; one that is built has them."""
-        wanted = own_operators(case.model.data, case.model.path)
+        wanted = case.model.own_operators
         if wanted and self.settings.image is not None and not self.image().has_symbol(OWN_KERNELS_SYMBOL):
             problem = f"the image {self.settings.image} computes {', '.join(wanted)} of this model wrong, or not at all"
             fix = "leave out --hil-image, or name the image of the CMake target hil_firmware_kernels (docs/models.md)"

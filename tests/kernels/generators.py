@@ -784,6 +784,9 @@ def lstm(random: Random) -> Trial:
     model.state([batches, units], "INT16", float(2.0 ** int(random.integers(-13, -8))), 0)
     for _ in range(4):
         model.left_out()
+    if chance(random):
+        for _ in range(5):
+            model.intermediate(dtype, 0.01, 0)
     out = [steps, batches, units] if options.timeMajor else [batches, steps, units]
     model.output(out, dtype, *hidden)
     return Trial(model.build(), [[values_of(random, shape, dtype)] for _ in range(3)])

@@ -74,7 +74,7 @@ class OneOperator:
 
     def intermediate(self, dtype: str, scale: float, zero_point: int) -> OneOperator:
         """A tensor that only tells a scale."""
-        self.intermediates.append(self._tensor((), dtype, [scale], zero_point))
+        self.intermediates.append(self._tensor((0,), dtype, [scale], zero_point))
         return self
 
     def output(
