@@ -312,21 +312,24 @@ const Resolver& OperatorResolver() {
 
 OperatorLog* operator_log;
 
-TfLiteStatus Untimed(TfLiteContext* context, TfLiteNode* node) {
-  const TfLiteRegistration& registration = *EntryOf(node).registration;
+using Invoke = TfLiteStatus (*)(TfLiteContext*, TfLiteNode*);
+
+Invoke InvokeOf(const TfLiteRegistration& registration) {
 #ifdef HIL_OWN_KERNELS
   if (IsOwn(registration)) {
-    return OwnInvoke(context, node);
+    return OwnInvoke;
   }
 #endif
-  return FindOperator(registration.builtin_code)->registration()->invoke(context, node);
+  return FindOperator(registration.builtin_code)->registration()->invoke;
 }
 
 TfLiteStatus TimedInvoke(TfLiteContext* context, TfLiteNode* node) {
+  const TfLiteRegistration& registration = *EntryOf(node).registration;
+  const Invoke invoke = InvokeOf(registration);
   OperatorTime time;
-  time.code = static_cast<uint8_t>(EntryOf(node).registration->builtin_code);
+  time.code = static_cast<uint8_t>(registration.builtin_code);
   time.begin = port::ClockNow();
-  const TfLiteStatus status = Untimed(context, node);
+  const TfLiteStatus status = invoke(context, node);
   time.end = port::ClockNow();
   operator_log->Note(time);
   return status;
