@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -293,11 +294,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if (errors or any(_needs_board(item) for item in items)) and not config.option.collectonly:
             config.stash[_INTERRUPTION].guard()
             cases = {item.case.path: item.case for item in items if isinstance(item, CheckItem)}
-            config.stash[_RUN].prepare(list(cases.values()))
+            config.stash[_RUN].prepare(list(cases.values()), _cases_of_tests(items))
     except UsageError as error:
         if not tell_misuse(config, str(error)):
             raise pytest.UsageError(str(error)) from error
         items.clear()
+
+
+def _cases_of_tests(items: Sequence[pytest.Item]) -> list[Case]:
+    """Those that tests written in Python name and that can be read; the tests say what is wrong with the others."""
+    markers = [marker for item in items for marker in item.iter_markers("hil_case") if len(marker.args) == 1]
+    paths = {items[0].config.rootpath / str(marker.args[0]) for marker in markers}
+    cases = []
+    for path in sorted(paths):
+        with suppress(UsageError):
+            cases.append(load_case(path))
+    return cases
 
 
 def _needs_board(item: pytest.Item) -> bool:

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from hil.image.build import FIRMWARE
+
 PROJECT = Path(__file__).resolve().parents[1]
 TFLM = PROJECT / "build" / "tflm-crate" / "tfmicro"
 KERNELS = "submodules/tensorflow/tensorflow/lite/micro/kernels"
@@ -45,11 +47,13 @@ class Workbench:
         settings = {"HIL_TFLM_ARCHIVE": self._archive, "HIL_TFLM_DIR": TFLM, "Python3_EXECUTABLE": sys.executable}
         _run(["cmake", "--preset", target, *(f"-D{key}={value}" for key, value in settings.items())], self._sources)
 
-    def image(self, edits: tuple[Edit, ...], kernels: tuple[Edit, ...], to: Path) -> Path:
-        """The firmware with these edits, as an ELF in the folder `to`. The sources are as before afterwards."""
+    def image(self, edits: tuple[Edit, ...], kernels: tuple[Edit, ...], to: Path, name: str = FIRMWARE) -> Path:
+        """The firmware with these edits, as an ELF in the folder `to`. The sources are as before afterwards.
+        name: which of CMake's images.
+        """
         with self._edited(edits), self._rebuilt(kernels, to):
-            _run(["ninja", "hil_firmware"], self._build)
-            return Path(shutil.copy(self._build / "hil_firmware.elf", to / "defect.elf"))
+            _run(["ninja", name], self._build)
+            return Path(shutil.copy(self._build / f"{name}.elf", to / "defect.elf"))
 
     @contextmanager
     def _edited(self, edits: tuple[Edit, ...]) -> Iterator[None]:

@@ -87,7 +87,11 @@ void TestMode::Describe(hil_facts* facts) const {
   facts->target = HIL_TARGET;
   facts->compiler = HIL_COMPILER;
   facts->flags = HIL_FLAGS;
+#ifdef HIL_OWN_KERNELS
+  facts->kernels = HIL_KERNELS "; operators of our own";
+#else
   facts->kernels = HIL_KERNELS;
+#endif
   const Span<const uint8_t> operators = EngineOperators();
   facts->operators = {operators.data(), static_cast<uint32_t>(operators.size())};
   facts->clock = port::kClockName;

@@ -2,6 +2,7 @@
 // (or another runtime) is another .cpp file. There is one engine, because there is one arena.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "base/span.h"
@@ -56,6 +57,12 @@ Span<uint8_t> EngineArenaUnused();
 
 // After EngineInit(): kNotOneInputOutput, or ok and both tensors.
 EngineResult EngineTensors(EngineTensor* input, EngineTensor* output);
+
+// After EngineInit(): all of them, in the order of the model.
+size_t EngineInputs();
+size_t EngineOutputs();
+EngineTensor EngineInput(size_t index);
+EngineTensor EngineOutput(size_t index);
 
 EngineResult EngineInvoke();
 

@@ -18,6 +18,9 @@
 #include "tensorflow/lite/schema/schema_generated.h"
 #include "tflm/engine.h"
 #include "tflm/smallest_arena.h"
+#ifdef HIL_OWN_KERNELS
+#include "tflm/kernels/kernel.h"
+#endif
 
 extern "C" {
 void DebugLog(const char* text) { hil::Log(text); }
@@ -154,6 +157,104 @@ const Operator* FindOperator(int32_t code) {
                       [code](const Operator& known) { return known.code == code; });
 }
 
+static_assert(std::is_standard_layout<tflite::NodeAndRegistration>::value, "a node's address is its entry's");
+
+tflite::NodeAndRegistration& EntryOf(TfLiteNode* node) { return *reinterpret_cast<tflite::NodeAndRegistration*>(node); }
+
+// ---- operators of our own, in the image that has them (tflm/kernels)
+
+#ifdef HIL_OWN_KERNELS
+
+struct OwnOperator {
+  tflite::BuiltinOperator code;
+  const kernels::Kernel* kernel;
+};
+
+constexpr OwnOperator kOwnOperators[] = {
+#define HIL_KERNEL(name) {tflite::BuiltinOperator_##name, &kernels::name},
+#include "tflm/kernels/operators.inc"
+#undef HIL_KERNEL
+};
+constexpr size_t kOwnCount = sizeof(kOwnOperators) / sizeof(kOwnOperators[0]);
+
+// What the nodes that they run point to; in the order of the table. By its name the host knows that the image has them.
+extern "C" {
+TfLiteRegistration hil_own_kernels[kOwnCount];
+}
+
+// nullptr when there is none.
+const OwnOperator* FindOwn(int32_t code) {
+  const auto* const found = std::find_if(std::begin(kOwnOperators), std::end(kOwnOperators),
+                                         [code](const OwnOperator& own) { return own.code == code; });
+  return found != std::end(kOwnOperators) ? found : nullptr;
+}
+
+const kernels::Kernel& OwnKernel(TfLiteNode* node) {
+  return *FindOwn(EntryOf(node).registration->builtin_code)->kernel;
+}
+
+TfLiteStatus OwnInvoke(TfLiteContext* context, TfLiteNode* node) {
+  OwnKernel(node).invoke(kernels::Node(context, node));
+  return kTfLiteOk;
+}
+
+TfLiteStatus OwnPrepare(TfLiteContext* context, TfLiteNode* node) {
+  const kernels::Node seen(context, node);
+  return !TheReporter().out_of_memory() && OwnKernel(node).prepare(seen) ? kTfLiteOk : kTfLiteError;
+}
+
+bool IsOwn(const TfLiteRegistration& registration) { return registration.prepare == OwnPrepare; }
+
+// Whether one of ours takes the node over from this vintage's kernel; then it has it from here on.
+bool TakeOver(TfLiteContext* context, TfLiteNode* node) {
+  const OwnOperator* const own = FindOwn(EntryOf(node).registration->builtin_code);
+  if (own == nullptr || !own->kernel->instead(kernels::Node(context, node))) {
+    return false;
+  }
+  EntryOf(node).registration = &hil_own_kernels[own - kOwnOperators];
+  return true;
+}
+
+void RegisterOwn(tflite::MicroOpResolver* resolver) {
+  for (size_t i = 0; i < kOwnCount; ++i) {
+    TfLiteRegistration& registration = hil_own_kernels[i];
+    registration.builtin_code = kOwnOperators[i].code;
+    registration.prepare = OwnPrepare;
+    registration.invoke = OwnInvoke;
+    if (FindOperator(kOwnOperators[i].code) == std::end(kOperators)) {
+      resolver->AddBuiltin(kOwnOperators[i].code, &registration, tflite::MicroOpResolverAnyVersion());
+    }
+  }
+}
+
+#else
+
+constexpr size_t kOwnCount = 0;
+
+#endif
+
+// Whether this image can run operators of that code.
+bool Holds(int32_t code) {
+#ifdef HIL_OWN_KERNELS
+  if (FindOwn(code) != nullptr) {
+    return true;
+  }
+#endif
+  return FindOperator(code) != std::end(kOperators);
+}
+
+// Whether an operator of this vintage has one of ours beside it.
+constexpr bool MayBeTakenOver([[maybe_unused]] int32_t code) {
+#ifdef HIL_OWN_KERNELS
+  for (const OwnOperator& own : kOwnOperators) {
+    if (own.code == code) {
+      return true;
+    }
+  }
+#endif
+  return false;
+}
+
 using Prepare = TfLiteStatus (*)(TfLiteContext*, TfLiteNode*);
 Prepare original_prepare[kOperatorCount];
 
@@ -161,6 +262,14 @@ Prepare original_prepare[kOperatorCount];
 // that init returned. One guard per operator, because the C interface gives a kernel no way to know its registration.
 template <size_t kIndex>
 TfLiteStatus GuardedPrepare(TfLiteContext* context, TfLiteNode* node) {
+#ifdef HIL_OWN_KERNELS
+  if (TakeOver(context, node)) {
+    return OwnPrepare(context, node);
+  }
+  if (original_prepare[kIndex] == nullptr) {
+    return kTfLiteOk;
+  }
+#endif
   return TheReporter().out_of_memory() ? kTfLiteError : original_prepare[kIndex](context, node);
 }
 
@@ -170,7 +279,7 @@ constexpr std::array<Prepare, kOperatorCount> Guards(std::index_sequence<kIndice
 }
 constexpr std::array<Prepare, kOperatorCount> kGuards = Guards(std::make_index_sequence<kOperatorCount>());
 
-using Resolver = tflite::MicroMutableOpResolver<kOperatorCount>;
+using Resolver = tflite::MicroMutableOpResolver<kOperatorCount + kOwnCount>;
 
 Slot<Resolver> resolver_slot;
 Slot<tflite::MicroInterpreter> interpreter_slot;
@@ -181,13 +290,16 @@ const Resolver& OperatorResolver() {
     Resolver& resolver = resolver_slot.Emplace(&TheReporter());
     for (size_t i = 0; i < kOperatorCount; ++i) {
       TfLiteRegistration registration = *kOperators[i].registration();
-      if (registration.prepare != nullptr) {
+      if (registration.prepare != nullptr || MayBeTakenOver(kOperators[i].code)) {
         original_prepare[i] = registration.prepare;
         registration.prepare = kGuards[i];
       }
       // Any version: what a newer one would ask of the kernel shows in its output, which is compared.
       resolver.AddBuiltin(kOperators[i].code, &registration, tflite::MicroOpResolverAnyVersion());
     }
+#ifdef HIL_OWN_KERNELS
+    RegisterOwn(&resolver);
+#endif
   }
   return *resolver_slot.get();
 }
@@ -200,13 +312,22 @@ const Resolver& OperatorResolver() {
 
 OperatorLog* operator_log;
 
-static_assert(std::is_standard_layout<tflite::NodeAndRegistration>::value, "a node's address is its entry's");
+using Invoke = TfLiteStatus (*)(TfLiteContext*, TfLiteNode*);
+
+Invoke InvokeOf(const TfLiteRegistration& registration) {
+#ifdef HIL_OWN_KERNELS
+  if (IsOwn(registration)) {
+    return OwnInvoke;
+  }
+#endif
+  return FindOperator(registration.builtin_code)->registration()->invoke;
+}
 
 TfLiteStatus TimedInvoke(TfLiteContext* context, TfLiteNode* node) {
-  const int32_t code = reinterpret_cast<const tflite::NodeAndRegistration*>(node)->registration->builtin_code;
-  const auto invoke = FindOperator(code)->registration()->invoke;
+  const TfLiteRegistration& registration = *EntryOf(node).registration;
+  const Invoke invoke = InvokeOf(registration);
   OperatorTime time;
-  time.code = static_cast<uint8_t>(code);
+  time.code = static_cast<uint8_t>(registration.builtin_code);
   time.begin = port::ClockNow();
   const TfLiteStatus status = invoke(context, node);
   time.end = port::ClockNow();
@@ -214,12 +335,23 @@ TfLiteStatus TimedInvoke(TfLiteContext* context, TfLiteNode* node) {
   return status;
 }
 
+// The resolver shows its registrations as constant; the object itself, in its slot, is not.
+TfLiteRegistration& Held(tflite::BuiltinOperator code) {
+  return const_cast<TfLiteRegistration&>(*OperatorResolver().FindOp(code, tflite::MicroOpResolverAnyVersion()));
+}
+
 void SetInvokes(bool timed) {
   for (const Operator& known : kOperators) {
-    const TfLiteRegistration* const held = OperatorResolver().FindOp(known.code, tflite::MicroOpResolverAnyVersion());
-    // The resolver shows its registrations as constant; the object itself, in its slot, is not.
-    const_cast<TfLiteRegistration*>(held)->invoke = timed ? TimedInvoke : known.registration()->invoke;
+    Held(known.code).invoke = timed ? TimedInvoke : known.registration()->invoke;
   }
+#ifdef HIL_OWN_KERNELS
+  for (size_t i = 0; i < kOwnCount; ++i) {
+    hil_own_kernels[i].invoke = timed ? TimedInvoke : OwnInvoke;
+    if (TfLiteRegistration& held = Held(kOwnOperators[i].code); IsOwn(held)) {
+      held.invoke = hil_own_kernels[i].invoke;
+    }
+  }
+#endif
 }
 
 // ---- checks of the flatbuffer
@@ -292,16 +424,72 @@ EngineTensor Describe(const TfLiteTensor& tensor) {
   return described;
 }
 
+// An LSTM keeps its state in variable tensors. A window's answer must not depend on the windows before it, so they are
+// set back before each run, in the image that has such kernels.
+#ifdef HIL_OWN_KERNELS
+
+bool has_state;
+
+void LookForState() {
+  tflite::MicroInterpreter& interpreter = *interpreter_slot.get();
+  has_state = false;
+  for (size_t i = 0; i < interpreter.tensors_size(); ++i) {
+    has_state = has_state || interpreter.tensor(i)->is_variable;
+  }
+}
+
+// Tensors that no operator reads or writes only carry a scale, as those that an LSTM's gates have between them. The
+// planner of this vintage refuses them, unless they lie somewhere.
+void PlaceUnused(const tflite::SubGraph& graph, tflite::MicroInterpreter* interpreter) {
+  static uint8_t nowhere;
+  const auto holds = [](const flatbuffers::Vector<int32_t>* indices, int32_t index) {
+    return std::find(indices->begin(), indices->end(), index) != indices->end();
+  };
+  for (size_t i = 0; i < interpreter->tensors_size(); ++i) {
+    const auto index = static_cast<int32_t>(i);
+    bool used = holds(graph.inputs(), index) || holds(graph.outputs(), index);
+    for (const tflite::Operator* op : *graph.operators()) {
+      used = used || holds(op->inputs(), index) || holds(op->outputs(), index);
+    }
+    TfLiteTensor& tensor = *interpreter->tensor(i);
+    if (!used && tensor.data.raw == nullptr) {
+      tensor.data.uint8 = &nowhere;
+    }
+  }
+}
+
+void ForgetState() {
+  if (has_state) {
+    interpreter_slot.get()->ResetVariableTensors();
+  }
+}
+
+#else
+
+void LookForState() {}
+void PlaceUnused(const tflite::SubGraph&, tflite::MicroInterpreter*) {}
+void ForgetState() {}
+
+#endif
+
 bool TrySize(Bytes model, Span<uint8_t> arena, uint32_t bytes) { return EngineInit(model, arena.first(bytes)).ok(); }
 
 }  // namespace
 
 Span<const uint8_t> EngineOperators() {
-  static uint8_t codes[kOperatorCount];
-  for (size_t i = 0; i < kOperatorCount; ++i) {
-    codes[i] = static_cast<uint8_t>(kOperators[i].code);
+  static uint8_t codes[kOperatorCount + kOwnCount];
+  size_t count = 0;
+  for (const Operator& known : kOperators) {
+    codes[count++] = static_cast<uint8_t>(known.code);
   }
-  return codes;
+#ifdef HIL_OWN_KERNELS
+  for (const OwnOperator& own : kOwnOperators) {
+    if (FindOperator(own.code) == std::end(kOperators)) {
+      codes[count++] = static_cast<uint8_t>(own.code);
+    }
+  }
+#endif
+  return Span<const uint8_t>(codes, count);
 }
 
 EngineResult EngineCheckModel(Bytes model) {
@@ -322,7 +510,7 @@ EngineResult EngineCheckModel(Bytes model) {
   }
   for (const tflite::OperatorCode* opcode : *root->operator_codes()) {
     const int32_t code = BuiltinCode(*opcode, verifier);
-    if (FindOperator(code) == std::end(kOperators)) {
+    if (!Holds(code)) {
       return {EngineStatus::kUnsupportedOperator, static_cast<uint32_t>(code)};
     }
   }
@@ -341,11 +529,15 @@ EngineResult EngineInit(Bytes model, Span<uint8_t> arena) {
   hil_engine[3] = static_cast<uint32_t>(arena.size());
   auto& interpreter = interpreter_slot.Emplace(tflite::GetModel(model.data()), OperatorResolver(), arena.data(),
                                                arena.size(), &TheReporter());
-  const bool ready = interpreter.initialization_status() == kTfLiteOk && !TheReporter().out_of_memory() &&
-                     interpreter.AllocateTensors() == kTfLiteOk;
+  bool ready = interpreter.initialization_status() == kTfLiteOk && !TheReporter().out_of_memory();
+  if (ready) {
+    PlaceUnused(*tflite::GetModel(model.data())->subgraphs()->Get(0), &interpreter);
+    ready = interpreter.AllocateTensors() == kTfLiteOk;
+  }
   if (!ready) {
     return {TheReporter().out_of_memory() ? EngineStatus::kArenaTooSmall : EngineStatus::kOperatorRefused};
   }
+  LookForState();
   return {};
 }
 
@@ -380,12 +572,18 @@ EngineResult EngineTensors(EngineTensor* input, EngineTensor* output) {
     const size_t counts = interpreter.inputs_size() * 256 + interpreter.outputs_size();
     return {EngineStatus::kNotOneInputOutput, static_cast<uint32_t>(counts)};
   }
-  *input = Describe(*interpreter.input(0));
-  *output = Describe(*interpreter.output(0));
+  *input = EngineInput(0);
+  *output = EngineOutput(0);
   return {};
 }
 
+size_t EngineInputs() { return interpreter_slot.get()->inputs_size(); }
+size_t EngineOutputs() { return interpreter_slot.get()->outputs_size(); }
+EngineTensor EngineInput(size_t index) { return Describe(*interpreter_slot.get()->input(index)); }
+EngineTensor EngineOutput(size_t index) { return Describe(*interpreter_slot.get()->output(index)); }
+
 EngineResult EngineInvoke() {
+  ForgetState();
   return {interpreter_slot.get()->Invoke() == kTfLiteOk ? EngineStatus::kOk : EngineStatus::kInvokeFailed};
 }
 

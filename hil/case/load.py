@@ -19,8 +19,9 @@ from hil.case.toml_file import read_toml
 from hil.case.types import BASELINES, Case, Contracts, Decide, Gate, ModelFile, Prepare, Vectors, Window
 from hil.case.vectors import Wanted, read_vectors
 from hil.errors import CaseError
-from hil.model.check import TFLM_2_3, check_float_model, check_model
+from hil.model.check import check_float_model, check_model, own_operators
 from hil.model.kernels.library import KernelLibrary
+from hil.model.kernels.own import WITH_OWN
 from hil.model.kernels.upstream import UPSTREAM
 from hil.model.tflite import parse_model
 from hil.problems import KeyPath, Places, Problem, raise_any, reason_of
@@ -31,7 +32,7 @@ FILE_NAME = "case.toml"
 MOST_ROWS = 5  # of one kind of fault that a message lists
 
 
-def load_case(path: Path, kernels: KernelLibrary | None = TFLM_2_3) -> Case:
+def load_case(path: Path, kernels: KernelLibrary | None = WITH_OWN) -> Case:
     """The case at `path`, a case.toml or its folder; the model must be one that `kernels` runs right, and when that is
     None, one that those of any engine run right.
 
@@ -192,6 +193,7 @@ def _models(
     name, float_name = table.model.int8, table.model.float_
     _check_kernels(contents[name], folder / name, kernels, table.model.all_float)
     model = parse_model(contents[name], folder / name)
+    model = replace(model, own_operators=own_operators(contents[name], folder / name))
     if float_name is None:
         return model, None
     check_float_model(contents[float_name], folder / float_name, model)
@@ -203,7 +205,7 @@ def _check_kernels(data: bytes, file: Path, kernels: KernelLibrary | None, all_f
         check_model(data, file, kernels=kernels, all_float=all_float)
         return
     try:
-        check_model(data, file, kernels=TFLM_2_3, all_float=all_float)
+        check_model(data, file, kernels=WITH_OWN, all_float=all_float)
     except CaseError:
         try:
             check_model(data, file, kernels=UPSTREAM, all_float=all_float)

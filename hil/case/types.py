@@ -32,7 +32,9 @@ BASELINES = "baseline"  # folder in a case's: accepted measurements, one file a 
 
 @dataclass(frozen=True)
 class ModelFile:
-    """One .tflite file: bytes, SHA-256, and what the flatbuffer says of it."""
+    """One .tflite file: bytes, SHA-256, and what the flatbuffer says of it.
+    own_operators: those that only the image with operators of our own runs right, as this model has them.
+    """
 
     path: Path
     data: bytes = field(repr=False)
@@ -42,6 +44,7 @@ class ModelFile:
     output: TensorContract
     all_float: bool = False  # no operator of it is quantised
     reach: float = math.inf  # largest magnitude of a float32 input that its QUANTIZE operators can convert
+    own_operators: tuple[str, ...] = ()
 
 
 # The firmware takes frames of up to 40,960 bytes (firmware/link/framing.h); the rest is for the request around the

@@ -30,7 +30,8 @@ from hil.image.toolchain import (
 )
 from hil.image.workplace import workplace
 
-IMAGE_NAME = "hil_firmware.elf"
+# CMake's names of the images: the firmware, and the one that has the operators of our own, too.
+FIRMWARE, WITH_KERNELS = "hil_firmware", "hil_firmware_kernels"
 # Set by a user for other projects, these would quietly change the image.
 _UNWANTED_FLAGS = ("CC", "CXX", "ASM", "CFLAGS", "CXXFLAGS", "CPPFLAGS", "ASMFLAGS", "LDFLAGS")
 _UNWANTED_PATHS = ("CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "LIBRARY_PATH")
@@ -52,6 +53,7 @@ def build(
     say: Callable[[str], None] = _say,
     copy_to: Path | None = None,
     tflm: Tflm = TFLM_2020,
+    image: str = FIRMWARE,
 ) -> Path:
     """Build the firmware for `target` and return the path of its ELF; quick when nothing changed.
 
@@ -60,6 +62,8 @@ def build(
     `build/firmware/<folder>.log`. say: told when the call has to wait.
     copy_to: have the ELF there, a copy that no later build changes.
     tflm: which TensorFlow Lite Micro; each has a folder of its own below `build/firmware`.
+    image: which; all are built in the same folder, and those other than FIRMWARE only when asked for. What they share,
+    TFLM above all, is compiled once.
     Raises UsageError for an unknown target or a TFLM library that does not do, MissingTool, and BuildError with the
     compiler's errors and the log's path.
     """
@@ -82,9 +86,10 @@ def build(
             say(f"configuring the firmware for {target}")
             _configure(firmware, folder, target, python, log, tflm)
             _mark(folder).write_text(fingerprint, encoding="utf-8")
-        _run(["cmake", "--build", str(folder)], firmware, log, target)
-        image = _result(folder, log)
-        return image if copy_to is None else Path(shutil.copy2(image, copy_to))
+        wanted = [] if image == FIRMWARE else ["--target", image]
+        _run(["cmake", "--build", str(folder), *wanted], firmware, log, target)
+        built = _result(folder / f"{image}.elf", log)
+        return built if copy_to is None else Path(shutil.copy2(built, copy_to))
 
 
 def _tools(target: str, tflm: Tflm) -> tuple[Tool, ...]:
@@ -168,8 +173,7 @@ def _cmake_list(paths: tuple[Path, ...]) -> str:
     return ";".join(str(path.absolute()) for path in paths)
 
 
-def _result(folder: Path, log: Path) -> Path:
-    image = folder / IMAGE_NAME
+def _result(image: Path, log: Path) -> Path:
     if not image.is_file():
         raise BuildError(
             f"the build ended without an error, but made no {image}\n  log: {log}\n  next: look at the log"

@@ -35,6 +35,7 @@ _MACHINES = {"EM_ARM": "arm", "EM_X86_64": "x86_64", "EM_386": "x86", "EM_AARCH6
 _STT_FUNC = 2
 # By these the harness finds its link, the last words of a fault, and the room for the bundle.
 AGENT_SYMBOLS = ("_SEGGER_RTT", "hil_fault_record", "__hil_bundle_start", "__hil_bundle_bytes")
+OWN_KERNELS_SYMBOL = "hil_own_kernels"  # in an image that has the operators of firmware/tflm/kernels
 
 
 @dataclass(frozen=True)

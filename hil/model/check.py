@@ -1,7 +1,5 @@
-"""Which models this TFLM runs right: refuses what it lacks, fails on or gets wrong, before anything is flashed.
-
-The tables are read from the kernels' sources, TensorFlow Lite Micro of mid-2020 (`lite/micro/kernels` of the crate
-`tfmicro` 0.1.0: `all_ops_resolver.cc` for the operators, the type checks in each kernel for the variants).
+"""Which models the firmware runs right: refuses what it lacks, fails on or gets wrong, before anything is flashed. What
+its kernels can do stands in `hil.model.kernels`.
 """
 
 from __future__ import annotations
@@ -19,6 +17,8 @@ from hil.model.encoded import custom_fix, encoded
 from hil.model.faults import gathered
 from hil.model.graph import SCHEMA_VERSION, Graph, Operator, Tensor, read_graph, reading
 from hil.model.kernels.library import KernelLibrary
+from hil.model.kernels.own import WITH_OWN
+from hil.model.kernels.tflm_2020 import TFLM_2020
 from hil.model.kernels.upstream import UPSTREAM
 from hil.model.sizes import unplannable
 from hil.model.tflite import ONE_TENSOR_FIX, computes_in_float
@@ -28,68 +28,9 @@ from hil.tensor import INPUT_TYPES, OUTPUT_TYPES
 SHOWN_PLACES = 3  # of what is misaligned
 
 
-def _types(table: Mapping[str, str]) -> dict[str, frozenset[str]]:
-    """From types -> operators, both in one string, to operator -> types."""
-    return {name: frozenset(types.split()) for types, names in table.items() for name in names.split()}
-
-
-_COMPARISONS = "EQUAL NOT_EQUAL GREATER GREATER_EQUAL LESS LESS_EQUAL"
-TFLM_2_3 = KernelLibrary(
-    name="the firmware's TFLM (mid-2020)",
-    types=_types(
-        {
-            "INT8 UINT8 FLOAT32": "FULLY_CONNECTED CONV_2D DEPTHWISE_CONV_2D AVERAGE_POOL_2D MAX_POOL_2D SOFTMAX ADD "
-            "SUB MUL PRELU RELU RELU6 L2_NORMALIZATION STRIDED_SLICE RESIZE_NEAREST_NEIGHBOR ARG_MAX ARG_MIN",
-            "INT8 FLOAT32": "LOGISTIC TANH SVDF",
-            "INT8 UINT8 FLOAT32 INT32": "PAD PADV2 UNPACK",
-            "INT8 UINT8 FLOAT32 INT16 INT32": "SPLIT",
-            "INT8 UINT8 FLOAT32 INT32 INT64": "CONCATENATION PACK MAXIMUM MINIMUM GREATER GREATER_EQUAL "
-            "LESS LESS_EQUAL",
-            "INT8 UINT8 FLOAT32 INT16 INT32 INT64 BOOL": "RESHAPE",
-            "INT8 UINT8 FLOAT32 INT32 INT64 BOOL": "EQUAL NOT_EQUAL",
-            "FLOAT32": "ABS SIN COS LOG SQRT RSQRT SQUARE FLOOR CEIL ROUND NEG MEAN",
-            "BOOL": "LOGICAL_OR LOGICAL_AND LOGICAL_NOT",
-            "FLOAT32 INT16": "QUANTIZE",
-            "INT8 UINT8 INT16": "DEQUANTIZE",
-        }
-    ),
-    output_types={
-        ("QUANTIZE", "FLOAT32"): frozenset({"INT8", "UINT8"}),
-        ("QUANTIZE", "INT16"): frozenset({"INT8"}),
-        ("DEQUANTIZE", "INT8"): frozenset({"FLOAT32", "INT32"}),
-        ("DEQUANTIZE", "INT16"): frozenset({"FLOAT32", "INT32"}),
-        ("DEQUANTIZE", "UINT8"): frozenset({"FLOAT32"}),
-        ("SOFTMAX", "INT8"): frozenset({"INT8", "INT16"}),
-        **{
-            (name, kind): frozenset({"INT32"})
-            for name in ("ARG_MAX", "ARG_MIN")
-            for kind in ("INT8", "UINT8", "FLOAT32")
-        },
-        **{
-            (name, kind): frozenset({"BOOL"})
-            for name in _COMPARISONS.split()
-            for kind in ("INT8", "UINT8", "FLOAT32", "INT32", "INT64", "BOOL")
-        },
-    },
-    output_quantisation={
-        "SOFTMAX": (1 / 256, -128),
-        "LOGISTIC": (1 / 256, -128),
-        "TANH": (1 / 128, 0),
-        "L2_NORMALIZATION": (1 / 128, 0),
-    },
-    per_channel=frozenset({"CONV_2D", "DEPTHWISE_CONV_2D"}),
-    same_quantisation=frozenset(
-        {
-            *("RELU", "RELU6", "CONCATENATION", "MAXIMUM", "MINIMUM", "PAD", "PADV2", "MAX_POOL_2D", "AVERAGE_POOL_2D"),
-            *("RESHAPE", "STRIDED_SLICE", "SPLIT", "PACK", "UNPACK", "RESIZE_NEAREST_NEIGHBOR"),
-        }
-    ),
-)
-
-
 def kernels_of(engine: str) -> KernelLibrary:
     """What the kernels of an engine can do; engine: one of `hil.image.tflm`."""
-    return UPSTREAM if engine == "upstream" else TFLM_2_3
+    return UPSTREAM if engine == "upstream" else WITH_OWN
 
 
 ARITHMETIC_PAIRS = frozenset({"ADD", "SUB", "MUL", "MAXIMUM", "MINIMUM", "PRELU"})  # inputs 0 and 1 are of one type
@@ -147,7 +88,7 @@ def check_model(
     data: bytes,
     file: Path,
     operators: frozenset[str] | None = None,
-    kernels: KernelLibrary = TFLM_2_3,
+    kernels: KernelLibrary = WITH_OWN,
     all_float: bool = False,
 ) -> None:
     """Refuses the model bytes `data` (of `file`) when the target cannot run them right.
@@ -164,7 +105,7 @@ def faults_of(
     data: bytes,
     file: Path,
     operators: frozenset[str] | None = None,
-    kernels: KernelLibrary = TFLM_2_3,
+    kernels: KernelLibrary = WITH_OWN,
     all_float: bool = False,
 ) -> list[Problem]:
     """Each fault by itself, for which check_model refuses a model. Raises CaseError when it cannot be read at all."""
@@ -193,10 +134,23 @@ def _upstream_can(problem: Problem) -> Problem:
     return replace(problem, fix=f"{problem.fix}; or {UPSTREAM_FIX}")
 
 
+def own_operators(data: bytes, file: Path) -> tuple[str, ...]:
+    """Of a model that check_model accepts: the operators that the TFLM of 2020 lacks or gets wrong, as this model has
+    them. With any of these it wants the image that has the operators of our own.
+    """
+    graph = read_graph(data, file)
+    found = [
+        operator.name
+        for operator in graph.operators
+        if operator.name not in TFLM_2020.operators or any(_variant(graph, operator, TFLM_2020))
+    ]
+    return tuple(dict.fromkeys(found))
+
+
 def check_float_model(data: bytes, file: Path, int8: ModelFile) -> None:
     """Refuses (CaseError) `data` as float reference of `int8`: hybrid, quantised, or other input or output shapes."""
     graph = read_graph(data, file)
-    raise_any(file, [*_layout(graph, TFLM_2_3), *_one_each(graph), *impossible(graph, TFLM_2_3.operators)])
+    raise_any(file, [*_layout(graph, WITH_OWN), *_one_each(graph), *impossible(graph, WITH_OWN.operators)])
     inner, outer = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]
     problems = [*_float_tensor("input", inner, int8.input.shape), *_float_tensor("output", outer, int8.output.shape)]
     problems += [each for operator in graph.operators for each in _integer_weights(graph, operator)][:1]
@@ -330,6 +284,13 @@ def _variant(graph: Graph, operator: Operator, kernels: KernelLibrary) -> Iterat
     yield from _quantised(operator, (*inputs, output))
     yield from _weight_scales(graph, operator, kernels)
     yield from _rescaled(graph, operator, kernels)
+    if operator.name in kernels.flat and output.dtype == "INT8" and len(output.shape) > 2:
+        problem = f"its kernel fills two output dimensions; tensor {output.name!r} has the shape {list(output.shape)}"
+        yield Problem(place(operator), problem, "put a Flatten or a Reshape to two dimensions before the layer")
+    if operator.name in kernels.open_ends and len(operator.options) == 2 and operator.options[0] & operator.options[1]:
+        problem = "one index of an axis is wanted and the mask of the axis' end is set: its kernel takes all the rest"
+        yield Problem(place(operator), problem, "slice with an explicit end, as in x[:, 3:4]")
+    yield from _undefined(graph, operator)
     wanted = kernels.output_quantisation.get(operator.name)
     if wanted and output.dtype == "INT8" and output.scales and (output.scales[0], *output.zero_points[:1]) != wanted:
         found = f"scale {output.scales[0]:g}, zero point {(*output.zero_points, 0)[0]}"
@@ -417,6 +378,41 @@ def _rescaled(graph: Graph, operator: Operator, kernels: KernelLibrary) -> Itera
             problem = f"its kernel copies values without rescaling, but {differ}: the results would be wrong"
             yield Problem(place(operator), problem, OPERATOR_FIXES.get(operator.name, RESCALE_FIX))
             return
+
+
+LEAST_RATIO = 64  # of scales in a DIV: below it, TFLM shifts 32 bits by more than 31
+
+
+def _undefined(graph: Graph, operator: Operator) -> Iterator[Problem]:
+    """What TFLM leaves to chance, the newest too: nobody can say what the right answer is."""
+    tensors = [graph.tensor(index) for index in (*operator.inputs, *operator.outputs)]
+    known = [tensor for tensor in tensors if tensor is not None]
+    if operator.name == "DIV" and len(known) == 3:
+        yield from _division(operator, *known)
+    elif operator.name in ("SPACE_TO_BATCH_ND", "BATCH_TO_SPACE_ND") and len(known) == 4:
+        yield from _blocks(operator, known[0], known[2], known[3])
+
+
+def _division(operator: Operator, first: Tensor, second: Tensor, output: Tensor) -> Iterator[Problem]:
+    scales = [tensor.scales[:1] for tensor in (first, second, output)]
+    if output.dtype == "INT8" and all(scales) and scales[0][0] < LEAST_RATIO * scales[1][0] * scales[2][0]:
+        problem = f"TFLM, the newest too, is undefined for a ratio of scales below {LEAST_RATIO}"
+        yield Problem(place(operator), problem, "multiply by the reciprocal")
+
+
+def _blocks(operator: Operator, data: Tensor, edge: Tensor, output: Tensor) -> Iterator[Problem]:
+    """edge: what is padded or cropped."""
+    to_batch = operator.name == "SPACE_TO_BATCH_ND"
+    if to_batch and not edge.zeros:
+        problem = "it pads, and TFLM, the newest too, pads with a value that it never wrote"
+        yield Problem(place(operator), problem, "pad before the layer, as Keras' padding='causal' does")
+    larger, smaller = (output, data) if to_batch else (data, output)
+    if larger.elements < smaller.elements:
+        problem = (
+            f"tensor {output.name!r} has the shape {list(output.shape)}, as if there were no blocks: TFLM, the newest "
+            "too, takes it as it stands in the file, and reads memory that nobody wrote"
+        )
+        yield Problem(place(operator), problem, f"it comes from a dilated layer with an open batch: {BATCH_FIX}")
 
 
 def _weight_scales(graph: Graph, operator: Operator, kernels: KernelLibrary) -> Iterator[Problem]:

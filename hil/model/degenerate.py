@@ -6,6 +6,7 @@ import math
 from collections.abc import Collection, Iterator, Mapping
 
 from hil.model.graph import TYPE_BYTES, Graph, Operator, Tensor
+from hil.model.kernels.own import OWN_KERNELS
 from hil.problems import Problem
 
 WEIGHTED = frozenset({"FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D", "SVDF"})  # input 1 is the weights
@@ -24,12 +25,12 @@ LEAST_INPUTS: Mapping[str, int] = {
     "CALL_ONCE": 0,
     "VAR_HANDLE": 0,
     "ASSIGN_VARIABLE": 2,
+    **{kernel.operator: kernel.least for kernel in OWN_KERNELS},
 }
 OPTIONAL_INPUTS: Mapping[str, tuple[int, ...]] = {
     **dict.fromkeys(("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D"), (2,)),
     "SVDF": (3,),
-    "TRANSPOSE_CONV": (3,),
-    "UNIDIRECTIONAL_SEQUENCE_LSTM": (*range(9, 18), *range(20, 24)),
+    **{kernel.operator: kernel.optional for kernel in OWN_KERNELS if kernel.optional},
 }
 WITHOUT_OUTPUT = frozenset({"CALL_ONCE", "ASSIGN_VARIABLE"})
 CONVERT_FIX = "convert the model again with a current TFLiteConverter"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,10 @@ TYPE_BYTES = {
     "INT16": 2,
     "INT8": 1,
     "FLOAT64": 8,
+}
+# Of which operators options are read: their table, and the fields.
+OPTIONS_READ: Mapping[str, tuple[Any, tuple[str, ...]]] = {
+    "STRIDED_SLICE": (schema.StridedSliceOptions, ("EndMask", "ShrinkAxisMask")),
 }
 IDENTIFIER = b"TFL3"  # of the file, which some tools leave out
 SCHEMA_VERSION = 3
@@ -70,13 +74,16 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Operator:
-    """One node: builtin name (`CUSTOM` with `custom`, its code), tensor indices; -1 is an optional input left out."""
+    """One node: builtin name (`CUSTOM` with `custom`, its code), tensor indices; -1 is an optional input left out.
+    options: the numbers among those of its kind that decide which kernels can run it (`OPTIONS_READ`).
+    """
 
     index: int
     name: str
     custom: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    options: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -171,7 +178,17 @@ def _operator_code(code: Any) -> tuple[str, str]:
 
 def _operator(index: int, operator: Any, codes: list[tuple[str, str]]) -> Operator:
     name, custom = codes[operator.OpcodeIndex()]
-    return Operator(index, name, custom, _ints(operator.InputsAsNumpy), _ints(operator.OutputsAsNumpy))
+    inputs, outputs = _ints(operator.InputsAsNumpy), _ints(operator.OutputsAsNumpy)
+    return Operator(index, name, custom, inputs, outputs, _options(name, operator.BuiltinOptions()))
+
+
+def _options(name: str, table: Any) -> tuple[int, ...]:
+    if name not in OPTIONS_READ or table is None:
+        return ()
+    kind, fields = OPTIONS_READ[name]
+    options = kind()
+    options.Init(table.Bytes, table.Pos)
+    return tuple(int(getattr(options, field)()) for field in fields)
 
 
 def _tensor(raw: Any, buffers: list[NDArray[np.uint8]]) -> Tensor:

@@ -8,7 +8,7 @@ from pathlib import Path
 from hil.board.base import Board
 from hil.board.config import BoardConfig, kind_module
 from hil.errors import UsageError
-from hil.image.build import build, check_programs
+from hil.image.build import FIRMWARE, WITH_KERNELS, build, check_programs
 from hil.image.elf import Image
 from hil.image.tflm import TFLM_2020, UPSTREAM, UPSTREAM_SYMBOL, Tflm
 from hil.report.outdir import OutDir
@@ -24,6 +24,7 @@ class Equipment:
         self.opened_board: Board | None = None
         self._image: Image | None = None
         self._out: OutDir | None = None
+        self.own_kernels = False  # whether a case needs the image that has them; said before the image is asked for
 
     @cached_property
     def config(self) -> BoardConfig:
@@ -69,7 +70,8 @@ class Equipment:
         """A copy, so that another build in this checkout does not change the image under a run."""
         target, folder = self.config.target, self.folder
         log, copy = folder / f"build.{target}.log", folder / kept_image(target)
-        return build(target, PROJECT, log=log, copy_to=copy, tflm=self.tflm)
+        image = WITH_KERNELS if self.own_kernels and not self.tflm.upstream else FIRMWARE
+        return build(target, PROJECT, log=log, copy_to=copy, tflm=self.tflm, image=image)
 
     def board(self) -> Board:
         """The one board, opened on first use. Raises MissingTool or UsageError."""

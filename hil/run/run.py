@@ -17,8 +17,9 @@ from hil.bundle import build_bundle
 from hil.case.types import Case
 from hil.contract import checks_for, judge
 from hil.contract.types import Check, CheckResult
-from hil.errors import BoardBroken, UsageError
-from hil.image.elf import Image
+from hil.errors import BoardBroken, CaseError, UsageError
+from hil.image.elf import OWN_KERNELS_SYMBOL, Image
+from hil.image.tflm import UPSTREAM
 from hil.model.check import kernels_of
 from hil.model.kernels.library import KernelLibrary
 from hil.project.quarantine import Quarantine, load_quarantine
@@ -73,11 +74,12 @@ class HilRun:
         """The image under test: the one named, else built from the sources. Raises BuildError or UsageError."""
         return self._equipment.image()
 
-    def prepare(self, cases: Sequence[Case] = ()) -> None:
+    def prepare(self, cases: Sequence[Case] = (), others: Sequence[Case] = ()) -> None:
         """Check the tools of board and build, and the quarantine; then take the output folder, so that misuse leaves
         the last results alone. Raises UsageError. A case of `cases` whose baseline or models do not do is refused, and
-        the others are run nevertheless.
+        the others are run nevertheless. others: those of tests written in Python, for which there has to be an image.
         """
+        self._equipment.own_kernels = any(case.model.own_operators for case in (*cases, *others))
         self._equipment.check()
         if self.settings.quarantine is not None:
             self._quarantine = load_quarantine(self.settings.quarantine)
@@ -173,10 +175,19 @@ class HilRun:
         """Why a case that could be read cannot be run all the same."""
         try:
             baseline_of(case, self.config.name)
+            self._check_kernels(case)
             check_models(case)
         except UsageError as error:
             return error
         return None
+
+    def _check_kernels(self, case: Case) -> None:
+        """Raise CaseError when the image that was named lacks kernels of the case; one that is built has them."""
+        wanted = case.model.own_operators if self._equipment.engine != UPSTREAM else ()
+        if wanted and self.settings.image is not None and not self.image().has_symbol(OWN_KERNELS_SYMBOL):
+            problem = f"the image {self.settings.image} computes {', '.join(wanted)} of this model wrong, or not at all"
+            fix = "leave out --hil-image, or name the image of the CMake target hil_firmware_kernels (docs/models.md)"
+            raise CaseError(case.model.path, "", problem, fix)
 
     def _unreadable(self, refusal: Refusal) -> Outcome:
         document = unreadable_document(refusal.path, refusal.name, str(refusal.error))

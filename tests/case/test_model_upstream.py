@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from hil.errors import CaseError
-from hil.model.check import TFLM_2_3, UPSTREAM_FIX, check_model, kernels_of
+from hil.model.check import UPSTREAM_FIX, check_model, kernels_of
+from hil.model.kernels.library import KernelLibrary
+from hil.model.kernels.own import WITH_OWN
+from hil.model.kernels.tflm_2020 import TFLM_2020
 from hil.model.kernels.upstream import UPSTREAM
 from hil.problems import CaseProblemsError
 
@@ -18,10 +21,11 @@ KERAS = PROJECT.parent / "shared" / "data" / "keras_2_21"
 needs_models = pytest.mark.skipif(not PUBLIC.is_dir(), reason="no ../shared/data/public_models beside the project")
 
 
-def problems(file: Path, engine: str) -> dict[str, str]:
+def problems(file: Path, engine: str | KernelLibrary) -> dict[str, str]:
     """Where and fix of each fault."""
+    kernels = kernels_of(engine) if isinstance(engine, str) else engine
     try:
-        check_model(file.read_bytes(), file, kernels=kernels_of(engine))
+        check_model(file.read_bytes(), file, kernels=kernels)
     except CaseProblemsError as error:
         return {each.where: each.fix for each in error.problems}
     except CaseError as error:
@@ -37,16 +41,16 @@ def test_the_table_and_the_resolver_have_the_same_operators() -> None:
 
 def test_each_engine_has_a_table_of_its_own() -> None:
     assert kernels_of("upstream") is UPSTREAM
-    assert kernels_of("2020") is TFLM_2_3
+    assert kernels_of("2020") is WITH_OWN
 
 
 @needs_models
 def test_what_only_todays_kernels_can_is_said_where_those_of_2020_refuse() -> None:
     file = PUBLIC / "tinymaix_mnist_arduino_q.tflite"
-    refused = problems(file, "2020")
+    refused = problems(file, TFLM_2020)
     assert any("MEAN" in where for where in refused)
     assert all(fix.endswith(UPSTREAM_FIX) for fix in refused.values())
-    assert problems(file, "upstream") == {}
+    assert problems(file, "upstream") == problems(file, "2020") == {}
 
 
 @needs_models

@@ -14,6 +14,8 @@ from hil.board.config import check_settings, kind_module, read_board
 from hil.case.load import load_case
 from hil.contract import checks_for
 from hil.environment import environment_name
+from hil.model.kernels.own import OWN_KERNELS, OwnKernel
+from hil.model.kernels.tflm_2020 import TFLM_2020
 from hil.plugin import _OPTIONS, _ini_name
 
 
@@ -59,7 +61,7 @@ def test_every_make_target_that_a_page_names_exists() -> None:
     makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.M))
     for page in PAGES:
-        named = set(re.findall(r"(?:^|`)make ([a-z-]+)", page.read_text(encoding="utf-8"), re.M))
+        named = set(re.findall(r"(?:^|`)make ([a-z][a-z-]*)", page.read_text(encoding="utf-8"), re.M))
         assert named <= targets, page
 
 
@@ -90,3 +92,21 @@ def test_every_line_of_the_fault_table_has_a_step_of_the_run() -> None:
     table = page.split("| what happens | step |")[1].split("\n\n")[0]
     named = [row.split("|")[2].strip() for row in table.splitlines()[2:]]
     assert {word for text in named for word in re.split(r" or ", text)} <= steps | {"before the start", "in the log"}
+
+
+TYPES = ("INT8", "UINT8", "INT16", "INT32", "INT64", "FLOAT32", "BOOL")
+
+
+def row_of(kernel: OwnKernel) -> tuple[str, ...]:
+    gives: dict[str, list[str]] = {}
+    for kind, given in kernel.pairs:
+        gives.setdefault(kind, []).append(given)
+    ours = (kind if given == [kind] else f"{kind} to {' '.join(given)}" for kind, given in gives.items())
+    older = sorted(TFLM_2020.types.get(kernel.operator, ()), key=TYPES.index)
+    return kernel.operator, ", ".join(ours), " ".join(older), kernel.follows
+
+
+def test_the_table_of_our_operators_is_that_of_the_model_check() -> None:
+    page = (PROJECT / "docs" / "models.md").read_text(encoding="utf-8").partition("## Operators of our own")[2]
+    rows = [tuple(cell.strip() for cell in line.split("|")[1:-1]) for line in re.findall(r"^\| [A-Z].*", page, re.M)]
+    assert rows == [row_of(kernel) for kernel in OWN_KERNELS]

@@ -28,7 +28,7 @@ FOREIGN = {
     "hil/bench/usb.py": "--reload",  # udevadm
     "hil/board/native.py": "--ram",  # the native firmware
     "hil/child.py": "--pdeathsig",  # setpriv
-    "hil/image/build.py": "--preset --build",  # cmake
+    "hil/image/build.py": "--preset --build --target",  # cmake
     "hil/image/toolchain.py": "--version --no-install-recommends",  # the compiler, apt-get
     "hil/project/git.py": "--verify --porcelain --untracked-files --no-renames --no-optional-locks",
     "hil/renode/process.py": "--disable-xwt --console --plain --hide-log --robot-server-port --version",
@@ -79,7 +79,15 @@ def known_options() -> set[str]:
 def tables() -> set[str]:
     """Of case.toml, budget.toml, release.toml, case.lock and the board files."""
     boards = [read_board(file) for file in board_files([PROJECT / "boards"]).values()]
-    return {*TABLES, *BudgetFile.model_fields, *Policy.model_fields, "files", "power", *(each.kind for each in boards)}
+    return {
+        *TABLES,
+        *BudgetFile.model_fields,
+        *Policy.model_fields,
+        "files",
+        "power",
+        "tflm",
+        *(each.kind for each in boards),
+    }
 
 
 def test_every_option_in_a_text_exists() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hil.errors import CaseError
-from hil.model.check import TFLM_2_3, faults_of
+from hil.model.check import faults_of
 from hil.model.encoded import metadata_names
 from hil.model.faults import Kind, kinds
 from hil.model.graph import TYPE_BYTES, Graph, read_graph, reading
@@ -16,6 +16,7 @@ from hil.model.inspect.arena import Arena, ask_arena
 from hil.model.inspect.settings import Setting, settings_of
 from hil.model.inspect.work import live_bytes, macs, parameters
 from hil.model.kernels.library import KernelLibrary
+from hil.model.kernels.own import WITH_OWN
 from hil.problems import reason_of
 
 FORMAT = "hil-model/1"
@@ -101,7 +102,7 @@ class ModelFacts:
         return {"schema": FORMAT, **asdict(self)}
 
 
-def inspect(path: Path, kernels: KernelLibrary = TFLM_2_3) -> ModelFacts:
+def inspect(path: Path, kernels: KernelLibrary = WITH_OWN) -> ModelFacts:
     """Everything about the model at `path`. Raises CaseError when it cannot be read as one."""
     try:
         data = path.read_bytes()

@@ -1,0 +1,56 @@
+"""The gate catches each mistake in an operator of our own, and names the operator."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+from defect_bench import FAILED, gate
+from firmware_workbench import PROJECT, Workbench
+from kernel_table import DATA, KERNEL_DEFECTS, KernelDefect, case_of
+
+from hil.image.build import WITH_KERNELS, build
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not DATA.is_dir(), reason="no ../shared/data beside the project"),
+]
+
+
+@pytest.fixture(scope="module")
+def workbench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
+    return Workbench("native", build("native", PROJECT), tmp_path_factory.mktemp("kernels"))
+
+
+@cache
+def normal_image() -> Path:
+    return build("native", PROJECT, image=WITH_KERNELS)
+
+
+@pytest.mark.parametrize("defect", KERNEL_DEFECTS, ids=lambda defect: defect.name)
+def test_the_gate_blames_the_operator(defect: KernelDefect, workbench: Workbench, tmp_path: Path) -> None:
+    image = workbench.image(defect.edits, (), tmp_path, WITH_KERNELS)
+    result = gate(case_of(defect.model, tmp_path), tmp_path / "out", board="native", image=image)
+    assert (result.exit_code, result.verdict) == (FAILED, "failed"), result.summary()
+    assert result.broken[0]["id"] == "execution.output", result.summary()
+    finding = result.broken[0]["findings"][0]
+    assert finding["stage"] == "invoke", result.summary()
+    assert defect.operator in finding["observed"] + finding["hint"], result.summary()
+
+
+@pytest.mark.parametrize("model", sorted({row.model for row in KERNEL_DEFECTS}), ids=lambda model: model.stem)
+def test_without_a_mistake_the_same_models_pass(model: Path, tmp_path: Path) -> None:
+    result = gate(case_of(model, tmp_path), tmp_path / "out", board="native", image=normal_image())
+    assert result.broken == [], result.summary()
+    assert {check["id"]: check["outcome"] for check in result.checks}["execution.output"] == "passed", result.output
+
+
+def test_an_image_without_the_operators_is_refused_before_a_window_is_sent(tmp_path: Path) -> None:
+    """It would compute a Dense layer with one scale for each output wrong, and say nothing."""
+    case = case_of(DATA / "keras_2_21" / "mlp_default.tflite", tmp_path)
+    result = gate(case, tmp_path / "out", board="native", image=build("native", PROJECT))
+    assert result.verdict == "error", result.output
+    assert "FULLY_CONNECTED" in result.output
+    assert "hil_firmware_kernels" in result.output
+    assert not list((tmp_path / "out").glob("*.npz"))

@@ -1,0 +1,27 @@
+"""The bench of each board: its image built once, the board opened for all tests of a session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
+
+import pytest
+from kernel_bench import PROJECT, KernelBench
+
+from hil.image.build import build
+from hil.image.elf import Image
+
+TARGETS = {"native": "native", "qemu": "mps2-an386"}
+
+
+@pytest.fixture(scope="session")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], KernelBench]]:
+    with ExitStack() as opened:
+
+        @cache
+        def of_board(board: str) -> KernelBench:
+            image = Image(build(TARGETS[board], PROJECT, image="hil_kernel_bench"))
+            return opened.enter_context(KernelBench(board, image, tmp_path_factory.mktemp(board)))
+
+        yield of_board

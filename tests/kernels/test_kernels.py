@@ -1,0 +1,113 @@
+"""Each operator of our own equals the tflite-micro wheel bit for bit, on models drawn at random: on the host under
+sanitizers, and on an emulated Cortex-M4.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+from generators import GENERATORS
+from kernel_bench import PROJECT, Answer, KernelBench, Trial, oracle
+from one_operator import OneOperator
+
+from hil.errors import CaseError
+from hil.model.check import check_model
+from hil.model.kernels.own import OWN_KERNELS
+
+COUNTS = {"native": 200, "qemu": 20}
+FILE = Path("model.tflite")
+Bench = Callable[[str], KernelBench]
+
+
+def trials_of(operator: str, count: int) -> list[Trial]:
+    """Always the same."""
+    random = np.random.default_rng(zlib.crc32(operator.encode()))
+    return [GENERATORS[operator](random) for _ in range(count)]
+
+
+def wrong(answers: list[Answer], expected: list[bytes]) -> list[str]:
+    """In words, of the trials that did not go well."""
+    said = {0: "other outputs"}
+    return [
+        f"trial {number}: {said.get(answer.status, f'status {answer.status}, detail {answer.detail}')}"
+        for number, (answer, right) in enumerate(zip(answers, expected, strict=True))
+        if answer.status != 0 or answer.outputs != right
+    ]
+
+
+# Of float32 they call exp, expm1 or log, and the libraries of PC and microcontroller round these differently.
+TRANSCENDENTAL = {"EXP": 2, "ELU": 2, "LOG_SOFTMAX": 8}  # at most so many units in the last place of the largest output
+
+
+def tolerated(answer: Answer, right: bytes, trial: Trial, ulps: int) -> Answer:
+    """The answer, as the right one where it is float32 and no further off than that."""
+    if trial.windows[0][0].dtype != np.float32 or len(answer.outputs) != len(right):
+        return answer
+    found, wanted = np.frombuffer(answer.outputs, np.float32), np.frombuffer(right, np.float32)
+    near = np.abs(found - wanted) <= ulps * np.spacing(np.abs(wanted).max())
+    return Answer(answer.status, answer.detail, right) if near.all() else answer
+
+
+@pytest.mark.parametrize("board", COUNTS)
+@pytest.mark.parametrize("operator", GENERATORS)
+def test_a_kernel_equals_the_oracle(operator: str, board: str, bench: Bench) -> None:
+    trials = trials_of(operator, COUNTS[board])
+    expected = [oracle(trial) for trial in trials]
+    answers = bench(board).run(trials, [len(each) for each in expected])
+    if board != "native" and operator in TRANSCENDENTAL:
+        triples = zip(answers, expected, trials, strict=True)
+        answers = [tolerated(*triple, TRANSCENDENTAL[operator]) for triple in triples]
+    assert wrong(answers, expected) == []
+
+
+def test_space_to_batch_pads_with_the_zero_point(bench: Bench) -> None:
+    """As TFLite's specification has it; TFLM pads with a value that it never wrote, so the oracle cannot say."""
+    values = np.arange(1, 13, dtype=np.int8).reshape(1, 3, 4, 1)
+    tensor = ("INT8", 0.5, -43)
+    model = OneOperator("SPACE_TO_BATCH_ND", schema.SpaceToBatchNDOptionsT()).input(values.shape, *tensor)
+    model.constant(np.array([2, 3], np.int32)).constant(np.array([[0, 1], [1, 1]], np.int32))
+    trial = Trial(model.output((6, 2, 2, 1), *tensor).build(), [[values]])
+    padded = np.pad(values[0, :, :, 0], ((0, 1), (1, 1)), constant_values=-43)
+    expected = np.array([padded[y::2, x::3] for y in range(2) for x in range(3)], np.int8)
+    for board in COUNTS:
+        assert wrong(bench(board).run([trial], [expected.size]), [expected.tobytes()]) == []
+
+
+@pytest.mark.parametrize("operator", GENERATORS)
+def test_the_trials_are_worth_it(operator: str) -> None:
+    """Most outputs are not one and the same value: a wrong kernel would show."""
+    outputs = [np.frombuffer(oracle(trial), np.uint8) for trial in trials_of(operator, 20)]
+    varied = sum(len(np.unique(each)) > 1 for each in outputs)
+    assert varied >= (0 if operator in CONSTANT else 12), f"{varied} of {len(outputs)}"
+
+
+CONSTANT = {"FILL", "ZEROS_LIKE"}  # by what they are
+
+
+@pytest.mark.parametrize("operator", GENERATORS)
+def test_the_model_check_takes_what_the_kernel_takes(operator: str) -> None:
+    """Whatever it says of the ends of the model, which are of all types here, it has nothing against the operator."""
+    for trial in trials_of(operator, 40):
+        try:
+            check_model(trial.model, FILE)
+        except CaseError as error:
+            problems = getattr(error, "problems", None) or [error]
+            assert [str(each) for each in problems if str(each.where).startswith("operator")] == []
+
+
+def test_every_kernel_has_its_row_its_generator_and_its_file() -> None:
+    folder = PROJECT / "firmware" / "tflm" / "kernels"
+    listed = re.findall(r"^HIL_KERNEL\((\w+)\)$", (folder / "operators.inc").read_text(), re.MULTILINE)
+    defined = [
+        name for file in folder.glob("*.cpp") for name in re.findall(r"^const Kernel (\w+) = ", file.read_text(), re.M)
+    ]
+    assert listed == sorted(listed)
+    assert sorted(defined) == listed
+    assert [kernel.operator for kernel in OWN_KERNELS] == listed
+    assert set(listed) <= set(GENERATORS)
