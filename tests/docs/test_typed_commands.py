@@ -27,7 +27,7 @@ NOT_TYPED = {
     "make -f tensorflow/lite/micro/tools/make/Makefile TARGET=cortex_m_generic TARGET_ARCH=cortex-m4+fp "
     "OPTIMIZED_KERNEL_DIR=cmsis_nn BUILD_TYPE=release_with_logs microlite": "of TFLM's checkout, not of this one",
     "pytest --board=qemu --hil-tflm=upstream --hil-tflm-include=$HOME/tflite-micro "
-    "--hil-tflm-library=$HOME/tflite-micro/gen/.../libtensorflow-microlite.a": "tests/external/test_upstream.py runs it",
+    "--hil-tflm-library=$HOME/tflite-micro/gen/.../libtensorflow-microlite.a": "tests/external/test_upstream.py does",
     "ctest --test-dir build/firmware/native": "needs that build; tests/firmware/test_units.py runs the units",
 }
 # Needs TensorFlow, which CI does not have: typed where `setup/bootstrap.sh rebuild` was.
