@@ -233,8 +233,8 @@ def _size_for(mark: int, headroom: float) -> str:
 
 
 def _size_leaving(mark: int, headroom: float) -> int:
-    """The smallest size in bytes, a multiple of 16, that leaves more than this headroom (a share below 1) over the mark,
-    so that no rounding makes what is left less; or none, where none is asked for.
+    """The smallest size in bytes, a multiple of 16, that leaves more than this headroom (a share below 1) over the
+    mark, so that no rounding makes what is left less; or none, where none is asked for.
     """
     size = int(np.ceil(mark / (1 - headroom) / _STEP)) * _STEP
     return size if (size - mark) / size > headroom or not headroom else size + _STEP
