@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from hil.errors import BoardError, DeviceSilent
 
-_ANSWER_S = 5.0  # longest time that a stub takes for anything but running the target
+_ANSWER_S = 20.0  # longest time that a stub takes for anything but running the target
 _CHUNK_BYTES = 1024  # of memory in one packet; stubs have buffers of a few kilobytes
 _INTERRUPT = b"\x03"
 
