@@ -16,7 +16,10 @@ from hil.image.elf import OWN_KERNELS_SYMBOL
 from hil.run.run import HilRun
 from hil.run.settings import PROJECT, Settings
 
-pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="no ../shared/data beside the project")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not DATA.is_dir(), reason="no ../shared/data beside the project"),
+]
 
 
 @pytest.fixture

@@ -54,6 +54,7 @@ def tolerated(answer: Answer, right: bytes, trial: Trial, ulps: int) -> Answer:
     return Answer(answer.status, answer.detail, right) if near.all() else answer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("board", COUNTS)
 @pytest.mark.parametrize("operator", GENERATORS)
 def test_a_kernel_equals_the_oracle(operator: str, board: str, bench: Bench) -> None:
@@ -66,6 +67,7 @@ def test_a_kernel_equals_the_oracle(operator: str, board: str, bench: Bench) -> 
     assert wrong(answers, expected) == []
 
 
+@pytest.mark.slow
 def test_space_to_batch_pads_with_the_zero_point(bench: Bench) -> None:
     """As TFLite's specification has it; TFLM pads with a value that it never wrote, so the oracle cannot say."""
     values = np.arange(1, 13, dtype=np.int8).reshape(1, 3, 4, 1)

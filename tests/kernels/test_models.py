@@ -42,7 +42,10 @@ NUMPY = {0: np.float32, 2: np.int32, 3: np.uint8, 7: np.int16, 9: np.int8}  # by
 HARNESS = [DATA / "keras_2_21" / f"{name}.tflite" for name in ("gap", "cnn_default", "hardswish")]
 HARNESS += [DATA / "public_models" / "tflm_mnist_lstm_int8.tflite"]
 
-pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="no ../shared/data beside the project")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not DATA.is_dir(), reason="no ../shared/data beside the project"),
+]
 
 
 def trial_of(file: Path, windows: int) -> Trial:
