@@ -538,14 +538,14 @@ EXECUTION = (
         "output_depends_on_counter",
         "one output in 97 comes from a buffer that something else uses",
         "execution.output",
-        invoke(once_in(97, "const_cast<int8_t*>(output_.data())[0] ^= 1;")),
+        invoke(once_in(97, "const_cast<uint8_t*>(output_.data())[0] ^= 1;")),
         stage="invoke",
     ),
     Defect(
         "wrong_after_700_windows",
         "an accumulator overflows after 700 windows",
         "execution.replay",
-        invoke("static uint32_t runs = 0; if (++runs > 700) { const_cast<int8_t*>(output_.data())[1] ^= 2; }"),
+        invoke("static uint32_t runs = 0; if (++runs > 700) { const_cast<uint8_t*>(output_.data())[1] ^= 2; }"),
         stage="invoke",
     ),
     Defect(
