@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hil.contract.ready import asked, refused, unready
+from hil.contract.ready import asked, refused, unlimited, unready
 from hil.contract.types import Evidence, VectorFault
 from hil.records import FaultReport, GateReason, Status
 
@@ -81,3 +81,9 @@ def test_an_empty_population_has_one_reason(evidence: Evidence, change: Change, 
     one = nobody.copy()
     one[3] = True
     assert asked(one, changed) == ""
+
+
+def test_a_limit_of_the_arena_is_missed_only_where_the_case_gives_none(evidence: Evidence) -> None:
+    assert unlimited(evidence) == ""
+    without = replace(evidence, case=replace(evidence.case, arena_bytes=None))
+    assert unlimited(without) == "case.toml gives no arena_bytes: see memory.arena"

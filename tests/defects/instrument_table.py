@@ -257,7 +257,13 @@ LIES = (
             ),
         ),
         {
-            "instruments.clock": (INVALID, ("-20",)),
+            "instruments.clock": (
+                INVALID,
+                (
+                    "the clock shows",
+                    "-2",
+                ),
+            ),
             "instruments.deadline": (INVALID, ("spun to its end",)),
             "input.received": (FAILED, ("not by prepare",)),
         },
