@@ -55,14 +55,23 @@ uint32_t EngineSmallestArena(Bytes model, Span<uint8_t> arena);
 uint32_t EngineArenaUsed();
 Span<uint8_t> EngineArenaUnused();
 
-// After EngineInit(): kNotOneInputOutput, or ok and both tensors.
-EngineResult EngineTensors(EngineTensor* input, EngineTensor* output);
-
 // After EngineInit(): all of them, in the order of the model.
 size_t EngineInputs();
 size_t EngineOutputs();
 EngineTensor EngineInput(size_t index);
 EngineTensor EngineOutput(size_t index);
+
+// After EngineInit(): kNotOneInputOutput, or ok and both tensors.
+inline EngineResult EngineTensors(EngineTensor* input, EngineTensor* output) {
+  const size_t inputs = EngineInputs();
+  const size_t outputs = EngineOutputs();
+  if (inputs != 1 || outputs != 1) {
+    return {EngineStatus::kNotOneInputOutput, static_cast<uint32_t>(inputs * 256 + outputs)};
+  }
+  *input = EngineInput(0);
+  *output = EngineOutput(0);
+  return {};
+}
 
 EngineResult EngineInvoke();
 

@@ -16,7 +16,9 @@
 #include "tensorflow/lite/micro/micro_string.h"
 #include "tensorflow/lite/micro/simple_memory_allocator.h"
 #include "tensorflow/lite/schema/schema_generated.h"
+#include "tflm/consistent.h"
 #include "tflm/engine.h"
+#include "tflm/slot.h"
 #include "tflm/smallest_arena.h"
 #ifdef HIL_OWN_KERNELS
 #include "tflm/kernels/kernel.h"
@@ -35,23 +37,6 @@ namespace {
 
 constexpr uint32_t kSchemaVersion = 3;
 constexpr uint32_t kLeastArena = 256;  // the interpreter writes its allocator before it looks at the size
-
-// Static storage for what lives as long as the firmware: no heap, and no destructor that could run. An interpreter
-// whose setup failed must never be destroyed: its destructor follows pointers that were not set yet.
-template <typename T>
-class Slot {
- public:
-  template <typename... Arguments>
-  T& Emplace(Arguments&&... arguments) {
-    object_ = new (storage_) T(std::forward<Arguments>(arguments)...);
-    return *object_;
-  }
-  T* get() const { return object_; }
-
- private:
-  alignas(T) uint8_t storage_[sizeof(T)] = {};
-  T* object_ = nullptr;
-};
 
 // ---- log, and the only way to tell "no memory" from "operator refused" in this vintage
 // -------------------------------
@@ -369,37 +354,6 @@ int32_t BuiltinCode(const tflite::OperatorCode& opcode, const flatbuffers::Verif
   return code;
 }
 
-bool IndicesInside(const flatbuffers::Vector<int32_t>* indices, uint32_t count, int32_t least) {
-  return indices != nullptr && std::all_of(indices->begin(), indices->end(), [count, least](int32_t index) {
-           return index >= least && (index < 0 || static_cast<uint32_t>(index) < count);
-         });
-}
-
-// The verifier checks that tables lie inside the file, not that indices point at something.
-bool Consistent(const tflite::Model& model) {
-  const auto* buffers = model.buffers();
-  const auto* opcodes = model.operator_codes();
-  const tflite::SubGraph* const graph = model.subgraphs()->Get(0);
-  if (buffers == nullptr || opcodes == nullptr || graph->tensors() == nullptr || graph->operators() == nullptr ||
-      graph->operators()->size() == 0) {
-    return false;
-  }
-  for (const tflite::Tensor* tensor : *graph->tensors()) {
-    if (tensor->buffer() >= buffers->size()) {
-      return false;
-    }
-  }
-  constexpr int32_t kOptional = -1;
-  const uint32_t tensors = graph->tensors()->size();
-  for (const tflite::Operator* op : *graph->operators()) {
-    if (op->opcode_index() >= opcodes->size() || !IndicesInside(op->inputs(), tensors, kOptional) ||
-        !IndicesInside(op->outputs(), tensors, 0)) {
-      return false;
-    }
-  }
-  return IndicesInside(graph->inputs(), tensors, 0) && IndicesInside(graph->outputs(), tensors, 0);
-}
-
 // ---- tensors
 // ---------------------------------------------------------------------------------------------------------
 
@@ -472,7 +426,11 @@ void ForgetState() {}
 
 #endif
 
-bool TrySize(Bytes model, Span<uint8_t> arena, uint32_t bytes) { return EngineInit(model, arena.first(bytes)).ok(); }
+// At the upper end of the arena: where the rest is too small for its planner, this vintage writes below what it got,
+// and that is then the arena's own.
+bool TrySize(Bytes model, Span<uint8_t> arena, uint32_t bytes) {
+  return EngineInit(model, arena.subspan(arena.size() - bytes, bytes)).ok();
+}
 
 }  // namespace
 
@@ -564,17 +522,6 @@ uint32_t EngineArenaUsed() { return static_cast<uint32_t>(RootAllocator().GetUse
 
 Span<uint8_t> EngineArenaUnused() {
   return Span<uint8_t>(RootAllocator().GetHead(), RootAllocator().GetAvailableMemory());
-}
-
-EngineResult EngineTensors(EngineTensor* input, EngineTensor* output) {
-  tflite::MicroInterpreter& interpreter = *interpreter_slot.get();
-  if (interpreter.inputs_size() != 1 || interpreter.outputs_size() != 1) {
-    const size_t counts = interpreter.inputs_size() * 256 + interpreter.outputs_size();
-    return {EngineStatus::kNotOneInputOutput, static_cast<uint32_t>(counts)};
-  }
-  *input = EngineInput(0);
-  *output = EngineOutput(0);
-  return {};
 }
 
 size_t EngineInputs() { return interpreter_slot.get()->inputs_size(); }

@@ -20,7 +20,9 @@
 #include "tensorflow/lite/micro/micro_resource_variable.h"
 #include "tensorflow/lite/schema/schema_generated.h"
 #include "tensorflow/lite/schema/schema_utils.h"
+#include "tflm/consistent.h"
 #include "tflm/engine.h"
+#include "tflm/slot.h"
 #include "tflm/smallest_arena.h"
 
 extern "C" {
@@ -37,22 +39,6 @@ namespace {
 
 constexpr uint32_t kSchemaVersion = 3;
 constexpr size_t kMostOperators = 160;  // builtin and custom ones of the library together
-
-// Static storage for what lives as long as the firmware: no heap, and no destructor that could run.
-template <typename T>
-class Slot {
- public:
-  template <typename... Arguments>
-  T& Emplace(Arguments&&... arguments) {
-    object_ = new (storage_) T(std::forward<Arguments>(arguments)...);
-    return *object_;
-  }
-  T* get() const { return object_; }
-
- private:
-  alignas(T) uint8_t storage_[sizeof(T)] = {};
-  T* object_ = nullptr;
-};
 
 // ---- log
 // -------------------------------------------------------------------------------------------------------------
@@ -450,45 +436,6 @@ EngineResult SetUp(Bytes model, Span<uint8_t> arena, size_t limit) {
   return {};
 }
 
-// ---- checks of the flatbuffer
-// ----------------------------------------------------------------------------------------
-
-bool IndicesInside(const flatbuffers::Vector<int32_t>* indices, uint32_t count, int32_t least) {
-  return indices != nullptr && std::all_of(indices->begin(), indices->end(), [count, least](int32_t index) {
-           return index >= least && (index < 0 || static_cast<uint32_t>(index) < count);
-         });
-}
-
-bool Consistent(const tflite::Model& model, const tflite::SubGraph& graph) {
-  if (graph.tensors() == nullptr || graph.tensors()->size() == 0) {
-    return false;
-  }
-  for (const tflite::Tensor* tensor : *graph.tensors()) {
-    if (tensor->buffer() >= model.buffers()->size()) {
-      return false;
-    }
-  }
-  constexpr int32_t kOptional = -1;
-  const uint32_t tensors = graph.tensors()->size();
-  for (uint32_t i = 0; graph.operators() != nullptr && i < graph.operators()->size(); ++i) {
-    const tflite::Operator* const op = graph.operators()->Get(i);
-    if (op->opcode_index() >= model.operator_codes()->size() || !IndicesInside(op->inputs(), tensors, kOptional) ||
-        !IndicesInside(op->outputs(), tensors, 0)) {
-      return false;
-    }
-  }
-  return IndicesInside(graph.inputs(), tensors, 0) && IndicesInside(graph.outputs(), tensors, 0);
-}
-
-// The verifier checks that tables lie inside the file, not that indices point at something.
-bool Consistent(const tflite::Model& model) {
-  const tflite::SubGraph* const main = model.subgraphs()->Get(0);
-  return model.buffers() != nullptr && model.operator_codes() != nullptr && main->operators() != nullptr &&
-         main->operators()->size() > 0 &&
-         std::all_of(model.subgraphs()->begin(), model.subgraphs()->end(),
-                     [&model](const tflite::SubGraph* graph) { return Consistent(model, *graph); });
-}
-
 // ---- tensors
 // ---------------------------------------------------------------------------------------------------------
 
@@ -554,15 +501,17 @@ uint32_t EngineArenaUsed() { return static_cast<uint32_t>(interpreter_slot.get()
 
 Span<uint8_t> EngineArenaUnused() { return engine_allocator->Unused(); }
 
-EngineResult EngineTensors(EngineTensor* input, EngineTensor* output) {
+size_t EngineInputs() { return interpreter_slot.get()->inputs_size(); }
+size_t EngineOutputs() { return interpreter_slot.get()->outputs_size(); }
+
+EngineTensor EngineInput(size_t index) {
   Interpreter& interpreter = *interpreter_slot.get();
-  if (interpreter.inputs_size() != 1 || interpreter.outputs_size() != 1) {
-    const size_t counts = interpreter.inputs_size() * 256 + interpreter.outputs_size();
-    return {EngineStatus::kNotOneInputOutput, static_cast<uint32_t>(counts)};
-  }
-  *input = Describe(*interpreter.input(0), interpreter.inputs().Get(0));
-  *output = Describe(*interpreter.output(0), interpreter.outputs().Get(0));
-  return {};
+  return Describe(*interpreter.input(index), interpreter.inputs().Get(index));
+}
+
+EngineTensor EngineOutput(size_t index) {
+  Interpreter& interpreter = *interpreter_slot.get();
+  return Describe(*interpreter.output(index), interpreter.outputs().Get(index));
 }
 
 EngineResult EngineInvoke() {

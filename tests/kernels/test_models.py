@@ -39,7 +39,7 @@ PUBLIC = [
 ]
 ARENA_BYTES = 200 << 10
 NUMPY = {0: np.float32, 2: np.int32, 3: np.uint8, 7: np.int16, 9: np.int8}  # by the schema's number
-HARNESS = [DATA / "keras_2_21" / f"{name}.tflite" for name in ("gap", "cnn_default", "hardswish")]
+HARNESS = [DATA / "keras_2_21" / f"{name}.tflite" for name in ("gap", "cnn_default", "hardswish", "autoencoder")]
 HARNESS += [DATA / "public_models" / "tflm_mnist_lstm_int8.tflite"]
 
 pytestmark = [
