@@ -521,37 +521,31 @@ def test_replies_that_keep_the_id_of_the_first_are_an_error_of_the_link(
         client.request(messages.hello_command(), 20.0)
 
 
-def test_late_answers_to_repeats_are_no_error(board: NativeBoard, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A firmware that was busy answers the repeats of a request while the next one waits for its own answer."""
-    monkeypatch.setattr(client_module, "_WRONG_ID_S", 0.0)
-    board.reset()
+def late_first() -> Fate:
+    """The first answer comes when the repeat is answered, and the answer to that before the next request's."""
     held: list[bytes] = []
 
-    def first_is_late(data: bytes) -> list[bytes]:
-        """The first answer comes when the repeat is answered, and the answer to that before the next request's."""
+    def fate(data: bytes) -> list[bytes]:
         held.append(data)
         late = {1: [], 2: held[:1], 3: [*held[1:2], data]}
         return late.get(len(held), [data])
 
-    client = client_over(board, up=Line(first_is_late))
+    return fate
+
+
+def test_late_answers_to_repeats_are_no_error(board: NativeBoard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A firmware that was busy answers the repeats of a request while the next one waits for its own answer."""
+    monkeypatch.setattr(client_module, "_WRONG_ID_S", 0.0)
+    board.reset()
+    client = client_over(board, up=Line(late_first()))
     for _ in range(3):
         assert client.request(messages.hello_command(), 20.0, REPEAT_S)
     assert client.counters.repeats >= client.counters.ignored >= 1  # a busy machine repeats more than once
 
 
-def test_late_answers_to_repeats_are_no_part_of_a_conversation(
-    board: NativeBoard, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_late_answers_to_repeats_are_no_part_of_a_conversation(board: NativeBoard) -> None:
     board.reset()
-    held: list[bytes] = []
-
-    def first_is_late(data: bytes) -> list[bytes]:
-        """As above, and the third answer is the conversation's."""
-        held.append(data)
-        late = {1: [], 2: held[:1], 3: [*held[1:2], data]}
-        return late.get(len(held), [data])
-
-    client = client_over(board, up=Line(first_is_late))
+    client = client_over(board, up=Line(late_first()))
     assert client.request(messages.hello_command(), 20.0, REPEAT_S)
     message = client.next_message(messages.hello_command())
     number = cbor2.loads(message)[0]
