@@ -280,6 +280,7 @@ def _variant(graph: Graph, operator: Operator, kernels: KernelLibrary) -> Iterat
         yield from hybrid
         return
     yield from _types_of(graph, operator, data, output, kernels)
+    yield from _further_inputs(operator, data, inputs, kernels)
     yield from _second_input(operator, data, inputs[1:2])
     yield from _quantised(operator, (*inputs, output))
     yield from _weight_scales(graph, operator, kernels)
@@ -331,6 +332,16 @@ def _type_fix(kind: str, name: str) -> str:
     if name in ("QUANTIZE", "DEQUANTIZE"):
         return f"keep one type through the model, without an extra conversion: {INT8_FIX}"
     return INT8_FIX
+
+
+def _further_inputs(
+    operator: Operator, data: Tensor, inputs: list[Tensor | None], kernels: KernelLibrary
+) -> Iterator[Problem]:
+    for index, wanted in kernels.further_types.get((operator.name, data.dtype), {}).items():
+        tensor = inputs[index] if index < len(inputs) else None
+        if tensor is not None and tensor.dtype != wanted:
+            problem = f"its kernel takes {wanted} as input {index}; tensor {tensor.name!r} is {tensor.dtype}"
+            yield Problem(place(operator), problem, f"convert it with {wanted} there, as TFLiteConverter does")
 
 
 def _second_input(operator: Operator, data: Tensor, second: list[Tensor | None]) -> Iterator[Problem]:

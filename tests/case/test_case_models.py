@@ -23,6 +23,7 @@ from hil.tensor import Quantisation
 FILE = Path("folder/model.tflite")
 REAL = Path(__file__).parents[3] / "shared/data/mlperf_tiny/models"
 KERAS = Path(__file__).parents[3] / "shared/data/keras_2_21"  # as today's Keras and TensorFlow write them
+PUBLIC = KERAS.with_name("public_models")
 
 
 def real(name: str, folder: Path = REAL) -> Path:
@@ -385,3 +386,12 @@ def test_a_wrong_float_reference_is_refused(data: bytes, where: str, problem: st
 
 def test_the_float_twin_is_accepted_as_reference() -> None:
     check_float_model(float_model(), FILE, parse_model(dense_model(), FILE))
+
+
+@pytest.mark.skipif(not PUBLIC.is_dir(), reason="no ../shared/data/public_models beside the project")
+def test_a_further_input_of_a_type_that_its_kernel_does_not_take_is_refused() -> None:
+    """An SVDF with a state of 8 bits, which the kernel of 2020 refuses only when the model is set up."""
+    file = PUBLIC / "tflm_keyword_scrambled_8bit.tflite"
+    text = str(refused(lambda: check_model(file.read_bytes(), file)))
+    assert "SVDF: 7 operators, first is 1: its kernel takes INT16 as input 2; tensor '' is INT8" in text
+    assert "--hil-tflm=upstream" in text

@@ -65,6 +65,7 @@ TFLM_2020 = KernelLibrary(
             *("RESHAPE", "STRIDED_SLICE", "SPLIT", "PACK", "UNPACK", "RESIZE_NEAREST_NEIGHBOR"),
         }
     ),
+    further_types={("SVDF", "INT8"): {2: "INT16", 4: "INT16"}},  # weights of time, state
     flat=frozenset({"FULLY_CONNECTED"}),
     open_ends=frozenset({"STRIDED_SLICE"}),
 )
