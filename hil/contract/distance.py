@@ -5,6 +5,7 @@ ULP of float32), and for float32 also by an absolute tolerance, whichever allows
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,6 +89,6 @@ def absolute(wanted: Elements, observed: Elements) -> NDArray[np.float64]:
     return np.where(same, 0.0, np.where(np.isnan(error), np.inf, error))
 
 
-def shown(element: ElementType, value: object) -> str:
+def shown(element: ElementType, value: Any) -> str:
     """An element of an output in words: all digits that tell it from its neighbours."""
-    return str(element.dtype.type(value)) if element.real else str(int(value))  # type: ignore[call-overload]
+    return str(element.dtype.type(value)) if element.real else str(int(value))

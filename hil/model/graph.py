@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from hil.errors import CaseError
 from hil.model.c_array import is_c_source
+from hil.problems import reason_of
 
 
 def _names(enumeration: type) -> dict[int, str]:
@@ -100,6 +101,15 @@ class Graph:
     def tensor(self, index: int) -> Tensor | None:
         """The tensor, None for an optional input that is left out."""
         return self.tensors[index] if index >= 0 else None
+
+
+def model_bytes(file: Path) -> bytes:
+    """The bytes of a file that should be a model. Raises CaseError when it cannot be read."""
+    try:
+        return file.read_bytes()
+    except (OSError, ValueError) as error:
+        fix = "name a .tflite file that is there"
+        raise CaseError(file, "", f"cannot be read ({reason_of(error)})", fix) from None
 
 
 def read_graph(data: bytes, file: Path) -> Graph:

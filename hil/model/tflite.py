@@ -9,19 +9,13 @@ from pathlib import Path
 from hil.case.types import ModelFile
 from hil.errors import CaseError
 from hil.model.degenerate import tensors_of
-from hil.model.graph import TYPE_BYTES, Graph, Tensor, read_graph
-from hil.problems import reason_of
+from hil.model.graph import TYPE_BYTES, Graph, Tensor, model_bytes, read_graph
 from hil.tensor import Quantisation, TensorContract
 
 
 def read_model(path: Path) -> ModelFile:
     """The model at `path`. Raises CaseError when it cannot be read or is not TFLite with one input and one output."""
-    try:
-        data = path.read_bytes()
-    except (OSError, ValueError) as error:
-        fix = "put the model there, or mend [model]"
-        raise CaseError(path, "", f"cannot be read ({reason_of(error)})", fix) from None
-    return parse_model(data, path)
+    return parse_model(model_bytes(path), path)
 
 
 def parse_model(data: bytes, path: Path) -> ModelFile:

@@ -20,9 +20,9 @@ from hil.case.load import FILE_NAME, load_case
 from hil.case.schema import MAX_LABELS, NAME
 from hil.case.start.windows import Target, Windows, made_up, read_windows
 from hil.case.types import Case, ModelFile
-from hil.errors import CaseError, UsageError
+from hil.errors import UsageError
 from hil.model.check import check_float_model, check_model
-from hil.model.graph import read_graph
+from hil.model.graph import model_bytes, read_graph
 from hil.model.tflite import parse_model
 from hil.problems import reason_of
 from hil.reference.compute import check_models
@@ -62,13 +62,13 @@ def new_case(folder: Path, model: Path, float_model: Path | None = None, vectors
     """
     if folder.exists() or folder.is_symlink():
         raise UsageError(f"{folder}: is there already, and nothing is overwritten\n  fix: name a folder that is not")
-    data = _bytes(model)
+    data = model_bytes(model)
     check_model(data, model)
     read = parse_model(data, model)
     files = {_safe(model.name, "model_int8.tflite"): data}
     float_name = None
     if float_model is not None:
-        float_data = _bytes(float_model)
+        float_data = model_bytes(float_model)
         check_float_model(float_data, float_model, read)
         float_name = _safe(float_model.name, "model_float.tflite")
         float_name = "model_float.tflite" if float_name in files else float_name
@@ -84,13 +84,6 @@ def new_case(folder: Path, model: Path, float_model: Path | None = None, vectors
     return NewCase(_written(folder, files, model, float_model), tuple(_notes(plan)))
 
 
-def _bytes(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except (OSError, ValueError) as error:
-        raise CaseError(file, "", f"cannot be read ({reason_of(error)})", "name a .tflite file that is there") from None
-
-
 def _safe(name: str, otherwise: str) -> str:
     """The file's own name, unless the case needs it for something else, or nobody could write it into case.toml."""
     taken = name in (FILE_NAME, VECTORS, "expected.npz", "case.lock", "build.py")
@@ -99,7 +92,7 @@ def _safe(name: str, otherwise: str) -> str:
 
 def _archive(arrays: dict[str, NDArray[Any]]) -> bytes:
     stream = io.BytesIO()
-    np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
+    np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]  # the stub takes one of them for allow_pickle
     return stream.getvalue()
 
 

@@ -7,17 +7,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hil.errors import CaseError
 from hil.model.check import faults_of
 from hil.model.encoded import metadata_names
 from hil.model.faults import Kind, kinds
-from hil.model.graph import TYPE_BYTES, Graph, read_graph, reading
+from hil.model.graph import TYPE_BYTES, Graph, model_bytes, read_graph, reading
 from hil.model.inspect.arena import Arena, ask_arena
 from hil.model.inspect.settings import Setting, settings_of
 from hil.model.inspect.work import live_bytes, macs, parameters
 from hil.model.kernels.library import KernelLibrary
 from hil.model.kernels.own import WITH_OWN
-from hil.problems import reason_of
 
 FORMAT = "hil-model/1"
 
@@ -104,11 +102,7 @@ class ModelFacts:
 
 def inspect(path: Path, kernels: KernelLibrary = WITH_OWN) -> ModelFacts:
     """Everything about the model at `path`. Raises CaseError when it cannot be read as one."""
-    try:
-        data = path.read_bytes()
-    except (OSError, ValueError) as error:
-        fix = "name a .tflite file that is there"
-        raise CaseError(path, "", f"cannot be read ({reason_of(error)})", fix) from None
+    data = model_bytes(path)
     graph = read_graph(data, path)
     with reading(path):
         metadata = tuple(metadata_names(data))
