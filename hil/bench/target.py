@@ -270,7 +270,7 @@ def open_target(probe: Any, wiring: Wiring, identity: Identity, under_reset: boo
             "reset.post_delay": 0.02,
             **_FLASH_TIMEOUTS,
         }
-        with _no_register_descriptions():
+        with no_register_descriptions():
             session = Session(probe, auto_open=False, options=options)
     except BoardError:
         raise
@@ -291,7 +291,7 @@ def open_target(probe: Any, wiring: Wiring, identity: Identity, under_reset: boo
 
 
 @contextmanager
-def _no_register_descriptions() -> Iterator[None]:
+def no_register_descriptions() -> Iterator[None]:
     """pyOCD would open its descriptions of the chip's registers, read megabytes of XML and leave the file open; nobody
     here asks for them.
     """

@@ -24,6 +24,7 @@ from pyocd.core.helpers import ConnectHelper
 from pyocd.core.target import Target
 from pyocd.flash.file_programmer import FileProgrammer
 
+from hil.bench.target import no_register_descriptions
 from hil.errors import BoardError, UsageError
 from hil.virtual.board import SERIAL_NUMBER, VirtualNucleo
 from hil.virtual.stlink import SERIAL_PATH
@@ -77,7 +78,8 @@ def choose() -> Any:
         "reset.hold_time": 0.0,
         "reset.post_delay": 0.0,
     }
-    return ConnectHelper.session_with_chosen_probe(blocking=False, return_first=True, options=options)
+    with no_register_descriptions():
+        return ConnectHelper.session_with_chosen_probe(blocking=False, return_first=True, options=options)
 
 
 def read_often(target: Any, times: int) -> None:
