@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from hil.case.types import Case
-from hil.contract.ready import unready
+from hil.contract.ready import ended_before, unready
 from hil.contract.sent import GateProbes
 from hil.contract.types import Check, CheckResult, Evidence, Section
 from hil.contract.verdict import Sheet, number
@@ -117,7 +117,7 @@ def _nothing(evidence: Evidence) -> str:
     if coverage.problem:
         return f"the model cannot be looked into: {coverage.problem}"
     if not coverage.operators:
-        ended = "the run ended before: see execution.fault" if evidence.faults else "no output of an operator is int8"
+        ended = ended_before(evidence) if evidence.faults else "no output of an operator is int8"
         return ended if coverage.vectors or evidence.faults else "no vector of the case is valid"
     return ""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hil.contract.ready import refused
+from hil.contract.ready import ended_before, refused
 from hil.contract.types import Check, CheckResult, Evidence, Section
 from hil.contract.verdict import Sheet
 
@@ -40,6 +40,8 @@ def _judge_damaged(evidence: Evidence) -> CheckResult:
         return sheet.not_judged(reason)
     if found.spared:
         return sheet.not_judged("the board file spares the flash: bundle_probes = false")
+    if not found.probes and evidence.faults:
+        return sheet.not_judged(ended_before(evidence))
     if not found.probes:
         sheet.add("damaged bundles provisioned", "none was", hint="the run was cut short: run the case again")
     for probe in found.probes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hil.contract.blame import done
-from hil.contract.ready import asked, unready
+from hil.contract.ready import asked, ended_before, unready
 from hil.contract.same import RUN_FAILED, difference_from, run_failed, stage_of
 from hil.contract.types import Check, CheckResult, Evidence, ReplayDifference, Section
 from hil.contract.verdict import Sheet
@@ -52,7 +52,7 @@ def _judge_history(evidence: Evidence) -> CheckResult:
     if not runs and (reason := asked(done(evidence.records), evidence)):
         return sheet.not_judged(reason)  # only what was done is run again
     if not runs:
-        hint = "the run ended before: see execution.fault" if evidence.faults else "let the run finish"
+        hint = ended_before(evidence) if evidence.faults else "let the run finish"
         sheet.add("a vector run again behind other windows", "none was", hint=hint)
     for difference in history_differences(evidence):
         if difference.field not in ("decision", "ticks"):  # decision.repeat and latency.repeat tell of these

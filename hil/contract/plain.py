@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.contract.blame import Stage, blame
-from hil.contract.ready import unready
+from hil.contract.ready import ended_before, unready
 from hil.contract.repeats import Repeats, run_differences
 from hil.contract.same import RUN_FAILED, run_failed, stage_of
 from hil.contract.types import Check, CheckResult, Evidence, Section
@@ -80,7 +80,7 @@ def _judge_plain(evidence: Evidence) -> CheckResult:
     if reason := unready(evidence):
         return sheet.not_judged(reason)
     if not found.tried:
-        return sheet.not_judged("the run ended before: see execution.fault")
+        return sheet.not_judged(ended_before(evidence))
     if not found.able:
         return sheet.not_judged("the firmware does not tell: it has no plain way (docs/link.md)")
     if not len(found.vectors):

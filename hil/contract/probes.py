@@ -12,7 +12,7 @@ from hil.contract.causes.outputs import Outputs, output_name
 from hil.contract.coverage import Coverage
 from hil.contract.distance import allowed, shown
 from hil.contract.execution import failing_calls
-from hil.contract.ready import asked, unready
+from hil.contract.ready import asked, ended_before, unready
 from hil.contract.sent import GateProbes, ProbeOutput
 from hil.contract.types import Check, CheckResult, Evidence
 from hil.contract.verdict import Sheet, plural
@@ -77,7 +77,7 @@ def _no_probes(evidence: Evidence) -> str:
     if reason := asked(done(evidence.records), evidence):
         return reason  # they are made from a valid window
     if evidence.faults:
-        return "the run ended before: see execution.fault"
+        return ended_before(evidence)
     if failing_calls(evidence):
         return "the model failed on all of them: see execution.complete"
     return "no valid window that the harness made came through: see input.rejects"

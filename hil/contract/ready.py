@@ -27,6 +27,11 @@ def unready(evidence: Evidence) -> str:
     return "" if ran(evidence.records).any() else f"no vector ran: see {_stopped_by(evidence)}"
 
 
+def ended_before(evidence: Evidence) -> str:
+    """Why nothing is there of what a whole run brings: the check that tells by what it ended."""
+    return f"the run ended before: see {_stopped_by(evidence)}"
+
+
 def asked(population: NDArray[np.bool_], evidence: Evidence) -> str:
     """Why this population of vectors cannot be judged; "" when it is not empty."""
     if population.any():

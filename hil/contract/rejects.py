@@ -7,7 +7,7 @@ import numpy as np
 from hil.contract.blame import done
 from hil.contract.coverage import Coverage
 from hil.contract.input import element_name, ends, gate_words, reason_name
-from hil.contract.ready import asked, unready
+from hil.contract.ready import asked, ended_before, unready
 from hil.contract.sent import GateProbe, GateProbes
 from hil.contract.types import Check, CheckResult, Evidence
 from hil.contract.verdict import Sheet, plural
@@ -26,7 +26,7 @@ def _judge_rejects(evidence: Evidence) -> CheckResult:
         return sheet.not_judged(reason)  # they are made from a valid window
     if not probes:
         if evidence.faults:
-            return sheet.not_judged("the run ended before: see execution.fault")
+            return sheet.not_judged(ended_before(evidence))
         sheet.add("windows at the edges of the gate's rules", "none was sent", hint="run the probes of this case")
     for probe in probes:
         if faults := _probe_faults(probe, evidence.case.model.input.element, bool(evidence.faults)):

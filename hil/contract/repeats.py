@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hil.contract.blame import done, faulted
 from hil.contract.history import history_differences
 from hil.contract.operators import OperatorProfile
-from hil.contract.ready import asked, unready
+from hil.contract.ready import asked, ended_before, unready
 from hil.contract.same import FIELDS, RUN_FAILED, run_failed, stage_of
 from hil.contract.types import Alone, Check, CheckResult, Evidence, ReplayDifference, Section
 from hil.contract.verdict import Sheet
@@ -89,7 +89,7 @@ def _judge_again(
         sheet.add(
             expected,
             f"{runs:,} runs compared, {max(1, wanted):,} wanted",
-            hint="the run ended before: see execution.fault" if evidence.faults else "let the run finish",
+            hint=ended_before(evidence) if evidence.faults else "let the run finish",
         )
     for difference in differences:
         order = f" of the order with seed {numbers['seed']}" if kind == "pass" else ""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hil.case.types import Case
 from hil.contract.blame import has_decide
 from hil.contract.decision import answer_name, reason_name, text_of
-from hil.contract.ready import unready
+from hil.contract.ready import ended_before, unready
 from hil.contract.types import Check, CheckResult, Evidence, Section
 from hil.contract.verdict import Sheet
 from hil.records import Decision
@@ -50,7 +50,7 @@ def _judge_probes(prefix: str, check: str, hint: str) -> Callable[[Evidence], Ch
         probes = [probe for probe in _all_probes(evidence) if probe.name.startswith(prefix)]
         if not probes:
             if evidence.faults:
-                return sheet.not_judged("the run ended before: see execution.fault")
+                return sheet.not_judged(ended_before(evidence))
             hint_none = "run the probes of this case"
             sheet.add("scores given straight to the decide stage", "none were given", hint=hint_none)
         for probe in probes:

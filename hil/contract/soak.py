@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.case.types import Case, Limit
-from hil.contract.ready import unready
+from hil.contract.ready import ended_before, unready
 from hil.contract.repeats import unlike
 from hil.contract.same import RUN_FAILED, run_failed, stage_of
 from hil.contract.types import Check, CheckResult, Evidence, ReplayDifference, Section
@@ -41,7 +41,7 @@ def _judge_output(evidence: Evidence) -> CheckResult:
         return sheet.not_judged(reason)
     wanted = evidence.case.contracts.soak.windows
     if soak.windows < wanted:
-        ended = "the run ended before: see execution.fault" if evidence.faults else "let the run finish"
+        ended = ended_before(evidence) if evidence.faults else "let the run finish"
         sheet.add(f"{plural(wanted, 'window')} in a row", f"{soak.windows:,} ran", hint=ended)
     _add(sheet, soak, wrong=True, before=unlike(evidence))
     return sheet.result(numbers={"windows": soak.windows, "windows_that_differ": soak.wrong, "seed": soak.seed})

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from hil.contract.plain import PlainRuns, allowance
+from hil.contract.ready import ended_before, refused
 from hil.contract.types import Check, CheckResult, Evidence, Section
 from hil.contract.verdict import Sheet, number
 from hil.records import ClockSpec
@@ -68,9 +69,7 @@ class ClockTest(Section):
 def untried(tried: bool, able: bool, evidence: Evidence) -> str:
     """Why an instrument that a self-test shows something to cannot be judged; "" when it was."""
     if not tried:
-        if evidence.hello.bundle_status != 0:
-            return "the device refused the bundle: see execution.bundle"
-        return "the run ended before: see execution.fault"
+        return refused(evidence) or ended_before(evidence)
     return "" if able else "the firmware does not tell: it has no self-tests (docs/link.md)"
 
 

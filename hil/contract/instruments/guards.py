@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hil.contract.instruments.clock import SHORT, SPIN_INSTRUCTIONS, ClockTest, untried
+from hil.contract.ready import ended_before
 from hil.contract.types import Check, CheckResult, Evidence, Section
 from hil.contract.verdict import Sheet, number
 
@@ -66,7 +67,7 @@ def _judge_deadline(evidence: Evidence) -> CheckResult:
     sheet, found = Sheet("instruments.deadline", evidence), evidence.section(GuardTest)
     trip = found.deadline
     if (reason := untried(found.tried, found.able, evidence)) or trip is None:
-        return sheet.not_judged(reason or "the run ended before: see execution.fault")
+        return sheet.not_judged(reason or ended_before(evidence))
     unit = evidence.clock.unit
     expected = f"a fault of kind {DEADLINE!r} after {number(trip.deadline)} {unit}"
     if trip.trip.kind != DEADLINE or trip.trip.stage not in _STAGES:
@@ -102,7 +103,7 @@ def _wrong_time(trip: DeadlineTrip, evidence: Evidence) -> str:
 def _judge_stack(evidence: Evidence) -> CheckResult:
     sheet, found = Sheet("instruments.stack_guard", evidence), evidence.section(GuardTest)
     if (reason := untried(found.tried, found.able, evidence)) or found.stack is None:
-        return sheet.not_judged(reason or "the run ended before: see execution.fault")
+        return sheet.not_judged(reason or ended_before(evidence))
     if found.stack.kind != OVERFLOW:
         sheet.add(
             f"a fault of kind {OVERFLOW!r} when the word below the stack is written",
@@ -115,7 +116,7 @@ def _judge_stack(evidence: Evidence) -> CheckResult:
 def _judge_null(evidence: Evidence) -> CheckResult:
     sheet, found = Sheet("instruments.null_guard", evidence), evidence.section(GuardTest)
     if (reason := untried(found.tried, found.able, evidence)) or not found.null:
-        return sheet.not_judged(reason or "the run ended before: see execution.fault")
+        return sheet.not_judged(reason or ended_before(evidence))
     for trip in found.null:
         if trip.kind not in _FAULTS:
             sheet.add(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hil.contract.ready import ended_before, refused
 from hil.contract.types import Check, CheckResult, Evidence, Section
 from hil.contract.verdict import Sheet
 
@@ -27,10 +28,10 @@ class LinkTest(Section):
 
 def _judge_link(evidence: Evidence) -> CheckResult:
     sheet, found = Sheet("instruments.link", evidence), evidence.section(LinkTest)
-    if evidence.hello.bundle_status != 0:
-        return sheet.not_judged("the device refused the bundle: see execution.bundle")
+    if reason := refused(evidence):
+        return sheet.not_judged(reason)
     if not found.tried or not found.probes:
-        return sheet.not_judged("the run ended before: see execution.fault")
+        return sheet.not_judged(ended_before(evidence))
     for probe in found.probes:
         if probe.observed != probe.expected:
             sheet.add(f"{probe.name}: {probe.expected}", probe.observed, hint=_HINT)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hil.contract.ready import ended_before, refused
 from hil.contract.types import Check, CheckResult, Evidence, Section
 from hil.contract.verdict import Sheet, number
 
@@ -78,10 +79,10 @@ class MemoryTest(Section):
 
 
 def _blind(evidence: Evidence, found: MemoryTest, what: object) -> str:
-    if evidence.hello.bundle_status != 0:
-        return "the device refused the bundle: see execution.bundle"
+    if reason := refused(evidence):
+        return reason
     if not found.tried:
-        return "the run ended before: see execution.fault"
+        return ended_before(evidence)
     if found.blind:
         return found.blind
     return "" if what is not None else "no symbol of the image says where it lies, or the board does not reach it"
@@ -147,7 +148,7 @@ def _judge_mark(name: str, words: str, mark_of: Callable[[MemoryTest], Mark | No
 def _judge_symbols(evidence: Evidence) -> CheckResult:
     sheet, found = Sheet("instruments.symbols", evidence), evidence.section(MemoryTest)
     if not found.tried:
-        return sheet.not_judged(_blind(evidence, found, found) or "the run ended before: see execution.fault")
+        return sheet.not_judged(_blind(evidence, found, found) or ended_before(evidence))
     if found.sizes == Sizes():
         return sheet.not_judged("the image has no symbols of arena and stack (docs/link.md)")
     hello, hint = evidence.hello, "look at what the firmware describes in its hello, and at its linker script"
