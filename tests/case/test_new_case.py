@@ -323,6 +323,22 @@ def test_the_float_model_comes_along(desk: Desk) -> None:
     assert desk.toml["model"] == {"int8": "toy.tflite", "float": "toy_float.tflite"}
 
 
+def test_a_float_model_becomes_a_case_that_judges_the_float_model_itself(desk: Desk) -> None:
+    windows = RANDOM.normal(size=(6, 4, 2)).astype(np.float32)
+    made = desk.case(desk.npz(windows=windows), model=desk.file("real.tflite", float_model(shape=(1, 4, 2))))
+    assert made.case.model.all_float
+    assert (made.case.gate.minimum, made.case.gate.maximum) == (windows.min(), windows.max())
+    assert made.case.contracts.tolerance > 0
+    assert any("judges the float model itself" in note for note in made.notes)
+
+
+@pytest.mark.parametrize("largest", [1e-3, 1.0, 4e4])
+def test_the_tolerance_of_a_float_model_grows_with_its_output(desk: Desk, largest: float) -> None:
+    windows = np.full((2, 4, 2), largest, np.float32)
+    case = desk.case(desk.npz(windows=windows), model=desk.file("real.tflite", float_model(shape=(1, 4, 2)))).case
+    assert 1e-7 < case.contracts.tolerance / largest < 1e-3
+
+
 def test_a_twin_of_the_same_name_gets_another(desk: Desk) -> None:
     (desk.folder / "float").mkdir()
     twin = desk.file("float/toy.tflite", float_model(shape=(1, 4, 2)))

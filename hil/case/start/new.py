@@ -9,6 +9,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,12 +24,14 @@ from hil.case.types import Case, ModelFile
 from hil.errors import UsageError
 from hil.model.check import check_float_model, check_model
 from hil.model.graph import model_bytes, read_graph
-from hil.model.tflite import parse_model
+from hil.model.tflite import computes_in_float, parse_model
 from hil.problems import reason_of
 from hil.reference.compute import check_models
+from hil.reference.int8 import Int8Oracle
 
 VECTORS = "vectors.npz"
 THRESHOLD = 0.5
+FLOAT_ROUNDING = 1e-5  # of the largest output: what float32 kernels of two builds differ by, with room
 _PROBABILITIES = (1 / 256, -128)  # scale and zero point of an int8 softmax or sigmoid
 
 
@@ -52,6 +55,7 @@ class _Plan:
     labels: tuple[str, ...]
     labels_by: str
     arrays: dict[str, NDArray[Any]]
+    tolerance: float | None  # of the outputs of a model that computes in float32 throughout
 
 
 def new_case(folder: Path, model: Path, float_model: Path | None = None, vectors: Path | None = None) -> NewCase:
@@ -63,7 +67,7 @@ def new_case(folder: Path, model: Path, float_model: Path | None = None, vectors
     if folder.exists() or folder.is_symlink():
         raise UsageError(f"{folder}: is there already, and nothing is overwritten\n  fix: name a folder that is not")
     data = model_bytes(model)
-    check_model(data, model)
+    check_model(data, model, all_float=computes_in_float(read_graph(data, model)))
     read = parse_model(data, model)
     files = {_safe(model.name, "model_int8.tflite"): data}
     float_name = None
@@ -78,10 +82,21 @@ def new_case(folder: Path, model: Path, float_model: Path | None = None, vectors
     labels, labels_by, arrays = _labels(read, dict(windows.others))
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", folder.resolve().name)[:63] or "case"
     assert re.fullmatch(NAME, name)
-    plan = _Plan(name, read, next(iter(files)), float_name, windows, labels, labels_by, arrays)
+    tolerance = _tolerance(read, windows) if read.all_float else None
+    plan = _Plan(name, read, next(iter(files)), float_name, windows, labels, labels_by, arrays, tolerance)
     files[VECTORS] = _archive({"windows": windows.windows, **arrays})
     files[FILE_NAME] = "\n".join((*_toml(plan, folder, vectors), "")).encode()
     return NewCase(_written(folder, files, model, float_model), tuple(_notes(plan)))
+
+
+def _tolerance(model: ModelFile, windows: Windows) -> float | None:
+    """What two builds of a float32 model may differ by, in the unit of its output; None when that is no real number."""
+    if not model.output.element.real:
+        return None
+    with closing(Int8Oracle(model.data, str(model.path))) as oracle:
+        outputs = oracle.run(windows.windows.reshape(len(windows.windows), -1).astype(model.input.element.dtype))
+    largest = float(np.nan_to_num(np.abs(outputs), posinf=0.0).max(initial=0.0))
+    return float(f"{FLOAT_ROUNDING * (largest or 1.0):.1g}")
 
 
 def _safe(name: str, otherwise: str) -> str:
@@ -173,6 +188,8 @@ def _toml(plan: _Plan, folder: Path, vectors: Path | None) -> Iterator[str]:
     yield ""
     yield "[model]"
     yield f"int8 = {_text(plan.model_name)}"
+    if plan.model.all_float:
+        yield "all_float = true             # nothing in it is quantised: the case judges the float model itself"
     if plan.float_name is not None:
         yield f"float = {_text(plan.float_name)}"
     yield ""
@@ -189,6 +206,7 @@ def _toml(plan: _Plan, folder: Path, vectors: Path | None) -> Iterator[str]:
     for remark in windows.remarks:
         yield f"# {remark}"
     yield ""
+    yield from _float_limits(plan)
     if plan.labels:
         yield "[decision]"
         yield f"# A guess: {plan.labels_by}."
@@ -201,6 +219,22 @@ def _toml(plan: _Plan, folder: Path, vectors: Path | None) -> Iterator[str]:
     yield "# Fill them in from a first run on a board of a 32-bit target, such as qemu:"
     yield f"#   pytest --board=qemu {shlex.quote(str(folder))}"
     yield "#   hil case limits hil-out --write"
+
+
+def _float_limits(plan: _Plan) -> Iterator[str]:
+    """What a case of a float32 model cannot do without."""
+    if not plan.model.all_float:
+        return
+    values = plan.windows.windows
+    yield "[input.gate]"
+    yield "# The range of the windows above; a guess at what the sensor can give."
+    yield f"minimum = {float(values.min())!r}"
+    yield f"maximum = {float(values.max())!r}"
+    yield ""
+    if plan.tolerance is not None:
+        yield "[contract.execution]"
+        yield f"tolerance = {plan.tolerance!r}          # a guess: {FLOAT_ROUNDING:g} of the largest output"
+        yield ""
 
 
 def _source(plan: _Plan, vectors: Path | None) -> str:
@@ -221,6 +255,8 @@ def _notes(plan: _Plan) -> Iterator[str]:
     yield f"{len(windows.windows)} windows: {windows.source}"
     yield f'prepare = "{windows.prepare}" is a guess: {windows.why}'
     yield from windows.remarks
+    if plan.model.all_float:
+        yield "nothing in the model is quantised, so the case judges the float model itself (all_float = true)"
     if plan.labels:
         shown = ", ".join((*plan.labels[:4], *("..." for _ in plan.labels[4:5])))
         yield f"labels {shown} are a guess: {plan.labels_by}"
