@@ -11,6 +11,7 @@ import hil
 from hil.acceptance.commands import add_baseline_commands, add_limits_command
 from hil.budget.commands import add_budget_command
 from hil.case.commands import add_new_command, add_regen_command
+from hil.compare.commands import add_compare_command
 from hil.errors import BenchError, HilError, UsageError
 from hil.gate.commands import add_gate_command
 from hil.model.commands import add_model_command
@@ -66,11 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     add_limits_command(case)
     add_model_command(commands)
 
-    compare = commands.add_parser("compare", help="hold two runs against each other, name the first difference")
-    compare.add_argument("first", type=Path, help="a run.json, or its folder")
-    compare.add_argument("second", type=Path, help="another")
-    compare.set_defaults(run=_compare)
-
+    add_compare_command(commands)
     add_report_command(commands)
     add_trend_command(commands)
     add_budget_command(commands, board_folders)
@@ -120,17 +117,6 @@ def _case_lock(options: argparse.Namespace) -> int:
 
     print(f"wrote {write_lock(options.path)}")
     return 0
-
-
-def _compare(options: argparse.Namespace) -> int:
-    from hil.compare import compare
-
-    result = compare(options.first, options.second)
-    for line in (*result.notes, *result.differences):
-        print(line)
-    for name, vectors in result.equal.items():
-        print(f"{name}: equal in {vectors:,} vectors: gate, prepared tensor, output, decision")
-    return EXIT_FOUND if result.differences else 0
 
 
 if __name__ == "__main__":

@@ -54,7 +54,50 @@ def edit_run(folder: Path, edit: Callable[[dict[str, Any]], None]) -> None:
 
 def test_a_run_equals_itself(run: Path, other: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", str(run), str(other / "run.json")]) == 0
-    assert capsys.readouterr().out == f"small: equal in {VECTORS} vectors: gate, prepared tensor, output, decision\n"
+    equal, *table = capsys.readouterr().out.splitlines()
+    assert equal == f"small: equal in {VECTORS} vectors: gate, prepared tensor, output, decision"
+    operators = json.loads((run / "run.json").read_text())["cases"][0]["operators"]
+    assert [line.split()[:2] for line in table[2 : 2 + len(operators)]] == [
+        [str(each["index"]), each["operator"]] for each in operators
+    ]
+    assert table[-3].split()[-1] == "1.00"
+
+
+def test_an_output_within_the_steps_allowed_is_equal_and_what_follows_from_it_is_not_compared(
+    run: Path, other: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def round_otherwise(columns: dict[str, np.ndarray]) -> None:
+        columns["output"][3] ^= 1
+        columns["score"][3] += 1
+        columns["answer"][3] += 1
+
+    edit_records(other, round_otherwise)
+    assert main(["compare", str(run), str(other)]) == 1
+    capsys.readouterr()
+    assert main(["compare", str(run), str(other), "--lsb", "1"]) == 0
+    text = capsys.readouterr().out
+    assert f"small: the output differs in 1 of {VECTORS} vectors, by 1 LSB at most" in text
+    assert f"small: equal in {VECTORS} vectors" in text
+
+
+def test_what_decide_makes_of_an_equal_output_is_compared_with_steps_allowed_too(run: Path, other: Path) -> None:
+    def decide_otherwise(columns: dict[str, np.ndarray]) -> None:
+        columns["output"][3] ^= 1
+        columns["answer"][4] += 1
+
+    edit_records(other, decide_otherwise)
+    (difference,) = compare(run, other, lsb=1).differences
+    assert (difference.stage, difference.vectors) == ("decide", 1)
+
+
+def test_one_step_more_than_allowed_is_a_difference(run: Path, other: Path) -> None:
+    def further(columns: dict[str, np.ndarray]) -> None:
+        value = columns["output"][3, 0]
+        columns["output"][3, 0] = value - 2 if value > 0 else value + 2
+
+    edit_records(other, further)
+    assert [difference.stage for difference in compare(run, other, lsb=1).differences] == ["invoke"]
+    assert compare(run, other, lsb=2).differences == []
 
 
 def test_time_and_memory_of_a_board_are_its_own(run: Path, other: Path) -> None:
@@ -106,7 +149,7 @@ def test_one_output_element_is_named_with_both_values(
     text = capsys.readouterr().out
     assert "first difference in stage invoke, output, element 2" in text
     assert f"1 of {VECTORS} vectors differ" in text
-    first, second = (line.split("output ")[1].split() for line in text.splitlines() if "native (" in line)
+    first, second = (line.split("output ")[1].split() for line in text.splitlines() if ": output " in line)
     assert (int(first[2]), int(second[2])) == (value, value ^ 1)
 
 
@@ -283,3 +326,33 @@ def test_damaged_records_are_named(run: Path, other: Path) -> None:
     (other / "small.native.npz").write_bytes(b"PK\x03\x04 no archive")
     with pytest.raises(UsageError, match=r"small\.native\.npz: not the records of a run"):
         compare(run, other)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["one"], "1 runs are named, two are compared"),
+        (["case", "--boards", "qemu"], "--boards qemu: two different ones are wanted"),
+        (["case", "--boards", "qemu,qemu"], "two different ones are wanted"),
+        (["case", "--kernels", "2020,cmsis"], "there is no 'cmsis'"),
+    ],
+)
+def test_misuse_is_told_before_anything_runs(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", *words]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_run_that_comes_to_no_verdict_is_told_in_pytests_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["compare", str(tmp_path / "none"), "--boards", "native,qemu", "--out", str(tmp_path / "out")]
+    assert main(words) == 2
+    assert "the run on native came to no verdict" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_two_boards_are_run_and_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    case = CaseFolder(tmp_path / "small", vectors=VECTORS)
+    assert main(["compare", str(case.path), "--boards", "native,qemu", "--out", str(tmp_path / "out")]) == 0
+    assert f"small: equal in {VECTORS} vectors" in capsys.readouterr().out
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"native", "qemu"}

@@ -28,6 +28,8 @@ NOT_TYPED = {
     "OPTIMIZED_KERNEL_DIR=cmsis_nn BUILD_TYPE=release_with_logs microlite": "of TFLM's checkout, not of this one",
     "pytest --board=qemu --hil-tflm=upstream --hil-tflm-include=$HOME/tflite-micro "
     "--hil-tflm-library=$HOME/tflite-micro/gen/.../libtensorflow-microlite.a": "tests/external/test_upstream.py does",
+    "hil compare --kernels 2020,upstream golden_vectors/imu_motion --lsb 1": "needs that library; "
+    "tests/compare has two boards",
     "ctest --test-dir build/firmware/native": "needs that build; tests/firmware/test_units.py runs the units",
 }
 # Needs TensorFlow, which CI does not have: typed where `setup/bootstrap.sh rebuild` was.

@@ -120,9 +120,11 @@ class _Run:
         return read_records(self.file.parent / case.records)
 
 
-def compare(first: Path, second: Path) -> Comparison:
+def compare(first: Path, second: Path, lsb: int = 0) -> Comparison:
     """Hold two run.json files, or the folders that they lie in, against each other.
 
+    lsb: steps of its type by which an integer output may differ and is equal still; kernels of two libraries may round
+    otherwise. What the decide stage makes of such an output is not compared.
     Raises UsageError when one is no run, or when they have no case in common.
     """
     one, two = _read(first, "first"), _read(second, "second")
@@ -133,15 +135,16 @@ def compare(first: Path, second: Path) -> Comparison:
             f"  fix: run the same case in both"
         )
     equal: dict[str, int] = {}
-    differences = []
+    differences, notes = [], list[str]()
     for name in common:
         columns = one.records(name), two.records(name)
-        found = _first_difference(name, *columns, (_board(one), _board(two)))
+        found = _first_difference(name, *columns, (_board(one), _board(two)), lsb)
         if found is None:
             equal[name] = len(columns[0]["name"])
         else:
             differences.append(found)
-    notes = [*_left_out(one, two), *_left_out(two, one), *_other_inputs(one, two, common)]
+        notes += _rounded(name, *columns, lsb)
+    notes += [*_left_out(one, two), *_left_out(two, one), *_other_inputs(one, two, common)]
     return Comparison(equal, differences, notes)
 
 
@@ -161,9 +164,7 @@ def _listed(cases: Mapping[str, object]) -> str:
     return ", ".join(cases) or "none"
 
 
-def _first_difference(
-    case: str, one: Mapping[str, NDArray[Any]], two: Mapping[str, NDArray[Any]], sides: tuple[str, str]
-) -> Difference | None:
+def _first_difference(case: str, one: Columns, two: Columns, sides: tuple[str, str], lsb: int) -> Difference | None:
     names = one["name"].tolist(), two["name"].tolist()
     if names[0] != names[1]:
         pairs = zip_longest(*names)
@@ -171,6 +172,11 @@ def _first_difference(
         first, second = (f"{side}: {_name(own, other[0])}" for side, own in zip(sides, names, strict=True))
         return Difference(case, str(other[0]), "case", "name", first, second, len(other), max(map(len, names)))
     differs = {column: _differs(one[column], two[column]) for column in COLUMNS}
+    distance = _distance(one["output"], two["output"])
+    rounded = differs["output"] & (distance <= lsb)
+    for column, stage in COLUMNS.items():
+        if column == "output" or stage == "decide":
+            differs[column] &= ~rounded
     anywhere = np.logical_or.reduce(list(differs.values()))
     if not anywhere.any():
         return None
@@ -191,6 +197,27 @@ def _differs(one: NDArray[Any], two: NDArray[Any]) -> NDArray[np.bool_]:
         return np.ones(len(one), np.bool_)
     unequal: NDArray[np.bool_] = np.not_equal(one, two).reshape(len(one), -1).any(axis=1)
     return unequal
+
+
+def _distance(one: NDArray[Any], two: NDArray[Any]) -> NDArray[np.int64]:
+    """Per vector [n]: steps between the outputs; more than any budget where they are no integers of one shape."""
+    if one.shape != two.shape or one.dtype.kind not in "iu" or two.dtype.kind not in "iu":
+        return np.full(len(one), np.iinfo(np.int64).max)
+    steps: NDArray[np.int64] = np.abs(one.astype(np.int64) - two.astype(np.int64)).reshape(len(one), -1).max(axis=1)
+    return steps
+
+
+def _rounded(case: str, one: Columns, two: Columns, lsb: int) -> list[str]:
+    """What was taken as equal though it is not."""
+    if not lsb or one["output"].shape != two["output"].shape:
+        return []
+    distance = _distance(one["output"], two["output"])
+    inside = distance[(distance > 0) & (distance <= lsb)]
+    if not len(inside):
+        return []
+    return [
+        f"{case}: the output differs in {len(inside):,} of {len(distance):,} vectors, by {inside.max()} LSB at most"
+    ]
 
 
 def _where(one: NDArray[Any], two: NDArray[Any], column: str) -> str:

@@ -1,0 +1,59 @@
+"""`hil compare`: translates arguments into calls, and answers into text and exit codes."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+EXIT_DIFFERENT = 1
+
+
+def add_compare_command(commands: Any) -> None:
+    """Add `compare` to the subparsers of `hil`."""
+    parser = commands.add_parser("compare", help="hold two runs against each other, name the first difference")
+    parser.add_argument(
+        "paths", nargs="+", type=Path, metavar="PATH", help="two runs (a run.json, or its folder); else cases"
+    )
+    ways = parser.add_mutually_exclusive_group()
+    ways.add_argument("--boards", metavar="ONE,OTHER", help="run the cases on two boards, and compare that")
+    ways.add_argument(
+        "--kernels", metavar="ONE,OTHER", help="run the cases with two builds of TFLM (2020,upstream) on --board"
+    )
+    parser.add_argument("--board", default="qemu", help="of --kernels (default: qemu)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("hil-out/compare"), help="folder of these runs (default: hil-out/compare)"
+    )
+    parser.add_argument("--lsb", type=int, default=0, help="steps that an integer output may differ by (default: 0)")
+    parser.set_defaults(run=_compare)
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from hil.compare.operators import ticks_side_by_side
+    from hil.compare.runs import compare
+
+    first, second = _runs(options)
+    result = compare(first, second, options.lsb)
+    for line in (*result.notes, *result.differences):
+        print(line)
+    for name, vectors in result.equal.items():
+        print(f"{name}: equal in {vectors:,} vectors: gate, prepared tensor, output, decision")
+    for line in ticks_side_by_side(first, second):
+        print(line)
+    return EXIT_DIFFERENT if result.differences else 0
+
+
+def _runs(options: argparse.Namespace) -> tuple[Path, Path]:
+    from hil.compare.make import run, two_boards, two_kernels
+    from hil.errors import UsageError
+
+    if options.boards or options.kernels:
+        ways = two_boards(options.boards) if options.boards else two_kernels(options.kernels, options.board)
+        first, second = (run(way, options.paths, options.out) for way in ways)
+        return first, second
+    if len(options.paths) != 2:
+        raise UsageError(
+            f"{len(options.paths)} runs are named, two are compared\n"
+            f"  fix: hil compare RUN OTHER, or hil compare --boards ONE,OTHER CASE"
+        )
+    return options.paths[0], options.paths[1]
