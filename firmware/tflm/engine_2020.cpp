@@ -18,6 +18,7 @@
 #include "tensorflow/lite/schema/schema_generated.h"
 #include "tflm/consistent.h"
 #include "tflm/engine.h"
+#include "tflm/needed.h"
 #include "tflm/slot.h"
 #include "tflm/smallest_arena.h"
 #ifdef HIL_OWN_KERNELS
@@ -80,7 +81,7 @@ struct Operator {
 
 namespace micro = tflite::ops::micro;
 
-constexpr Operator kOperators[] = {
+constexpr Operator kAllOperators[] = {
     {tflite::BuiltinOperator_ABS, micro::Register_ABS},
     {tflite::BuiltinOperator_ADD, micro::Register_ADD},
     {tflite::BuiltinOperator_ARG_MAX, micro::Register_ARG_MAX},
@@ -134,11 +135,14 @@ constexpr Operator kOperators[] = {
     {tflite::BuiltinOperator_TANH, micro::Register_TANH},
     {tflite::BuiltinOperator_UNPACK, micro::Register_UNPACK},
 };
-constexpr size_t kOperatorCount = sizeof(kOperators) / sizeof(kOperators[0]);
+constexpr size_t kOperatorCount = CountNeeded(kAllOperators);
+constexpr std::array<Operator, kOperatorCount> kOperators = KeepNeeded<kOperatorCount>(kAllOperators);
 
-// The end of the list when this firmware does not have it.
+constexpr const Operator* NoOperator() { return kOperators.data() + kOperatorCount; }
+
+// NoOperator() when this firmware does not have it.
 const Operator* FindOperator(int32_t code) {
-  return std::find_if(std::begin(kOperators), std::end(kOperators),
+  return std::find_if(kOperators.data(), NoOperator(),
                       [code](const Operator& known) { return known.code == code; });
 }
 
@@ -155,12 +159,13 @@ struct OwnOperator {
   const kernels::Kernel* kernel;
 };
 
-constexpr OwnOperator kOwnOperators[] = {
+constexpr OwnOperator kAllOwnOperators[] = {
 #define HIL_KERNEL(name) {tflite::BuiltinOperator_##name, &kernels::name},
 #include "tflm/kernels/operators.inc"
 #undef HIL_KERNEL
 };
-constexpr size_t kOwnCount = sizeof(kOwnOperators) / sizeof(kOwnOperators[0]);
+constexpr size_t kOwnCount = CountNeeded(kAllOwnOperators);
+constexpr std::array<OwnOperator, kOwnCount> kOwnOperators = KeepNeeded<kOwnCount>(kAllOwnOperators);
 
 // What the nodes that they run point to; in the order of the table. By its name the host knows that the image has them.
 extern "C" {
@@ -171,7 +176,7 @@ TfLiteRegistration hil_own_kernels[kOwnCount];
 const OwnOperator* FindOwn(int32_t code) {
   const auto* const found = std::find_if(std::begin(kOwnOperators), std::end(kOwnOperators),
                                          [code](const OwnOperator& own) { return own.code == code; });
-  return found != std::end(kOwnOperators) ? found : nullptr;
+  return found != std::end(kOwnOperators) ? &*found : nullptr;
 }
 
 const kernels::Kernel& OwnKernel(TfLiteNode* node) {
@@ -196,7 +201,7 @@ bool TakeOver(TfLiteContext* context, TfLiteNode* node) {
   if (own == nullptr || !own->kernel->instead(kernels::Node(context, node))) {
     return false;
   }
-  EntryOf(node).registration = &hil_own_kernels[own - kOwnOperators];
+  EntryOf(node).registration = &hil_own_kernels[own - kOwnOperators.data()];
   return true;
 }
 
@@ -206,7 +211,7 @@ void RegisterOwn(tflite::MicroOpResolver* resolver) {
     registration.builtin_code = kOwnOperators[i].code;
     registration.prepare = OwnPrepare;
     registration.invoke = OwnInvoke;
-    if (FindOperator(kOwnOperators[i].code) == std::end(kOperators)) {
+    if (FindOperator(kOwnOperators[i].code) == NoOperator()) {
       resolver->AddBuiltin(kOwnOperators[i].code, &registration, tflite::MicroOpResolverAnyVersion());
     }
   }
@@ -225,7 +230,7 @@ bool Holds(int32_t code) {
     return true;
   }
 #endif
-  return FindOperator(code) != std::end(kOperators);
+  return FindOperator(code) != NoOperator();
 }
 
 // Whether an operator of this vintage has one of ours beside it.
@@ -442,7 +447,7 @@ Span<const uint8_t> EngineOperators() {
   }
 #ifdef HIL_OWN_KERNELS
   for (const OwnOperator& own : kOwnOperators) {
-    if (FindOperator(own.code) == std::end(kOperators)) {
+    if (FindOperator(own.code) == NoOperator()) {
       codes[count++] = static_cast<uint8_t>(own.code);
     }
   }

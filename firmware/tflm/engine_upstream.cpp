@@ -22,6 +22,7 @@
 #include "tensorflow/lite/schema/schema_utils.h"
 #include "tflm/consistent.h"
 #include "tflm/engine.h"
+#include "tflm/needed.h"
 #include "tflm/slot.h"
 #include "tflm/smallest_arena.h"
 
@@ -271,13 +272,13 @@ TFLMRegistration* registrations = nullptr;  // the resolver's, in the order in w
 Prepare original_prepare[kMostOperators];
 
 // Adds what the library's headers have; a TFLM of another day lacks some.
-template <typename Add>
-void AddIfThere(Resolver* resolver, int32_t code, const Add& add) {
-  if constexpr (std::is_invocable_v<Add, Resolver&>) {
+template <tflite::BuiltinOperator kCode, typename Add>
+void AddIfThere(Resolver* resolver, const Add& add) {
+  if constexpr (Needed(kCode) && std::is_invocable_v<Add, Resolver&>) {
     if (add(*resolver) == kTfLiteOk) {
       ++registration_count;
-      if (code != tflite::BuiltinOperator_CUSTOM) {
-        operator_codes[operator_count++] = static_cast<uint8_t>(code);
+      if (kCode != tflite::BuiltinOperator_CUSTOM) {
+        operator_codes[operator_count++] = static_cast<uint8_t>(kCode);
       }
     }
   }
@@ -293,7 +294,7 @@ TfLiteStatus GuardedPrepare(TfLiteContext* context, TfLiteNode* node) {
 
 void AddOperators(Resolver* resolver) {
 #define HIL_OPERATOR(code, Add) \
-  AddIfThere(resolver, tflite::BuiltinOperator_##code, [](auto& to) -> decltype(to.Add()) { return to.Add(); });
+  AddIfThere<tflite::BuiltinOperator_##code>(resolver, [](auto& to) -> decltype(to.Add()) { return to.Add(); });
 #include "upstream_library.inc"  // the rows of upstream_operators.inc that the library has
 #undef HIL_OPERATOR
   // The resolver shows them as constant; the object itself, in its slot, is not.

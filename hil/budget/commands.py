@@ -19,6 +19,9 @@ def add_budget_command(commands: Any, board_folders: Callable[[], list[Path]]) -
         "--run", type=Path, dest="run_path", help="run.json, or its folder (default: hil-out, where it has the case)"
     )
     parser.add_argument("--board", help="the board whose power figures and run are meant")
+    parser.add_argument(
+        "--needed", action="store_true", help="build the image with the operators of each model only, and show its size"
+    )
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.set_defaults(run=lambda options: _budget(options, board_folders()))
 
@@ -27,7 +30,7 @@ def _budget(options: argparse.Namespace, board_folders: list[Path]) -> int:
     from hil.budget.find import budget_sheets
     from hil.budget.text import document, lines
 
-    sheets = budget_sheets(options.cases, options.run_path, options.board, board_folders)
+    sheets = budget_sheets(options.cases, options.run_path, options.board, board_folders, options.needed)
     if options.json:
         print(json.dumps([document(each) for each in sheets], indent=1, ensure_ascii=False))
     else:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hil.board.config import BoardConfig, board_files, load_board, read_board
+from hil.budget.cut import CutImage, cut_image
 from hil.budget.file import BudgetFile, read_budget
 from hil.budget.limits import limits_of
 from hil.budget.sheet import sheet
 from hil.budget.types import PowerSource, RunCase, Sheet, Sources
 from hil.case.load import FILE_NAME, load_case
+from hil.case.types import Case
 from hil.errors import CaseError, UsageError
 from hil.runfile import RUN_FILE, Run, read_run
 
@@ -22,23 +24,28 @@ _PLAN_FILE = "budget.toml"
 
 @dataclass(frozen=True)
 class _Asked:
-    """What one call asks for. run: None without one; named: the user named it. notes: said of every case."""
+    """What one call asks for. run: None without one; named: the user named it. notes: said of every case. needed: the
+    image is wanted with the operators of the model only, too.
+    """
 
     run: Run | None
     named: bool
     board: BoardConfig | None
     board_folders: list[Path]
     notes: tuple[str, ...]
+    needed: bool
 
 
 def budget_sheets(
-    cases: Sequence[str], run: Path | None, board: str | None, board_folders: list[Path]
+    cases: Sequence[str], run: Path | None, board: str | None, board_folders: list[Path], needed: bool = False
 ) -> tuple[Sheet, ...]:
-    """The sheets of these cases, or of all below golden_vectors. Raises UsageError."""
+    """The sheets of these cases, or of all below golden_vectors. needed: build the image with the operators of each
+    model only, and show its size. Raises UsageError, and BuildError when that image cannot be built.
+    """
     folders = [_folder(case) for case in cases] or _all_folders()
     wanted = load_board(board, board_folders) if board else None
     found, note = _run(run, wanted.name if wanted is not None else "")
-    asked = _Asked(found, run is not None, wanted, board_folders, (note,) if note else ())
+    asked = _Asked(found, run is not None, wanted, board_folders, (note,) if note else (), needed)
     return tuple(_sheet(folder, asked) for folder in folders)
 
 
@@ -88,7 +95,16 @@ def _sheet(folder: Path, asked: _Asked) -> Sheet:
     board = asked.board or (_board_of(mine.board, asked.board_folders) if mine is not None else None)
     power = PowerSource(board.name, board.file.name, board.power) if board is not None else None
     limits = limits_of(case) if case is not None else None
-    return sheet(Sources(limits, plan, mine, power, (*asked.notes, *notes)))
+    cut = _cut(case, board, name) if asked.needed else None
+    return sheet(Sources(limits, plan, mine, power, (*asked.notes, *notes), cut))
+
+
+def _cut(case: Case | None, board: BoardConfig | None, name: str) -> CutImage | None:
+    if case is None:
+        raise UsageError(f"--needed: {name} has no {FILE_NAME} yet, so no model\n  fix: leave --needed out")
+    if board is None:
+        raise UsageError("--needed: it is not known for which board\n  fix: name one with --board")
+    return cut_image(case.model, board)
 
 
 def plan_of(folder: Path, case: str) -> BudgetFile | None:

@@ -18,7 +18,13 @@ def sheet(sources: Sources) -> Sheet:
     """The budget sheet of what is known."""
     assert sources.case is not None or sources.plan is not None
     case, plan, run = sources.case, sources.plan, sources.run
-    rows = [*_flash_rows(sources), *_memory_rows(sources), *latency_rows(sources), *energy_rows(sources)]
+    rows = [
+        *_flash_rows(sources),
+        *_memory_rows(sources),
+        *_cut_rows(sources),
+        *latency_rows(sources),
+        *energy_rows(sources),
+    ]
     shown = [replace(row, margin=sources.margin) for row in rows if (row.budget, row.figure) != (None, None)]
     board = run.board if run is not None else sources.board.board if sources.board is not None else ""
     return Sheet(
@@ -39,6 +45,8 @@ def _notes(sources: Sources) -> Iterator[str]:
         yield f"planned figures: {plan.source}"
     if sources.board is not None and sources.board.power is not None and plan is not None and plan.rate is not None:
         yield f"power: {sources.board.power.source}"
+    if sources.cut is not None:
+        yield f"the cut image is {sources.cut.path}; --hil-image runs a case with it"
     if sources.case is not None and sources.case.arena_bytes is None:
         check = run.case.check("memory.arena") if run is not None else None
         step = check.hint if check is not None and check.hint else "a run on a target says which line to write"
@@ -125,6 +133,14 @@ def _memory_rows(sources: Sources) -> Iterator[Row]:
         note = f"{100 * case.stack_headroom:g} % of the {found.stack_bytes:,} bytes must stay free"
         budget = int(found.stack_bytes * (1 - case.stack_headroom) + 1e-9)
         yield replace(row, what="stack, headroom kept", budget=budget, note=note, check="memory.stack_headroom")
+
+
+def _cut_rows(sources: Sources) -> Iterator[Row]:
+    """What a product's image takes that leaves out the operators that its model does not have."""
+    if (cut := sources.cut) is not None:
+        only = f"with the {cut.operators} operators of the model only"
+        yield Row("flash: image, cut", _BYTES, actual=float(cut.flash_bytes), note=only)
+        yield Row("static RAM, cut", _BYTES, actual=float(cut.ram_bytes), note=only)
 
 
 def _size_row(what: str, size: Size | None, actual: int | None, own: int | None = None, check: str = "") -> Row:

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from hil import runfile
 from hil.board.config import Power
+from hil.budget.cut import CutImage
 from hil.budget.file import BudgetFile, Flash, Memory
 from hil.budget.limits import CaseLimits
 
@@ -102,13 +103,16 @@ class PowerSource:
 
 @dataclass(frozen=True)
 class Sources:
-    """What a sheet is made from; at least a case or a plan. board: None when none is known."""
+    """What a sheet is made from; at least a case or a plan. board: None when none is known. cut: the image with the
+    operators of the model only, when it was asked for.
+    """
 
     case: CaseLimits | None = None
     plan: BudgetFile | None = None
     run: RunCase | None = None
     board: PowerSource | None = None
     notes: tuple[str, ...] = ()
+    cut: CutImage | None = None
 
     @property
     def margin(self) -> float:

@@ -27,7 +27,6 @@ from hil.contract.instruments.marks import MemoryTest
 from hil.contract.ready import asked, refused, unlimited, unready
 from hil.contract.types import Check, CheckResult, Evidence, Section, VectorFault
 from hil.contract.verdict import Sheet, add_differences, number, plural, vector_name
-from hil.model.kernels.own import OWN_KERNELS
 from hil.records import Status
 from hil.tensor import Elements, no_number, ranks, steps_between
 
@@ -131,9 +130,7 @@ def _judge_operators(evidence: Evidence) -> CheckResult:
     sheet = Sheet("execution.operators", evidence)
     held = set(evidence.hello.operators)
     model = evidence.case.model
-    # An image of that TFLM has all of our own operators or none, and a kernel of 2020 for some of these names.
-    vintage = evidence.hello.kernels.startswith("TFLM 2020")
-    own = model.own_operators if vintage and not held.issuperset(each.operator for each in OWN_KERNELS) else ()
+    own = () if evidence.image.own_kernels else model.own_operators  # there may be a kernel of 2020 of that name
     missing = [name for name in model.operators if name not in held or name in own]
     if missing:
         sheet.add(

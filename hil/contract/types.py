@@ -21,7 +21,8 @@ MAX_FINDINGS = 20  # findings kept per check; all are counted
 @dataclass(frozen=True)
 class ImageFacts:
     """The ELF under test: size in flash (code, constants, initial data), static RAM without the painted stack, both in
-    bytes. `host`: built for a workstation, so that its sizes are not the product's.
+    bytes. `host`: built for a workstation, so that its sizes are not the product's. `own_kernels`: False when it is
+    over the TFLM of 2020 and has none of the operators of our own.
     """
 
     sha256: str
@@ -29,6 +30,7 @@ class ImageFacts:
     ram_bytes: int
     stack_bytes: int
     host: bool = False
+    own_kernels: bool = True
 
 
 @dataclass(frozen=True)

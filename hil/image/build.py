@@ -11,7 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -54,6 +54,7 @@ def build(
     copy_to: Path | None = None,
     tflm: Tflm = TFLM_2020,
     image: str = FIRMWARE,
+    needed: Sequence[str] = (),
 ) -> Path:
     """Build the firmware for `target` and return the path of its ELF; quick when nothing changed.
 
@@ -64,6 +65,7 @@ def build(
     tflm: which TensorFlow Lite Micro; each has a folder of its own below `build/firmware`.
     image: which; all are built in the same folder, and those other than FIRMWARE only when asked for. What they share,
     TFLM above all, is compiled once.
+    needed: cut the image to these operators, by their names in TFLite's schema; by default it has all.
     Raises UsageError for an unknown target or a TFLM library that does not do, MissingTool, and BuildError with the
     compiler's errors and the log's path.
     """
@@ -72,8 +74,8 @@ def build(
     place = workplace(root, target)
     firmware, folder = place.firmware, place.folder(target, tflm.key)
     log = log or folder.with_name(f"{folder.name}.log")
-    for needed in (folder.parent, log.parent):
-        needed.mkdir(parents=True, exist_ok=True)
+    for parent in (folder.parent, log.parent):
+        parent.mkdir(parents=True, exist_ok=True)
     with _locked(place.lock, say):
         log.write_bytes(b"")
         fingerprint = _fingerprint(firmware, target, python, tflm)
@@ -86,10 +88,20 @@ def build(
             say(f"configuring the firmware for {target}")
             _configure(firmware, folder, target, python, log, tflm)
             _mark(folder).write_text(fingerprint, encoding="utf-8")
+        if needed:
+            image = f"{image}_cut"
+            _write_needed(folder / "generated" / "needed_operators.inc", needed)
         wanted = [] if image == FIRMWARE else ["--target", image]
         _run(["cmake", "--build", str(folder), *wanted], firmware, log, target)
         built = _result(folder / f"{image}.elf", log)
         return built if copy_to is None else Path(shutil.copy2(built, copy_to))
+
+
+def _write_needed(file: Path, operators: Sequence[str]) -> None:
+    """The rows that firmware/tflm/needed.h reads; left alone when they are there, so that nothing is compiled again."""
+    rows = "".join(f"HIL_NEEDED({name})\n" for name in sorted({*operators}))
+    if not file.is_file() or file.read_text(encoding="utf-8") != rows:
+        file.write_text(rows, encoding="utf-8")
 
 
 def _tools(target: str, tflm: Tflm) -> tuple[Tool, ...]:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from hil.contract.types import ImageFacts
 from hil.errors import UsageError
+from hil.image.tflm import UPSTREAM_SYMBOL
 
 if TYPE_CHECKING:
     from elftools.elf.elffile import ELFFile
@@ -139,6 +140,7 @@ class Image:
             ram_bytes=sum(section.size for section in counted if self._in_ram(section)),
             stack_bytes=self._stack_bytes(),
             host=not self.is_32_bit,
+            own_kernels=self.has_symbol(OWN_KERNELS_SYMBOL) or self.has_symbol(UPSTREAM_SYMBOL),
         )
 
     def locate(self, address: int) -> str:
