@@ -47,5 +47,5 @@ def test_it_is_not_known_for_which_board_without_one(tmp_path: Path) -> None:
 
 def test_a_plan_without_a_case_has_no_model_to_cut_to(tmp_path: Path) -> None:
     (tmp_path / "budget.toml").write_text('case = "doorbell"\nsource = "estimate"\n', encoding="utf-8")
-    with pytest.raises(UsageError, match="doorbell has no case.toml yet"):
+    with pytest.raises(UsageError, match=r"doorbell has no case\.toml yet"):
         budget_sheets([str(tmp_path)], None, "qemu", BOARDS, needed=True)
