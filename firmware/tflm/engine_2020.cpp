@@ -142,8 +142,7 @@ constexpr const Operator* NoOperator() { return kOperators.data() + kOperatorCou
 
 // NoOperator() when this firmware does not have it.
 const Operator* FindOperator(int32_t code) {
-  return std::find_if(kOperators.data(), NoOperator(),
-                      [code](const Operator& known) { return known.code == code; });
+  return std::find_if(kOperators.data(), NoOperator(), [code](const Operator& known) { return known.code == code; });
 }
 
 static_assert(std::is_standard_layout<tflite::NodeAndRegistration>::value, "a node's address is its entry's");
