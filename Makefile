@@ -3,6 +3,8 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
+# Without bytecode each of the hundreds of processes of a test run compiles the package anew: 3 s of processor time each.
+unexport PYTHONDONTWRITEBYTECODE
 PYTHON_ := .venv/bin/python
 BOARD ?= qemu
 ARGS ?=

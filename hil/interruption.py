@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pathlib
 import signal
 import sys
 import threading
@@ -11,20 +12,22 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-# Functions of Python that take a lock between two instructions: an exception that comes there leaves it locked for
-# good, and a thread that wants it waits for ever. A whole run hung because a Ctrl-C came into an import.
-_LOCKING: dict[str, frozenset[str] | None] = {  # by the code's file; None: all of its functions
+# Functions of Python that take something between two instructions. An exception that comes there leaves a lock locked
+# for good, and a thread that wants it waits for ever: a whole run hung because a Ctrl-C came into an import. A file that
+# was just opened stays open.
+_TAKING: dict[str, frozenset[str] | None] = {  # by the code's file; None: all of its functions
     "<frozen importlib._bootstrap>": None,
     threading.__file__: frozenset(("__enter__", "__exit__", "_acquire_restore", "notify", "notify_all", "set")),
     logging.__file__: frozenset(("_acquireLock", "_releaseLock", "acquire", "release")),
+    pathlib.__file__: frozenset(("open", "read_bytes", "read_text", "touch", "write_bytes", "write_text")),
 }
 _AGAIN_S = 1.0  # between two signals that both raise; an exception is under way for less than that
 
 
 class Interruption:
     """The first signal raises KeyboardInterrupt where the main thread is, or at the next place where that leaves no
-    lock of Python's own behind. What is released on the way out must not be interrupted in its turn, so a second signal
-    raises nothing while the first one's exception is being handled, nor after `leave`.
+    lock and no open file of Python's own behind. What is released on the way out must not be interrupted in its turn,
+    so a second signal raises nothing while the first one's exception is being handled, nor after `leave`.
 
     Python drops what a handler raises in some places, such as a finalizer. `check`, called at every step of the work,
     raises it again there, and so does a further signal.
@@ -68,26 +71,26 @@ class Interruption:
         if self._leaving or (again and (_is_under_way() or self._clock() < self._raised_at + _AGAIN_S)):
             return
         self._raised_at = self._clock()
-        if not _takes_a_lock(frame):
+        if not _takes_something(frame):
             raise KeyboardInterrupt(self._signal.name)
         self._raise_behind(self._signal)
 
     def _raise_behind(self, number: signal.Signals) -> None:
-        """Raise at the first call or return outside the functions that take a lock."""
+        """Raise at the first call or return outside the functions that take something."""
         before = sys.getprofile()
 
         def look(frame: FrameType, event: str, argument: Any) -> None:
-            if not _takes_a_lock(frame):
+            if not _takes_something(frame):
                 sys.setprofile(before)
                 raise KeyboardInterrupt(number.name)
 
         sys.setprofile(look)
 
 
-def _takes_a_lock(frame: FrameType | None) -> bool:
-    if frame is None or frame.f_code.co_filename not in _LOCKING:
+def _takes_something(frame: FrameType | None) -> bool:
+    if frame is None or frame.f_code.co_filename not in _TAKING:
         return False
-    functions = _LOCKING[frame.f_code.co_filename]
+    functions = _TAKING[frame.f_code.co_filename]
     return functions is None or frame.f_code.co_name in functions
 
 

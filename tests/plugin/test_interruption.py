@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -166,3 +168,24 @@ def test_an_interruption_inside_an_import_leaves_no_lock_of_the_imports_behind(
     thread.start()
     thread.join(10)
     assert not thread.is_alive()
+
+
+def test_an_interruption_inside_an_open_leaves_no_file_open(interruption: Interruption, tmp_path: Path) -> None:
+    """Such a file belongs to nobody yet: nobody closes it, and `-W error` turns that into an error of the whole run."""
+    opened: list[object] = []
+
+    def interrupt(frame: FrameType, event: str, function: object) -> None:
+        if event == "c_return" and getattr(function, "__name__", "") == "open":
+            opened.append(frame.f_code.co_name)
+            sys.setprofile(None)
+            interruption._take(signal.SIGINT, frame)  # as Python would: a signal that is sent here comes too late
+
+    sys.setprofile(interrupt)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with pytest.raises(KeyboardInterrupt):
+            (tmp_path / "board.log").write_bytes(b"")
+        gc.collect()
+    assert opened == ["open"]
+    assert sys.getprofile() is None
+    assert [str(each.message) for each in caught] == []
