@@ -13,8 +13,8 @@ from types import FrameType
 from typing import Any
 
 # Functions of Python that take something between two instructions. An exception that comes there leaves a lock locked
-# for good, and a thread that wants it waits for ever: a whole run hung because a Ctrl-C came into an import. A file that
-# was just opened stays open.
+# for good, and a thread that wants it waits for ever: a whole run hung because a Ctrl-C came into an import. A
+# file that was opened just then stays open.
 _TAKING: dict[str, frozenset[str] | None] = {  # by the code's file; None: all of its functions
     "<frozen importlib._bootstrap>": None,
     threading.__file__: frozenset(("__enter__", "__exit__", "_acquire_restore", "notify", "notify_all", "set")),
