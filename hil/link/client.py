@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
 from collections.abc import Callable
@@ -203,7 +204,7 @@ class LinkClient:
             raise DeviceReset(self._boot, None, begun=asked.begun)
 
     def _ticks(self, deadline: float) -> Any:
-        """Host times to look for a reply at: at first without pause, then with growing naps."""
+        """Host times to look for a reply at: at first without a nap, then with growing naps."""
         start = now = time.monotonic()
         alive_at = start + _ALIVE_EVERY_S
         nap = _NAP_S
@@ -213,6 +214,8 @@ class LinkClient:
             if now - start > _SPIN_S:
                 time.sleep(nap)
                 nap = min(nap * 1.1, _LONGEST_NAP_S)
+            else:
+                os.sched_yield()  # an emulator may want this core, and what it computes is waited for
             if now >= alive_at:
                 self._alive()
                 alive_at = now + _ALIVE_EVERY_S
