@@ -67,7 +67,7 @@ typedef struct {
 
 typedef struct {
   uint32_t capture; /* capture number */
-  bool fresh;       /* forget the decision state first */
+  bool fresh;       /* a stream begins: forget the decision state and what the model keeps */
   uint32_t deadline;
   hil_bytes bytes;
 } hil_window;

@@ -29,6 +29,7 @@ struct Job {
   uint32_t inputs;       // address of `windows` times all input tensors, without gaps
   uint32_t outputs;      // the same for the outputs, written here
   uint32_t windows;      //
+  uint32_t stream;       // 1: the model keeps its state from window to window
   uint32_t status;
   uint32_t detail;
 };
@@ -51,6 +52,7 @@ uint32_t Run(Job* job, uint8_t fill, bool compare) {
   if (result.ok()) {
     result = EngineInit(model, memory);
   }
+  EngineKeepState(job->stream != 0);
   const uint8_t* in = At<const uint8_t>(job->inputs);
   uint8_t* out = At<uint8_t>(job->outputs);
   bool steady = true;

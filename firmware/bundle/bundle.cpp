@@ -164,6 +164,7 @@ void CopyMetadata(const bundle_meta& meta, Bundle* bundle) {
     bundle->labels[i] = ToText(meta.bundle_meta_labels_label[i]);
   }
   bundle->arena_bytes = meta.bundle_meta_arena_bytes;
+  bundle->keeps_state = meta.bundle_meta_state_present && meta.bundle_meta_state.bundle_meta_state;
 }
 
 BundleResult CheckWindow(const WindowFormat& window, uint32_t limit) {

@@ -87,6 +87,7 @@ struct Bundle {
   const DecideStage* decide = nullptr;
   DecideRun decide_run = nullptr;  // of the stage, for the output tensor's type
   DecideParameters decide_parameters{};
+  bool keeps_state = false;  // the model's state lasts from window to window of a stream
   TensorContract input;
   TensorContract output;
   std::array<Text, kMaxLabels> labels{};

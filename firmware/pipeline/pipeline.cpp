@@ -32,9 +32,17 @@ void Pipeline::Configure(const Bundle* bundle, Span<uint8_t> input, Bytes output
   bundle_ = bundle;
   gate_.Configure(bundle->window, bundle->gate);
   window_bytes_ = WindowBytes(bundle->window);
-  decide_state_ = {};
   input_ = input;
   output_ = output;
+  EngineKeepState(bundle->keeps_state);
+  StartStream();
+}
+
+void Pipeline::StartStream() {
+  decide_state_ = {};
+  if (configured()) {
+    EngineForget();
+  }
 }
 
 PipelineResult Pipeline::Process(uint32_t capture, Bytes window, StageObserver* observer) {

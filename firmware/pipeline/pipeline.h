@@ -45,8 +45,8 @@ class Pipeline {
   // All four stages. The first that fails ends it.
   PipelineResult Process(uint32_t capture, Bytes window, StageObserver* observer);
 
-  // Forgets hysteresis, debounce and cooldown.
-  void ForgetDecisions() { decide_state_ = {}; }
+  // The next window begins a stream: forgets hysteresis, debounce, cooldown, and what the model keeps.
+  void StartStream();
 
   // The stages, one by one.
   GateReason CheckGate(uint32_t capture, Bytes window) { return gate_.Check(capture, window); }

@@ -149,7 +149,7 @@ void TestMode::Begin(const hil_window& window, hil_record* record) {
   record->received = Crc32(WindowOf(window));
   record->tells |= HIL_TELLS_RECEIVED;
   if (window.fresh) {
-    product_->pipeline().ForgetDecisions();
+    product_->pipeline().StartStream();
   }
 }
 
@@ -181,7 +181,7 @@ bool TestMode::Decide(bool fresh, Bytes scores, hil_decision* decision, uint32_t
     return false;
   }
   if (fresh) {
-    pipeline.ForgetDecisions();
+    pipeline.StartStream();
   }
   *decision = ToAgent(pipeline.RunDecide(scores));
   return true;

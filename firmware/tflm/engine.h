@@ -75,6 +75,13 @@ inline EngineResult EngineTensors(EngineTensor* input, EngineTensor* output) {
 
 EngineResult EngineInvoke();
 
+// After EngineInit(): whether what the model keeps in variable tensors and resource variables lasts from one
+// EngineInvoke() to the next, until EngineForget(). It does not unless this says so.
+void EngineKeepState(bool keep);
+
+// After EngineInit(): sets it back to what it was before the first run.
+void EngineForget();
+
 // Between these two, EngineInvoke() also notes in `log` when each operator begins and ends on the port's clock, which
 // the caller has started. Outside them it is what it was: not one instruction more. `log` must stay valid.
 void EngineProfileStart(OperatorLog* log);

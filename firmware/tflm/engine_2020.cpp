@@ -131,7 +131,6 @@ constexpr Operator kAllOperators[] = {
     {tflite::BuiltinOperator_SQUARE, micro::Register_SQUARE},
     {tflite::BuiltinOperator_STRIDED_SLICE, micro::Register_STRIDED_SLICE},
     {tflite::BuiltinOperator_SUB, micro::Register_SUB},
-    {tflite::BuiltinOperator_SVDF, micro::Register_SVDF},
     {tflite::BuiltinOperator_TANH, micro::Register_TANH},
     {tflite::BuiltinOperator_UNPACK, micro::Register_UNPACK},
 };
@@ -382,11 +381,12 @@ EngineTensor Describe(const TfLiteTensor& tensor) {
   return described;
 }
 
-// An LSTM keeps its state in variable tensors. A window's answer must not depend on the windows before it, so they are
-// set back before each run, in the image that has such kernels.
+// An LSTM keeps its state in variable tensors, in the image that has such kernels. Unless the product means a window's
+// answer to depend on the windows before it, they are set back before each run.
 #ifdef HIL_OWN_KERNELS
 
 bool has_state;
+bool forgets;  // before each run
 
 void LookForState() {
   tflite::MicroInterpreter& interpreter = *interpreter_slot.get();
@@ -416,9 +416,17 @@ void PlaceUnused(const tflite::SubGraph& graph, tflite::MicroInterpreter* interp
   }
 }
 
+void SetForgetting(bool keep) { forgets = has_state && !keep; }
+
 void ForgetState() {
   if (has_state) {
     interpreter_slot.get()->ResetVariableTensors();
+  }
+}
+
+void ForgetBeforeRun() {
+  if (forgets) {
+    ForgetState();
   }
 }
 
@@ -426,7 +434,9 @@ void ForgetState() {
 
 void LookForState() {}
 void PlaceUnused(const tflite::SubGraph&, tflite::MicroInterpreter*) {}
+void SetForgetting(bool) {}
 void ForgetState() {}
+void ForgetBeforeRun() {}
 
 #endif
 
@@ -500,6 +510,7 @@ EngineResult EngineInit(Bytes model, Span<uint8_t> arena) {
     return {TheReporter().out_of_memory() ? EngineStatus::kArenaTooSmall : EngineStatus::kOperatorRefused};
   }
   LookForState();
+  SetForgetting(false);
   return {};
 }
 
@@ -534,9 +545,13 @@ EngineTensor EngineInput(size_t index) { return Describe(*interpreter_slot.get()
 EngineTensor EngineOutput(size_t index) { return Describe(*interpreter_slot.get()->output(index)); }
 
 EngineResult EngineInvoke() {
-  ForgetState();
+  ForgetBeforeRun();
   return {interpreter_slot.get()->Invoke() == kTfLiteOk ? EngineStatus::kOk : EngineStatus::kInvokeFailed};
 }
+
+void EngineKeepState(bool keep) { SetForgetting(keep); }
+
+void EngineForget() { ForgetState(); }
 
 void EngineProfileStart(OperatorLog* log) {
   operator_log = log;

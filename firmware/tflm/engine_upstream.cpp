@@ -394,6 +394,21 @@ int ResourceVariables(const tflite::Model& model) {
   return count;
 }
 
+// Whether the model keeps anything from run to run.
+bool HasState(const tflite::Model& model) {
+  for (const tflite::SubGraph* graph : *model.subgraphs()) {
+    for (const tflite::Tensor* tensor : *graph->tensors()) {
+      if (tensor->is_variable()) {
+        return true;
+      }
+    }
+  }
+  return ResourceVariables(model) > 0;
+}
+
+bool has_state = false;
+bool forgets = false;  // before each run
+
 // Whether library and firmware mean the same by TFLM's structs: without TF_LITE_STATIC_MEMORY on one of the two sides
 // they do not. The library says how large it takes one to be by what it asks its allocator for.
 bool SameLayout(tflite::MicroAllocator* allocator) {
@@ -434,6 +449,8 @@ EngineResult SetUp(Bytes model, Span<uint8_t> arena, size_t limit) {
   if (!ready) {
     return {memory.ran_out ? EngineStatus::kArenaTooSmall : EngineStatus::kOperatorRefused};
   }
+  has_state = HasState(*engine_model);
+  EngineKeepState(false);
   return {};
 }
 
@@ -515,7 +532,18 @@ EngineTensor EngineOutput(size_t index) {
   return Describe(*interpreter.output(index), interpreter.outputs().Get(index));
 }
 
+void EngineKeepState(bool keep) { forgets = has_state && !keep; }
+
+void EngineForget() {
+  if (has_state) {
+    interpreter_slot.get()->Reset();
+  }
+}
+
 EngineResult EngineInvoke() {
+  if (forgets) {
+    EngineForget();
+  }
   if (profiling) {
     profiler_slot.get()->Rewind();
   }

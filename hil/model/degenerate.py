@@ -21,7 +21,6 @@ LEAST_INPUTS: Mapping[str, int] = {
     **dict.fromkeys(("LOGICAL_OR", "LOGICAL_AND"), 2),
     "PADV2": 3,
     "STRIDED_SLICE": 4,
-    "SVDF": 5,
     "CALL_ONCE": 0,
     "VAR_HANDLE": 0,
     "ASSIGN_VARIABLE": 2,
@@ -29,7 +28,6 @@ LEAST_INPUTS: Mapping[str, int] = {
 }
 OPTIONAL_INPUTS: Mapping[str, tuple[int, ...]] = {
     **dict.fromkeys(("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D"), (2,)),
-    "SVDF": (3,),
     **{kernel.operator: kernel.optional for kernel in OWN_KERNELS if kernel.optional},
 }
 WITHOUT_OUTPUT = frozenset({"CALL_ONCE", "ASSIGN_VARIABLE"})

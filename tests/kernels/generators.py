@@ -759,7 +759,7 @@ def tanh(random: Random) -> Trial:
 
 @generator("UNIDIRECTIONAL_SEQUENCE_LSTM")
 def lstm(random: Random) -> Trial:
-    """Several steps, through which the state goes on; each window begins anew."""
+    """Several steps, through which the state goes on; windows that begin anew, or go on too."""
     dtype = pick(random, "INT8", "INT8", "INT16")
     batches, steps, inputs, units = (int(size) for size in random.integers(1, 6, 4))
     options = schema.UnidirectionalSequenceLSTMOptionsT()
@@ -789,4 +789,27 @@ def lstm(random: Random) -> Trial:
             model.intermediate(dtype, 0.01, 0)
     out = [steps, batches, units] if options.timeMajor else [batches, steps, units]
     model.output(out, dtype, *hidden)
-    return Trial(model.build(), [[values_of(random, shape, dtype)] for _ in range(3)])
+    return Trial(model.build(), [[values_of(random, shape, dtype)] for _ in range(3)], stream=chance(random))
+
+
+@generator("SVDF")
+def svdf(random: Random) -> Trial:
+    """Streams of windows that fill the memory, and windows that begin anew."""
+    kind = pick(random, "INT8", "INT8", "INT16", "INT16", "FLOAT32")
+    batches, inputs, units, memory, rank = (int(size) for size in random.integers(1, 6, 5))
+    filters, dtype = units * rank, "FLOAT32" if kind == "FLOAT32" else "INT8"
+    options = schema.SVDFOptionsT()
+    options.rank = rank
+    options.fusedActivationFunction = int(random.choice(ACTIVATIONS)) if dtype == "FLOAT32" else 1
+    whole = dtype == "INT8"
+    scale, features, times = (scale_of(random, 0.005, 0.5) if whole else None for _ in range(3))
+    kept = (scale_of(random, 0.005, 0.5), zero_of(random, kind)) if whole else (None, 0)
+    bias = kept[0] * times if kept[0] and times else None
+    model = OneOperator("SVDF", options).input([batches, inputs], dtype, scale, zero_of(random, dtype))
+    model.constant(values_of(random, [filters, inputs], dtype), features)
+    model.constant(values_of(random, [filters, memory], kind), times)
+    model.constant(values_of(random, [units], "INT32" if whole else dtype), bias)  # without one, TFLM crashes
+    model.state([batches, filters * memory], kind, *kept)
+    model.output([batches, units], dtype, scale_of(random, 0.05, 50.0) if whole else None, zero_of(random, dtype))
+    windows = [[values_of(random, [batches, inputs], dtype)] for _ in range(6)]
+    return Trial(model.build(), windows, stream=chance(random, 0.8))

@@ -19,7 +19,7 @@ from hil.image.elf import Image
 PROJECT = Path(__file__).resolve().parents[2]
 ARENA_BYTES = 96 << 10
 _ORACLE_ARENA_BYTES = 1 << 20
-_JOB = struct.Struct("<7I")
+_JOB = struct.Struct("<8I")
 _ALIGNMENT = 16
 _POLL_S = 2e-3
 Tensors = list[NDArray[np.generic]]
@@ -27,11 +27,14 @@ Tensors = list[NDArray[np.generic]]
 
 @dataclass(frozen=True)
 class Trial:
-    """A model, and windows for it: one array for each input of the model. outputs: how many the model has."""
+    """A model, and windows for it: one array for each input of the model. outputs: how many the model has. stream: the
+    windows follow one another, and what the model keeps lasts.
+    """
 
     model: bytes
     windows: list[Tensors]
     outputs: int = 1
+    stream: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,8 @@ def oracle(trial: Trial) -> bytes:
     interpreter = runtime.Interpreter.from_bytes(trial.model, arena_size=_ORACLE_ARENA_BYTES)
     outputs = []
     for window in trial.windows:
-        interpreter.reset()  # what it keeps from run to run
+        if not trial.stream:
+            interpreter.reset()  # what it keeps from run to run
         for index, tensor in enumerate(window):
             interpreter.set_input(tensor, index)
         interpreter.invoke()
@@ -80,7 +84,7 @@ class KernelBench:
         for trial, size in zip(trials, output_bytes, strict=True):
             windows = b"".join(np.ascontiguousarray(tensor).tobytes() for window in trial.windows for tensor in window)
             model, inputs, outputs = models.put(trial.model), data.put(windows), data.put(bytes(size))
-            jobs.append((model, len(trial.model), inputs, outputs, len(trial.windows), 0xFFFF, 0))
+            jobs.append((model, len(trial.model), inputs, outputs, len(trial.windows), int(trial.stream), 0xFFFF, 0))
         table = data.put(b"".join(_JOB.pack(*job) for job in jobs))
         order = image.symbol("hil_kernel_bench")
         memory.write(data.start, data.bytes())
@@ -92,7 +96,7 @@ class KernelBench:
             time.sleep(_POLL_S)
         ended = [_JOB.unpack(memory.read(table + _JOB.size * index, _JOB.size)) for index in range(len(jobs))]
         return [
-            Answer(job[5], job[6], memory.read(job[3], size)) for job, size in zip(ended, output_bytes, strict=True)
+            Answer(job[6], job[7], memory.read(job[3], size)) for job, size in zip(ended, output_bytes, strict=True)
         ]
 
 

@@ -65,9 +65,9 @@ class OneOperator:
         self.inputs.append(-1)
         return self
 
-    def state(self, shape: Sequence[int], dtype: str, scale: float, zero_point: int) -> OneOperator:
+    def state(self, shape: Sequence[int], dtype: str, scale: float | None, zero_point: int) -> OneOperator:
         """An input that the operator keeps from run to run."""
-        index = self._tensor(shape, dtype, [scale], zero_point)
+        index = self._tensor(shape, dtype, [scale] if scale is not None else [], zero_point)
         self._tensors[index].isVariable = True
         self.inputs.append(index)
         return self
