@@ -11,7 +11,7 @@ from hil.contract.types import BundleDifference
 # Labels and model have checks of their own, case and version are compared with what the device says.
 _CONTRACTS = {
     "input": ("window", "gate", "prepare", "input"),
-    "execution": ("output", "arena_bytes"),
+    "execution": ("output", "arena_bytes", "state"),
     "decision": ("decide",),
 }
 _ELSEWHERE = ("decide.labels", "decide.unknown")

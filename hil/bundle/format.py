@@ -34,7 +34,9 @@ class BundleError(BenchError):
 
 @dataclass(frozen=True)
 class Bundle:
-    """What a bundle says. `sha256` is its hash in hex, as `hello` reports it; `decide` carries the labels."""
+    """What a bundle says. `sha256` is its hash in hex, as `hello` reports it; `decide` carries the labels.
+    state: what the model keeps lasts from window to window of a stream.
+    """
 
     case: str
     version: int
@@ -47,6 +49,7 @@ class Bundle:
     arena_bytes: int
     model: bytes
     sha256: str
+    state: bool = False
 
 
 def build_bundle(case: Case, arena_bytes: int | None = None) -> bytes:
@@ -89,6 +92,7 @@ def parse_bundle(data: bytes) -> Bundle:
             arena_bytes=meta["arena_bytes"],
             model=model,
             sha256=digest.hex(),
+            state=meta.get("state", False),
         )
     except (cbor2.CBORDecodeError, KeyError, TypeError, ValueError):
         raise BundleError(8, 0) from None
@@ -167,6 +171,7 @@ def encode_metadata(case: Case, arena_bytes: int) -> bytes:
         },
         "labels": list(decide.labels),
         "arena_bytes": arena_bytes,
+        **({"state": True} if case.keeps_state else {}),
     }
     return cbor2.dumps(meta, default=_encode_float32)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from hil.case import limits, stages
 from hil.case.expected import EXPECTED, from_bytes
 from hil.case.lock import BUILD, LOCK, Lock, check_lock, new_lock, read_lock
-from hil.case.notes import arena_notes, vector_notes
+from hil.case.notes import arena_notes, state_notes, vector_notes
 from hil.case.schema import NAME, CaseFile
 from hil.case.staged import check_finished
 from hil.case.toml_file import read_toml
@@ -132,11 +132,16 @@ def _load(file: Path, kernels: KernelLibrary | None) -> Case:
         arena_bytes=table.budget.memory.arena_bytes,
         contracts=contracts,
         vectors=vectors,
+        keeps_state=bool(table.model.state),
         deadline={kind: ticks for kind, ticks in table.contract.execution.deadline if ticks is not None},
         files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
         expected=from_bytes(files[EXPECTED], file.parent / EXPECTED) if EXPECTED in files else None,
         vectors_file=table.input.vectors,
-        notes=(*arena_notes(table.budget.memory.arena_bytes), *vector_notes(vectors, decide)),
+        notes=(
+            *arena_notes(table.budget.memory.arena_bytes),
+            *state_notes(table.model.state, model, vectors),
+            *vector_notes(vectors, decide),
+        ),
         baselines={path.stem: path for path in sorted((file.parent / BASELINES).glob("*.json"))},
     )
     _check_rejects(case, file.parent / table.input.vectors)
@@ -251,6 +256,9 @@ def _check_against(
 ) -> None:
     """Limits that only make sense with this model and these vectors."""
     limits.check_steps(table, model, report.say)
+    if table.model.state and not model.state:
+        fix = "take it out: each window is judged by itself, as the model computes it"
+        report.say(("model", "state"), "the model keeps no state: no operator has a variable tensor", fix)
     outputs = model.output.elements
     if "topk" in contracts.agreement and contracts.topk >= outputs:
         problem = f"k is {contracts.topk}, the model has {outputs} outputs: the best {contracts.topk} always agree"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from hil.case.types import Decide, Vectors
+from hil.case.types import Decide, ModelFile, Vectors
 
 
 def arena_notes(arena_bytes: int | None) -> Iterator[str]:
@@ -17,6 +17,25 @@ def arena_notes(arena_bytes: int | None) -> Iterator[str]:
             "[budget.memory] has no arena_bytes: the firmware gives the model all of its arena, a run on a target says "
             "which line to write, and hil gate refuses the case until it is there"
         )
+
+
+def state_notes(said: bool | None, model: ModelFile, vectors: Vectors) -> Iterator[str]:
+    """What to know of a case whose model keeps state. said: [model] state, None where the case does not say."""
+    if said is None and model.state:
+        yield (
+            f"the model keeps state ({shown_state(model.state)}), and each window is judged as the first one after a "
+            "reset: write state = true under [model] where the product keeps it between windows, else state = false"
+        )
+    if said and (vectors.sequence is None or bool((vectors.sequence < 0).all())):
+        yield (
+            "[model] state = true, and no windows follow one another: give those of a stream one number in 'sequence' "
+            "of the vectors"
+        )
+
+
+def shown_state(state: tuple[str, ...]) -> str:
+    """What keeps state, in few words."""
+    return f"{state[0]}{f', and {len(state) - 1} more' if len(state) > 1 else ''}"
 
 
 def vector_notes(vectors: Vectors, decide: Decide) -> tuple[str, ...]:

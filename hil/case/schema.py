@@ -61,6 +61,7 @@ class ModelTable(Table):
     int8: Text
     float_: Annotated[str | None, Field(alias="float", min_length=1)] = None
     all_float: bool = False
+    state: bool | None = None
 
 
 class GateTable(Table):

@@ -34,6 +34,7 @@ BASELINES = "baseline"  # folder in a case's: accepted measurements, one file a 
 class ModelFile:
     """One .tflite file: bytes, SHA-256, and what the flatbuffer says of it.
     own_operators: those that only the image with operators of our own runs right, as this model has them.
+    state: what of it lasts from one inference to the next, a phrase each.
     """
 
     path: Path
@@ -45,6 +46,7 @@ class ModelFile:
     all_float: bool = False  # no operator of it is quantised
     reach: float = math.inf  # largest magnitude of a float32 input that its QUANTIZE operators can convert
     own_operators: tuple[str, ...] = ()
+    state: tuple[str, ...] = ()
 
 
 # The firmware takes frames of up to 40,960 bytes (firmware/link/framing.h); the rest is for the request around the
@@ -276,6 +278,7 @@ class Contracts:
 class Case:
     """One case, whole and valid. `files` maps each file of the case to its SHA-256; `locked` when case.lock vouches.
     baselines: board to the file of its accepted measurements, which is no part of the version.
+    keeps_state: what the model keeps lasts from window to window of a stream; else each window begins anew.
     """
 
     path: Path  # case.toml
@@ -292,6 +295,7 @@ class Case:
     arena_bytes: int | None  # None: the case does not say yet
     contracts: Contracts
     vectors: Vectors
+    keeps_state: bool = False
     deadline: Mapping[str, int] = field(default_factory=dict)  # "instructions" and "ms", where given
     files: Mapping[str, str] = field(default_factory=dict)
     vectors_file: str = "vectors.npz"  # its name in `files`

@@ -41,6 +41,7 @@ _CHECK = {
     Stage.MISSING: "execution.complete",
 }
 _NO_RECORD = (Status.FAULT, Status.RESET, Status.HANG)
+_BEFORE_INVOKE = (Stage.GATE, Stage.PREPARE)
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class Blame:
     differs: NDArray[np.uint8]
     broken: NDArray[np.uint8]
     carrier: NDArray[np.intp]
+    spoilt: Mask  # what the model keeps comes from a window of the stream on which gate or prepare broke, or a fault
 
     def text(self, vector: int) -> str:
         """The first stage that differs, as findings name it: "", gate, prepare, invoke, decide or fault."""
@@ -63,7 +65,8 @@ class Blame:
 
     def origin(self, vector: int) -> int:
         """Where to look for what broke before the decide stage: this vector, or the first of its stream that broke."""
-        return vector if self.broke_here[vector] or self.carrier[vector] < 0 else int(self.carrier[vector])
+        here = self.broke_here[vector] and not self.spoilt[vector]
+        return vector if here or self.carrier[vector] < 0 else int(self.carrier[vector])
 
     def check(self, vector: int) -> str:
         """The check that reports what broke on this vector; "" when nothing did."""
@@ -84,8 +87,10 @@ class Blame:
 
     @property
     def before_invoke(self) -> Mask:
-        """Vectors whose output cannot be blamed on the invoke stage: gate or prepare broke."""
-        mask: Mask = np.isin(self.broken, (Stage.GATE, Stage.PREPARE))
+        """Vectors whose output cannot be blamed on the invoke stage: gate or prepare broke, here or, where the model
+        keeps state, earlier in the stream.
+        """
+        mask: Mask = np.isin(self.broken, _BEFORE_INVOKE) | self.spoilt
         return mask
 
     @property
@@ -115,8 +120,10 @@ def blame(evidence: Evidence) -> Blame:
         stages[np.isin(status, (Status.NOT_RUN, Status.NO_BUNDLE))] = Stage.MISSING
         return stages
 
-    broken = first(beyond)
-    return Blame(status, first(different), broken, carriers(_before_decide(broken), evidence.case.vectors.sequence))
+    broken, sequence = first(beyond), evidence.case.vectors.sequence
+    lost = np.isin(broken, (*_BEFORE_INVOKE, Stage.FAULT))
+    spoilt = (carriers(lost, sequence) >= 0) & ~lost if evidence.case.keeps_state else np.zeros(len(status), np.bool_)
+    return Blame(status, first(different), broken, carriers(_before_decide(broken), sequence), spoilt)
 
 
 def faulted(evidence: Evidence) -> Mask:

@@ -25,6 +25,7 @@ from hil.contract.causes.outputs import Outputs, other, output_name
 from hil.contract.distance import Allowance, allowed, shown
 from hil.contract.instruments.marks import MemoryTest
 from hil.contract.ready import asked, refused, unlimited, unready
+from hil.contract.state import state_cause
 from hil.contract.types import Check, CheckResult, Evidence, Section, VectorFault
 from hil.contract.verdict import Sheet, add_differences, number, plural, vector_name
 from hil.records import Status
@@ -387,6 +388,8 @@ def _output_hints(evidence: Evidence, found: Blame) -> Callable[[int], str]:
     rows = np.flatnonzero(beyond[looked_at])
     farthest = f"{int(distance[off].max()):,} {allowance.element.step}"
     spread = f"{len(off):,} of {plural(len(vectors), 'vector')} off, by at most {farthest}"
+    if cause := state_cause(evidence, off, vectors[~beyond[vectors]]):
+        return lambda _: f"{cause} ({spread})"
     if not len(rows):
         return lambda _: f"other arithmetic in a kernel ({spread})"
     run = Outputs(

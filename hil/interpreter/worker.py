@@ -34,6 +34,7 @@ class Room:
 
     def __init__(self, connection: socket.socket) -> None:
         self.interpreter: Any = None
+        self.model, self.resources = b"", False  # of LiteRT: whether it has resource variables
         self.explorer: Explorer | None = None
         self._connection, self._last = connection, 0.0
 
@@ -93,17 +94,19 @@ def _printed(call: Callable[[], object]) -> str:
     return text
 
 
-def run_tflm(room: Room, tensors: NDArray[Any]) -> Values:
+def run_tflm(room: Room, tensors: NDArray[Any], fresh: NDArray[np.bool_] | None = None) -> Values:
     """`outputs` [n, output elements] of input tensors [n, input elements], in the types of the model's ends.
 
-    Variable tensors are set back before every row, so that its result does not depend on the rows before it.
+    fresh: bool [n], the rows before which all that the model keeps is set back; by default all of them, so that none
+    depends on the rows before it.
     """
     interpreter = room.interpreter
     shape = tuple(interpreter.get_input_details(0)["shape"])
     outputs = []
-    for tensor in tensors:
+    for row, tensor in enumerate(tensors):
         room.alive()
-        interpreter.reset()
+        if fresh is None or fresh[row]:
+            interpreter.reset()
         interpreter.set_input(tensor.reshape(shape), 0)
         interpreter.invoke()
         outputs.append(interpreter.get_output(0).reshape(-1))
@@ -112,10 +115,9 @@ def run_tflm(room: Room, tensors: NDArray[Any]) -> Values:
 
 def open_litert(room: Room, model: bytes) -> Values:
     """Open a model with LiteRT. Answers as `open_tflm`, and `tensors`: [name, dtype] of each tensor."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    room.interpreter = Interpreter(model_content=model, num_threads=LITERT_THREADS)
-    room.interpreter.allocate_tensors()
+    room.model = model
+    room.interpreter = _litert(model)
+    room.resources = any(each["op_name"] == "VAR_HANDLE" for each in room.interpreter._get_ops_details())
     ends = {"input": room.interpreter.get_input_details()[0], "output": room.interpreter.get_output_details()[0]}
     return {
         **{side: _described(each, each["quantization_parameters"]) for side, each in ends.items()},
@@ -123,18 +125,35 @@ def open_litert(room: Room, model: bytes) -> Values:
     }
 
 
-def run_litert(room: Room, tensors: NDArray[Any]) -> Values:
+def run_litert(room: Room, tensors: NDArray[Any], fresh: NDArray[np.bool_] | None = None) -> Values:
     """As `run_tflm`."""
-    interpreter = room.interpreter
-    inner, outer = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    inner, outer = room.interpreter.get_input_details()[0], room.interpreter.get_output_details()[0]
     outputs = []
-    for tensor in tensors:
+    for row, tensor in enumerate(tensors):
         room.alive()
-        interpreter.reset_all_variables()
+        if fresh is None or fresh[row]:
+            _forget(room)
+        interpreter = room.interpreter
         interpreter.set_tensor(inner["index"], tensor.reshape(inner["shape"]))
         interpreter.invoke()
         outputs.append(interpreter.get_tensor(outer["index"]).reshape(-1))
     return {"outputs": np.array(outputs)}
+
+
+def _litert(model: bytes) -> Any:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_content=model, num_threads=LITERT_THREADS)
+    interpreter.allocate_tensors()
+    return interpreter
+
+
+def _forget(room: Room) -> None:
+    """LiteRT sets variable tensors back, and no resource variables."""
+    if room.resources:
+        room.interpreter = _litert(room.model)
+    else:
+        room.interpreter.reset_all_variables()
 
 
 def open_tflm_tensors(room: Room, model: bytes) -> Values:

@@ -10,6 +10,7 @@ from hil.case.types import ModelFile
 from hil.errors import CaseError
 from hil.model.degenerate import tensors_of
 from hil.model.graph import TYPE_BYTES, Graph, Tensor, model_bytes, read_graph
+from hil.model.state import state_of
 from hil.tensor import Quantisation, TensorContract
 
 
@@ -33,6 +34,7 @@ def parse_model(data: bytes, path: Path) -> ModelFile:
         output=_contract(graph.tensors[graph.outputs[0]], path),
         all_float=computes_in_float(graph),
         reach=_reach(graph),
+        state=state_of(graph),
     )
 
 

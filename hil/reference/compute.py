@@ -15,6 +15,7 @@ from hil.reference.decide import decide_all
 from hil.reference.gate import judge
 from hil.reference.models import CaseModels, Outputs
 from hil.reference.prepare import digests, prepare
+from hil.reference.streams import stretches
 from hil.tensor import Elements
 
 CHUNK = 64  # vectors between two calls of `progress`
@@ -75,9 +76,10 @@ def model_outputs(
 ) -> Outputs:
     """Both models over the prepared tensors and the raw windows of `rows`, of all vectors by default.
 
-    progress: called with (vectors done, vectors in all) after every `chunk` vectors; what it raises stops the
-    computation. models: those of the case, which stay open; by default they are opened and closed here. Safe to run in
-    a thread of its own: it changes nothing shared. Errors as in `CaseModels`.
+    progress: called with (vectors done, vectors in all) after every `chunk` vectors, of a model that keeps state after
+    the stream in which they end; what it raises stops the computation. models: those of the case, which stay open; by
+    default they are opened and closed here. Safe to run in a thread of its own: it changes nothing shared. Errors as in
+    `CaseModels`.
     """
     if models is None:
         with CaseModels(case) as models:
@@ -85,11 +87,13 @@ def model_outputs(
     models.open()
     outputs = Outputs.empty(case)
     asked = stimuli.valid if rows is None else np.intersect1d(stimuli.valid, rows)
-    for start in range(0, len(asked), chunk):
-        some = asked[start : start + chunk]
-        outputs.put(some, models.answer(stimuli.prepared[some], case.vectors.windows[some]))
+    done = 0
+    for stretch in stretches(case, asked, chunk):
+        some = stretch.rows
+        outputs.put(some, models.answer(stimuli.prepared[some], case.vectors.windows[some], stretch.fresh))
+        done += len(some)
         if progress is not None:
-            progress(min(start + chunk, len(asked)), len(asked))
+            progress(done, len(asked))
     return outputs
 
 

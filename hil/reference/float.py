@@ -35,17 +35,22 @@ class FloatReference(InterpretedModel):
         self.input_elements = contract(self.opened["input"]).elements
         self.output_elements = contract(self.opened["output"]).elements
 
-    def run(self, prepared: Elements, quantisation: Quantisation) -> NDArray[np.float32]:
+    def run(
+        self, prepared: Elements, quantisation: Quantisation, fresh: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.float32]:
         """Float outputs float32 [n, output elements] of prepared tensors [n, input elements].
 
         quantisation: that of the input tensor of the model under test; the float model sees (q - zero point) * scale in
-        float32, and the tensor itself where it is not quantised. Raises UsageError when LiteRT cannot run the model.
+        float32, and the tensor itself where it is not quantised. fresh: as in `InterpretedModel.answers`. Raises
+        UsageError when LiteRT cannot run the model.
         """
-        return self.run_real(quantisation.real32(prepared))
+        return self.run_real(quantisation.real32(prepared), fresh)
 
-    def run_real(self, tensors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Float outputs float32 [n, output elements] of input tensors float32 [n, input elements]; errors as `run`."""
-        outputs: NDArray[np.float32] = self.answers(tensors, self.output_elements, np.float32)
+    def run_real(self, tensors: NDArray[np.float32], fresh: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
+        """Float outputs float32 [n, output elements] of input tensors float32 [n, input elements]; fresh, errors as in
+        `run`.
+        """
+        outputs: NDArray[np.float32] = self.answers(tensors, self.output_elements, np.float32, fresh)
         return outputs
 
     def _require_float(self) -> None:

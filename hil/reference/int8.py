@@ -4,6 +4,9 @@ models with other ends, and float models, as well.
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hil.errors import UsageError
 from hil.interpreter.process import InterpreterProcess
 from hil.reference.interpreted import InterpretedModel, Interpreter, contract
@@ -44,10 +47,11 @@ class Int8Oracle(InterpretedModel):
                     f"  fix: convert with inference_{side}_type = tf.int8"
                 )
 
-    def run(self, prepared: Elements) -> Elements:
+    def run(self, prepared: Elements, fresh: NDArray[np.bool_] | None = None) -> Elements:
         """Raw outputs [n, output elements] of prepared tensors [n, input elements], in the types of the model's ends.
 
-        Variable tensors are set back before every vector, so a row's result does not depend on the rows before it.
+        fresh: bool [n], where all that the model keeps is set back, the first row among them; by default before every
+        row, so that its result does not depend on the rows before it.
         Raises UsageError when the wheel cannot run the model.
         """
-        return self.answers(prepared, self.output.elements, self.output.element.dtype)
+        return self.answers(prepared, self.output.elements, self.output.element.dtype, fresh)

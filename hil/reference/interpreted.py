@@ -4,6 +4,7 @@ operator and what to do.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -54,14 +55,20 @@ class InterpretedModel:
             self.close()
             raise self._fatal(ended, "while the model was set up", None) from None
 
-    def answers(self, tensors: NDArray[Any], elements: int, dtype: Any) -> NDArray[Any]:
-        """Outputs [n, elements] of type `dtype` for n input tensors, in blocks. Raises UsageError as the opening."""
+    def answers(
+        self, tensors: NDArray[Any], elements: int, dtype: Any, fresh: NDArray[np.bool_] | None = None
+    ) -> NDArray[Any]:
+        """Outputs [n, elements] of type `dtype` for n input tensors, in blocks. Raises UsageError as the opening.
+
+        fresh: bool [n], where the model's state begins anew, the first row among them; by default at every row. No
+        block ends amid a stream, so that nobody else's request comes between two of its rows.
+        """
         outputs = np.empty((len(tensors), elements), dtype)
+        begins = np.ones(len(tensors), np.bool_) if fresh is None else fresh
         rows = max(1, BLOCK_BYTES // max(1, tensors[:1].nbytes))
-        for start in range(0, len(tensors), rows):
-            block = np.ascontiguousarray(tensors[start : start + rows])
-            answer = self.ask(self._interpreter.run, {"tensors": block})
-            outputs[start : start + rows] = answer["outputs"]
+        for block in _blocks(begins, rows):
+            values = {"tensors": np.ascontiguousarray(tensors[block]), "fresh": begins[block]}
+            outputs[block] = self.ask(self._interpreter.run, values)["outputs"]
         return outputs
 
     def ask(self, request: str, values: Values) -> Values:
@@ -101,6 +108,15 @@ class InterpretedModel:
         return UsageError(
             f"{self.name}: {found.where}: {self._interpreter.title} {ended.how} {when}{words}\n{found.advice}"
         )
+
+
+def _blocks(fresh: NDArray[np.bool_], most: int) -> Iterator[slice]:
+    """Pieces of about `most` rows that begin where `fresh` is set."""
+    start = 0
+    for begin in [*np.flatnonzero(fresh)[1:].tolist(), len(fresh)]:
+        if begin - start >= most or begin == len(fresh):
+            yield slice(start, begin)
+            start = begin
 
 
 def contract(described: Values) -> TensorContract:

@@ -108,16 +108,22 @@ class CaseModels:
         self.open()
         return self._floating
 
-    def answer(self, prepared: Elements, windows: NDArray[np.generic] | None = None) -> Outputs:
+    def answer(
+        self,
+        prepared: Elements,
+        windows: NDArray[np.generic] | None = None,
+        fresh: NDArray[np.bool_] | None = None,
+    ) -> Outputs:
         """What both say to prepared tensors [n, input elements]. windows: [n, ...], the raw ones that they were
-        made of; without them there is no `chain`. Raises UsageError when a model cannot be run.
+        made of; without them there is no `chain`. fresh: bool [n], where the models' state begins anew, the first row
+        among them; by default at every row. Raises UsageError when a model cannot be run.
         """
-        output, case = self.oracle.run(prepared), self._case
+        output, case = self.oracle.run(prepared, fresh), self._case
         if self.floating is None:
             return Outputs(output, None, None)
-        real, chain = self.floating.run(prepared, case.model.input.quantisation), None
+        real, chain = self.floating.run(prepared, case.model.input.quantisation, fresh), None
         if windows is not None and case.prepare.id != "tensor":
-            chain = self.floating.run_real(real_values(windows, case.prepare, case.model.input))
+            chain = self.floating.run_real(real_values(windows, case.prepare, case.model.input), fresh)
         return Outputs(output, real, chain)
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """One case on one board: what is sent, what comes back, kept as evidence."""
 
 from hil.board.base import Progress
-from hil.session.groups import groups
+from hil.reference.streams import groups
 from hil.session.part import Part, merge_records
 from hil.session.run import RunResult, conclude, run_case, run_share
 from hil.session.share import Share, case_cost, plan, whole

@@ -18,6 +18,7 @@ from hil.interpreter.process import InterpreterEnded, InterpreterProcess, Interp
 from hil.records import GateReason
 from hil.reference.explorer import Explorer
 from hil.reference.gate import judge
+from hil.reference.streams import stretches
 from hil.session.effort import effort
 from hil.session.gate_probes import send
 from hil.session.state import SessionState
@@ -60,7 +61,7 @@ class _Searching:
 
     def _search(self, run: SessionState) -> None:
         case, afford = run.case, effort(run.case, run.device.board)
-        valid = run.stimuli.valid
+        valid = _alone(run)
         rows = valid[np.unique(np.linspace(0, len(valid) - 1, min(len(valid), _MOST_VECTORS)).astype(int))]
         own = case.vectors.windows[rows]
         shaped = own[:1].reshape(case.window.samples, case.window.channels)
@@ -72,6 +73,14 @@ class _Searching:
             self._found = search.run(own, run.stimuli.prepared[rows], probes, max(_LEAST_SENT, afford.inferences // 8))
         except Exception as problem:
             self._problem = problem
+
+
+def _alone(run: SessionState) -> NDArray[np.intp]:
+    """Vectors whose answer depends on no other: of a model that keeps state those that begin a stream."""
+    valid = run.stimuli.valid
+    if not run.case.keeps_state:
+        return valid
+    return np.sort(np.concatenate([each.rows[each.fresh] for each in stretches(run.case, valid, len(valid))]))
 
 
 def _inferences(case: Case) -> int:

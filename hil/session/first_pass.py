@@ -10,7 +10,7 @@ from hil.contract.input import PreparedDifference, PreparedTensors
 from hil.contract.types import MAX_FINDINGS
 from hil.errors import LinkError
 from hil.records import Record, Status
-from hil.session.order import steps
+from hil.session.order import unbroken
 from hil.session.state import SessionState
 from hil.session.step import Scope, Step
 from hil.tensor import of_dtype
@@ -30,7 +30,7 @@ def _collect(run: SessionState) -> PreparedTensors:
     _warm_up(run)
     differences: list[PreparedDifference] = []
     total = sum(map(len, run.groups))
-    for done, (index, fresh) in enumerate(steps(run.groups)):
+    for done, (index, fresh) in enumerate(unbroken(run, run.groups)):
         if run.stopped:
             break
         record = run.vector(index, fresh)

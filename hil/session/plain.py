@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from hil.contract.same import decision_of
 from hil.contract.types import MAX_FINDINGS
 from hil.device import PlainRun
 from hil.records import Status
-from hil.session.order import afresh
+from hil.session.order import afresh, beginnings
 from hil.session.state import SessionState
 from hil.session.step import Scope, Step
 
@@ -27,11 +27,11 @@ def _collect(run: SessionState) -> PlainRuns:
     differences: list[PlainDifference] = []
     lone = set(afresh(run))
     chosen = _chosen(run)
-    for done, vector in enumerate(chosen):
+    for done, (vector, fresh) in enumerate(chosen):
         if run.stopped:
             break
         before = len(run.faults)
-        found = run.attempt(vector, partial(run.device.plain, run.case.vectors.payload(vector)))
+        found = run.attempt(vector, partial(run.device.plain, run.case.vectors.payload(vector), fresh=fresh))
         if found is None:
             if len(run.faults) == before:
                 return PlainRuns(tried=True)
@@ -39,26 +39,34 @@ def _collect(run: SessionState) -> PlainRuns:
         run.note_other(found.record)
         vectors.append(vector)
         ticks.append(found.ticks)
-        differences += _compare(run, vector, found, vector in lone)
+        differences += _compare(run, vector, found, run.case.keeps_state or vector in lone)
         run.progress("plain windows", done + 1, len(chosen))
     units = run.device.board.clock.units(np.array(ticks, np.int64))
     kept = tuple(differences[:MAX_FINDINGS])
     return PlainRuns(bool(vectors), True, np.array(vectors, np.int64), units, kept)
 
 
-def _chosen(run: SessionState) -> list[int]:
-    """Vectors of the share that the device has a verdict on, in file order."""
+def _chosen(run: SessionState) -> list[tuple[int, bool]]:
+    """Vectors of the share that the device has a verdict on, in file order, and whether they begin anew: each does, or
+    of a model that keeps state the first of a stream.
+    """
     status = run.records.status
     ran = [index for group in run.groups for index in group if status[index] in (Status.DONE, Status.REJECTED)]
     count = min(len(ran), max(_LEAST, min(_MOST, round(_SHARE * len(ran)))))
-    return sorted(np.random.default_rng(_SEED).permutation(np.array(ran, np.int64))[:count].tolist())
+    random = np.random.default_rng(_SEED)
+    if run.case.keeps_state:
+        groups = [run.groups[place] for place in random.permutation(len(run.groups)).tolist()]
+        return list(islice(beginnings(run, groups, _MOST), count))
+    return [(vector, True) for vector in sorted(random.permutation(np.array(ran, np.int64))[:count].tolist())]
 
 
-def _compare(run: SessionState, vector: int, found: PlainRun, lone: bool) -> list[PlainDifference]:
-    """The first field that is not the record's. lone: no decision state came before, so that the answer counts too."""
+def _compare(run: SessionState, vector: int, found: PlainRun, whole: bool) -> list[PlainDifference]:
+    """The first field that is not the record's. whole: it met the state that its record met, so that the answer counts
+    too.
+    """
     rows, record, decision = run.records, found.record, found.record.decision
     again = decision.winner, decision.score, decision.answer, int(decision.reason), decision.label
-    told = slice(None if lone else 2)  # winner and score know of no state
+    told = slice(None if whole else 2)  # winner and score know of no state
     before = rows.output[vector]
     pairs = (
         ("status", Status(rows.status[vector]).name, record.status.name),

@@ -6,16 +6,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, islice
 
 from hil.contract.repeats import Repeats
 from hil.contract.same import difference_from
 from hil.contract.types import Alone, ReplayDifference
 from hil.records import Record, Status
-from hil.session.order import SEED, afresh, shuffled, steps
+from hil.session.order import SEED, afresh, beginnings, shuffled, unbroken
 from hil.session.state import SessionState
 from hil.session.step import Scope, Step
 
+_REPLAYED = 4  # windows of a stream
 _TRIED_ALONE = 3  # differences; each takes a restart and three windows
 
 
@@ -27,21 +28,31 @@ def _collect(run: SessionState) -> Repeats:
 
 
 def _replay(run: SessionState, differences: list[ReplayDifference]) -> tuple[int, int]:
-    """One vector again and again; returns vectors replayed and runs beyond the first."""
-    done = list(afresh(run))
-    runs, before = 0, run.groups[-1][-1]
-    for vector in done[:1]:
-        for attempt in range(1, run.case.contracts.replays):
+    """One vector again and again, of a model that keeps state the beginning of its stream; returns vectors replayed
+    and runs beyond the first.
+    """
+    runs, before, replayed = 0, run.groups[-1][-1], _replayed(run)
+    for attempt in range(1, run.case.contracts.replays if replayed else 1):
+        for vector, fresh in replayed:
             if run.stopped:
                 break
-            record = run.vector(vector, fresh=True)
+            record = run.vector(vector, fresh)
             if record is not None:
                 runs += 1
                 found = _compare(run, vector, record, "replay", attempt, before)
-                differences += _tried_alone(run, found, before, differences)
+                differences += _tried_alone(run, found, before, differences) if fresh else found
             before = vector
-            run.progress("replays", attempt, run.case.contracts.replays - 1)
-    return len(done[:1]), runs
+        run.progress("replays", attempt, run.case.contracts.replays - 1)
+    return len(replayed), runs
+
+
+def _replayed(run: SessionState) -> list[tuple[int, bool]]:
+    """The vectors to replay, and whether they begin anew."""
+    first = list(islice(afresh(run), 1))
+    if not first or not run.case.keeps_state:
+        return [(vector, True) for vector in first]
+    stream = next(group for group in run.groups if first[0] in group)
+    return list(beginnings(run, [stream], stream.index(first[0]) + _REPLAYED))
 
 
 def _more_passes(run: SessionState, differences: list[ReplayDifference]) -> int:
@@ -50,7 +61,7 @@ def _more_passes(run: SessionState, differences: list[ReplayDifference]) -> int:
     """
     runs, total, before = 0, sum(map(len, run.groups)), -1
     for attempt in range(1, run.case.contracts.passes):
-        for done, (index, fresh) in enumerate(steps(shuffled(run.groups, SEED + attempt - 1))):
+        for done, (index, fresh) in enumerate(unbroken(run, shuffled(run.groups, SEED + attempt - 1))):
             if run.stopped:
                 return runs
             record = run.vector(index, fresh)

@@ -13,7 +13,7 @@ from hil.case.cost import inference_cost
 from hil.case.types import Case
 from hil.records import GateReason
 from hil.reference.gate import judge
-from hil.session.groups import groups
+from hil.reference.streams import groups
 
 SHARES_PER_WORKER = 2  # more than one, so that a worker on a busy core gets less to do
 LEAST_COST = 4_000_000  # multiplications of one share: about half a second of an emulated Cortex-M
@@ -52,7 +52,7 @@ def case_cost(case: Case) -> int:
 def plan(case: Case, workers: int) -> list[Share]:
     """Shares of about equal cost, the lead one first; one alone for a short case or a single worker.
 
-    Streams stay whole, because the decide stage carries its state from window to window.
+    Streams stay whole, because decide stage and model carry their state from window to window.
     """
     everything = groups(case)
     count = min(workers * SHARES_PER_WORKER if workers > 1 else 1, case_cost(case) // LEAST_COST, len(everything))

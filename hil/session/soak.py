@@ -11,8 +11,8 @@ from hil.contract.same import difference_from
 from hil.contract.soak import Soak
 from hil.contract.types import MAX_FINDINGS, ReplayDifference
 from hil.records import Record, Status
-from hil.session.groups import groups
-from hil.session.order import shuffled, steps
+from hil.reference.streams import groups
+from hil.session.order import shuffled, unbroken
 from hil.session.state import SessionState
 from hil.session.step import Scope, Step
 
@@ -58,7 +58,7 @@ def _endless(run: SessionState) -> Iterator[tuple[int, bool]]:
     """All vectors, again and again, each time in another order."""
     everything = groups(run.case)
     for turn in count():
-        yield from steps(shuffled(everything, _SEED + turn))
+        yield from unbroken(run, shuffled(everything, _SEED + turn))
 
 
 def _difference(run: SessionState, index: int, record: Record, number: int, before: str) -> ReplayDifference | None:

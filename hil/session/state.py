@@ -135,7 +135,9 @@ class SessionState:
                     self.note_other(self.vector(vector, fresh=True))
 
     def vector(self, index: int, fresh: bool) -> Record | None:
-        """Run one vector of the case; None when the firmware broke. fresh: forget the decision state first."""
+        """Run one vector of the case; None when the firmware broke. fresh: a stream begins with it, what decide stage
+        and model keep is forgotten first.
+        """
         payload = self.case.vectors.payload(index)
         request = partial(self.device.run, payload, fresh=fresh, deadline_ticks=self.deadline_ticks)
         return self.attempt(index, request)

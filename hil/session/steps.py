@@ -20,6 +20,7 @@ from hil.session import (
     invokes,
     link_test,
     memory_test,
+    other_states,
     plain,
     profile,
     repeats,
@@ -34,6 +35,7 @@ from hil.session.step import Scope, Step
 
 STEPS: tuple[Step[Any], ...] = (
     first_pass.STEP,
+    other_states.STEP,
     repeats.STEP,
     profile.STEP,
     plain.STEP,

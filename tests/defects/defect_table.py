@@ -810,9 +810,9 @@ DECISION_ROWS = (
         "decision.answer",
         (
             Edit(
-                "pipeline/pipeline.h",
-                "void ForgetDecisions() { decide_state_ = {}; }",
-                "void ForgetDecisions() { decide_state_.cool = 0; }",
+                PIPELINE,
+                "  decide_state_ = {};\n  if (configured()) {",
+                "  decide_state_.cool = 0;\n  if (configured()) {",
             ),
         ),
         case=STREAMING,

@@ -18,12 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.case.load import FILE_NAME, load_case
+from hil.case.notes import shown_state
 from hil.case.schema import MAX_LABELS, NAME
 from hil.case.start.windows import Target, Windows, made_up, read_windows
 from hil.case.types import Case, ModelFile
 from hil.errors import UsageError
 from hil.model.check import check_float_model, check_model
 from hil.model.graph import model_bytes, read_graph
+from hil.model.state import keeps_streams
 from hil.model.tflite import computes_in_float, parse_model
 from hil.problems import reason_of
 from hil.reference.compute import check_models
@@ -32,6 +34,7 @@ from hil.reference.int8 import Int8Oracle
 VECTORS = "vectors.npz"
 THRESHOLD = 0.5
 FLOAT_ROUNDING = 1e-5  # of the largest output: what float32 kernels of two builds differ by, with room
+MADE_UP_STREAM = 8  # windows
 _PROBABILITIES = (1 / 256, -128)  # scale and zero point of an int8 softmax or sigmoid
 
 
@@ -56,6 +59,11 @@ class _Plan:
     labels_by: str
     arrays: dict[str, NDArray[Any]]
     tolerance: float | None  # of the outputs of a model that computes in float32 throughout
+
+    @property
+    def state(self) -> bool:
+        """Whether the model's state is guessed to last from window to window."""
+        return keeps_streams(self.model.operators)
 
 
 def new_case(folder: Path, model: Path, float_model: Path | None = None, vectors: Path | None = None) -> NewCase:
@@ -84,6 +92,8 @@ def new_case(folder: Path, model: Path, float_model: Path | None = None, vectors
     assert re.fullmatch(NAME, name)
     tolerance = _tolerance(read, windows) if read.all_float else None
     plan = _Plan(name, read, next(iter(files)), float_name, windows, labels, labels_by, arrays, tolerance)
+    if plan.state and vectors is None:
+        arrays["sequence"] = np.arange(len(windows.windows)) // MADE_UP_STREAM
     files[VECTORS] = _archive({"windows": windows.windows, **arrays})
     files[FILE_NAME] = "\n".join((*_toml(plan, folder, vectors), "")).encode()
     return NewCase(_written(folder, files, model, float_model), tuple(_notes(plan)))
@@ -192,6 +202,10 @@ def _toml(plan: _Plan, folder: Path, vectors: Path | None) -> Iterator[str]:
         yield "all_float = true             # nothing in it is quantised: the case judges the float model itself"
     if plan.float_name is not None:
         yield f"float = {_text(plan.float_name)}"
+    if plan.model.state:
+        yield f"# The model keeps state: {shown_state(plan.model.state)}."
+        yield "# A guess: true where it lasts from window to window of a stream (sequence in the vectors), else false."
+        yield f"state = {str(plan.state).lower()}"
     yield ""
     yield "[input]"
     yield f"# A guess: {windows.why}. docs/case-format.md has the other stages."
@@ -257,6 +271,9 @@ def _notes(plan: _Plan) -> Iterator[str]:
     yield from windows.remarks
     if plan.model.all_float:
         yield "nothing in the model is quantised, so the case judges the float model itself (all_float = true)"
+    if plan.model.state:
+        lasts = "from window to window of a stream" if plan.state else "no longer than a window"
+        yield f"the model keeps state ({shown_state(plan.model.state)}); that it lasts {lasts} is a guess"
     if plan.labels:
         shown = ", ".join((*plan.labels[:4], *("..." for _ in plan.labels[4:5])))
         yield f"labels {shown} are a guess: {plan.labels_by}"

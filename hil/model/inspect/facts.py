@@ -16,6 +16,7 @@ from hil.model.inspect.settings import Setting, settings_of
 from hil.model.inspect.work import live_bytes, macs, parameters
 from hil.model.kernels.library import KernelLibrary
 from hil.model.kernels.own import WITH_OWN
+from hil.model.state import state_of
 
 FORMAT = "hil-model/1"
 
@@ -74,7 +75,9 @@ class Engine:
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """Of the first subgraph. macs, parameters: of one inference, of all operators."""
+    """Of the first subgraph. macs, parameters: of one inference, of all operators. state: what lasts from one inference
+    to the next, a phrase each.
+    """
 
     file: str
     bytes: int
@@ -88,6 +91,7 @@ class ModelFacts:
     macs: int
     parameters: int
     arena: Arena
+    state: tuple[str, ...]
     settings: tuple[Setting, ...]
     engines: tuple[Engine, ...]
 
@@ -123,6 +127,7 @@ def inspect(path: Path, kernels: KernelLibrary = WITH_OWN) -> ModelFacts:
         macs=sum(each.macs for each in operators),
         parameters=sum(each.parameters for each in operators),
         arena=ask_arena(data, live_bytes(graph, [tensor.bytes for tensor in tensors])),
+        state=state_of(graph),
         settings=settings,
         engines=(Engine(kernels.name, not refusals, refusals),),
     )

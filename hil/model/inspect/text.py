@@ -31,6 +31,8 @@ def lines(facts: ModelFacts) -> Iterator[str]:
     for side, indices in (("input", facts.inputs), ("output", facts.outputs)):
         for number, index in enumerate(indices):
             yield from _contract(f"{side} {number}", facts.tensors[index])
+    for kept in facts.state:
+        yield from _wrapped(f"state     kept by {kept}", " " * 12)
     yield ""
     yield from _by_kind(facts.operators)
     yield ""

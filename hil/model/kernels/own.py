@@ -82,7 +82,9 @@ OWN_KERNELS = (
     OwnKernel("STRIDED_SLICE", _MOVED, least=4, moves=True, ends=True),
     OwnKernel("SUB", "INT16 INT32", least=2),
     OwnKernel("SUM", "INT8 INT16 FLOAT32", least=2, follows="2022 and later: rounded once"),
-    OwnKernel("SVDF", "INT8 FLOAT32", least=5, follows="up to October 2026: the state's zero point is added behind its clamp"),
+    OwnKernel(
+        "SVDF", "INT8 FLOAT32", least=5, follows="up to October 2026: the state's zero point is added behind its clamp"
+    ),
     OwnKernel("TANH", "INT16", follows="2021 and later: scales that are no powers of two"),
     OwnKernel("TRANSPOSE", _MOVED, least=2, moves=True),
     OwnKernel("TRANSPOSE_CONV", "INT32>INT8,INT16,FLOAT32", least=3, optional=(3,)),
