@@ -24,7 +24,7 @@ def state_notes(said: bool | None, model: ModelFile, vectors: Vectors) -> Iterat
     if said is None and model.state:
         yield (
             f"the model keeps state ({shown_state(model.state)}), and each window is judged as the first one after a "
-            "reset: write state = true under [model] where the product keeps it between windows, else state = false"
+            "reset: say so with [model] state = false, or with true that the product keeps it from window to window"
         )
     if said and (vectors.sequence is None or bool((vectors.sequence < 0).all())):
         yield (

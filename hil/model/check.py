@@ -339,9 +339,9 @@ def _further_inputs(
 ) -> Iterator[Problem]:
     for index, wanted in kernels.further_types.get((operator.name, data.dtype), {}).items():
         tensor = inputs[index] if index < len(inputs) else None
-        if tensor is not None and tensor.dtype != wanted:
-            problem = f"its kernel takes {wanted} as input {index}; tensor {tensor.name!r} is {tensor.dtype}"
-            yield Problem(place(operator), problem, f"convert it with {wanted} there, as TFLiteConverter does")
+        if tensor is not None and tensor.dtype not in wanted:
+            problem = f"its kernel takes {_either(wanted)} as input {index}; tensor {tensor.name!r} is {tensor.dtype}"
+            yield Problem(place(operator), problem, f"convert it with {_either(wanted)} there, as TFLiteConverter does")
 
 
 def _second_input(operator: Operator, data: Tensor, second: list[Tensor | None]) -> Iterator[Problem]:

@@ -113,7 +113,7 @@ class InterpretedModel:
 def _blocks(fresh: NDArray[np.bool_], most: int) -> Iterator[slice]:
     """Pieces of about `most` rows that begin where `fresh` is set."""
     start = 0
-    for begin in [*np.flatnonzero(fresh)[1:].tolist(), len(fresh)]:
+    for begin in [] if not len(fresh) else [*np.flatnonzero(fresh)[1:].tolist(), len(fresh)]:
         if begin - start >= most or begin == len(fresh):
             yield slice(start, begin)
             start = begin

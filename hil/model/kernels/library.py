@@ -11,8 +11,8 @@ class KernelLibrary:
     """What one set of kernels can do.
 
     types: operator -> the types it takes as its first input.
-    further_types: (operator, type of its first input) -> type of each further input, by its place, that is not the
-    first one's and that its kernel asks for.
+    further_types: (operator, type of its first input) -> types of each further input, by its place, that need not be
+    the first one's and that its kernel asks for.
     output_types: (operator, input type) -> output types, where that is not the input's own.
     output_quantisation: operator -> the only int8 output (scale, zero point) that its kernel computes right.
     per_channel: operators whose int8 kernel reads one weight scale per output channel.
@@ -30,7 +30,7 @@ class KernelLibrary:
     output_quantisation: Mapping[str, tuple[float, int]]
     per_channel: frozenset[str]
     same_quantisation: frozenset[str]
-    further_types: Mapping[tuple[str, str], Mapping[int, str]] = field(default_factory=dict)
+    further_types: Mapping[tuple[str, str], Mapping[int, frozenset[str]]] = field(default_factory=dict)
     flat: frozenset[str] = frozenset()
     open_ends: frozenset[str] = frozenset()
     custom: frozenset[str] = frozenset()

@@ -38,6 +38,8 @@ class OwnKernel:
 _NUMBERS = "INT8,INT16,INT32,FLOAT32"
 _MOVED = "INT8 INT16 INT32 FLOAT32 BOOL"
 _LEFT_OUT_OF_LSTM = (9, 10, 11, 16, 17, 20, 21, 22, 23)  # peepholes, projection, layer normalisation
+_MEMORY = frozenset({"INT8", "INT16"})
+_FURTHER = {("SVDF", "INT8"): {2: _MEMORY, 4: _MEMORY}}  # weights of time, state
 OWN_KERNELS = (
     OwnKernel("ADD", "INT16 INT32", least=2),
     OwnKernel("AVERAGE_POOL_2D", "INT16", moves=True),
@@ -111,6 +113,7 @@ def _with(library: KernelLibrary, kernels: tuple[OwnKernel, ...]) -> KernelLibra
         per_channel=library.per_channel | {kernel.operator for kernel in kernels if kernel.per_channel},
         same_quantisation=(library.same_quantisation | names["moves"]) - names["rescales"],
         flat=library.flat - {kernel.operator for kernel in kernels if kernel.shapes},
+        further_types={**library.further_types, **_FURTHER},
         open_ends=library.open_ends - {kernel.operator for kernel in kernels if kernel.ends},
     )
 
