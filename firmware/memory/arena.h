@@ -34,6 +34,7 @@ class Arena {
  private:
   uint8_t LookAtCanaries();
 
+  uint32_t pattern_ = 0;  // of this start
   uint32_t bytes_ = 0;
   uint32_t floor_ = 0;
   uint8_t damage_ = kCanariesWhole;

@@ -18,7 +18,9 @@ from hil.session.state import NO_VECTOR, SessionState
 from hil.session.step import Scope, Step
 
 # What docs/link.md says of the firmware's memory.
-CANARY, ARENA_PAINT, STACK_PAINT = 0xD7B4E269, 0xA5C35A3C, 0x5AC3B19D
+CANARY, STACK_PAINT = 0xD7B4E269, 0x5AC3B19D
+ARENA_PAINTS = (0xA5C35A3C, 0x5A3CA5C3)  # one start, and the next
+_PAINT = "hil_arena_paint"  # which of these it is; an image without it has the first one
 _ENGINE, _STACK_LOW, _STACK_TOP = "hil_engine", "__hil_stack_low", "__hil_stack_top"
 _ALIGNMENT = 16  # of the arena's share
 _BELOW, _ABOVE = 1, 2  # bits of `canaries` in a record
@@ -106,7 +108,7 @@ class _MemoryTest:
 
     def _arena(self, memory: Memory, base: int) -> Mark:
         """The mark is the share less its longest stretch of paint. Without any paint left it is the whole share."""
-        painted = _words(memory, base, self._share) == ARENA_PAINT
+        painted = _words(memory, base, self._share) == self._paint(memory)
         stretches = _stretches(painted)
         longest = max((stop - start for start, stop in stretches), default=0)
         after = self._send().arena_high_water
@@ -115,6 +117,10 @@ class _MemoryTest:
         for start, stop in stretches:
             memory.write(base + 4 * start, bytes(4 * (stop - start)))
         return Mark(self._share - 4 * longest, after, self._share, self._send().arena_high_water)
+
+    def _paint(self, memory: Memory) -> int:
+        said = int(_words(memory, self._image.symbol(_PAINT), 4)[0]) if self._image.has_symbol(_PAINT) else 0
+        return said if said in ARENA_PAINTS else ARENA_PAINTS[0]
 
     # ---- stack
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from firmware_workbench import PROJECT, Edit
+from state_cases import write_case
 
 from hil.model.graph import read_graph
 
@@ -16,20 +17,26 @@ KERAS, PUBLIC = DATA / "keras_2_21", DATA / "public_models"
 
 @dataclass(frozen=True)
 class KernelDefect:
-    """model: that has the operator; the first finding names the operator."""
+    """model: that has the operator, None for that of state_cases; the first finding names the operator, "" where that
+    cannot be known. stream: the model's state lasts from window to window. check: the first that fails; says: what its
+    first finding says.
+    """
 
     name: str
     mistake: str
     operator: str
-    model: Path
+    model: Path | None
     edits: tuple[Edit, ...]
+    stream: bool = False
+    check: str = "execution.output"
+    says: str = ""
 
 
 def kernel(file: str, old: str, new: str) -> tuple[Edit, ...]:
     return (Edit(f"tflm/kernels/{file}.cpp", old, new),)
 
 
-KERNEL_DEFECTS = (
+OF_OPERATORS = (
     KernelDefect(
         "mean_rounded_down",
         "a mean is rounded down in place of to the nearest",
@@ -77,17 +84,93 @@ KERNEL_DEFECTS = (
 )
 
 
-def case_of(model: Path, folder: Path) -> Path:
+LSTM = PUBLIC / "tflm_mnist_lstm_int8.tflite"
+OF_STATE_AND_SCRATCH = (
+    KernelDefect(
+        "fresh_leaves_the_state",
+        "a new stream sets the decision state back, and not the model's",
+        "SVDF",
+        None,
+        (Edit("pipeline/pipeline.cpp", "    EngineForget();\n", ""),),
+        stream=True,
+        says="state not reset where a stream begins",
+    ),
+    KernelDefect(
+        "state_cleared_at_every_window",
+        "the model's state is set back before every window",
+        "SVDF",
+        None,
+        (Edit("pipeline/pipeline.cpp", "EngineKeepState(bundle->keeps_state)", "EngineKeepState(false)"),),
+        stream=True,
+        says="state cleared at every window",
+    ),
+    KernelDefect(
+        "cell_cleared_at_every_call",
+        "the cell state is cleared at every call, as one optimised kernel does, and the hidden one is kept",
+        "UNIDIRECTIONAL_SEQUENCE_LSTM",
+        LSTM,
+        kernel(
+            "lstm",
+            "  for (int batch = 0; batch < state.batches; ++batch) {\n    T* const own_hidden",
+            "  std::fill_n(cell, state.batches * state.units, int16_t{0});\n"
+            "  for (int batch = 0; batch < state.batches; ++batch) {\n    T* const own_hidden",
+        ),
+        stream=True,
+        says="right where a stream begins",
+    ),
+    KernelDefect(
+        "memory_shifted_between_filters",
+        "the memory of a filter is not moved on by one window",
+        "SVDF",
+        None,
+        kernel("svdf", "std::copy(memory + 1, ", "std::copy(memory + state.memory, "),
+        stream=True,
+    ),
+    KernelDefect(
+        "scratch_in_the_output",
+        "the gates of a step lie in the memory of the output",
+        "UNIDIRECTIONAL_SEQUENCE_LSTM",
+        LSTM,
+        kernel(
+            "lstm",
+            "  auto* const cell = ",
+            "  const_cast<State&>(state).gates = reinterpret_cast<int16_t*>(node.out<T>());\n  auto* const cell = ",
+        ),
+    ),
+    KernelDefect(
+        "scratch_unwritten",
+        "a carry in scratch memory that nobody wrote; the pattern of the first start hides it",
+        "",
+        LSTM,
+        (
+            *kernel("lstm", "(kGates * static_cast<size_t>(state->units))", "(4 * state->units + 2)"),
+            *kernel(
+                "lstm",
+                "    const auto whole = Saturated<int16_t>(sum);\n",
+                "    const auto whole = Saturated<int16_t>(sum + (state.gates[4 * state.units] < 0 ? 2048 : 0));\n",
+            ),
+        ),
+        check="execution.probes",
+    ),
+)
+KERNEL_DEFECTS = (*OF_OPERATORS, *OF_STATE_AND_SCRATCH)
+
+
+def case_of(model: Path | None, folder: Path, stream: bool = False) -> Path:
     """A case as a user would write it, with uniform random windows; returns its folder."""
+    if model is None:
+        return write_case(folder / "converted").parent
     graph = read_graph(model.read_bytes(), model)
     shape = graph.tensors[graph.inputs[0]].shape[1:]
     case = folder / "converted"
     case.mkdir()
     (case / "model.tflite").write_bytes(model.read_bytes())
     windows = np.random.default_rng(11).integers(-128, 128, (16, *shape)).astype(np.int8)
-    np.savez(case / "vectors.npz", windows=windows)
+    streams = {"sequence": np.arange(16) // 8} if stream else {}
+    np.savez(case / "vectors.npz", windows=windows, **streams)
+    state = "state = true\n" if stream else ""
     (case / "case.toml").write_text(
         '[case]\nname = "converted"\nversion = 1\nsource = "a converter"\n[model]\nint8 = "model.tflite"\n'
-        '[input]\nprepare = "tensor/1"\n[budget.memory]\narena_bytes = 60_000\n'
+        f'{state}[input]\nprepare = "tensor/1"\n[budget.memory]\narena_bytes = 60_000\n'
     )
     return case

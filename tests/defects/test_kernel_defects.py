@@ -31,17 +31,26 @@ def normal_image() -> Path:
 @pytest.mark.parametrize("defect", KERNEL_DEFECTS, ids=lambda defect: defect.name)
 def test_the_gate_blames_the_operator(defect: KernelDefect, workbench: Workbench, tmp_path: Path) -> None:
     image = workbench.image(defect.edits, (), tmp_path, WITH_KERNELS)
-    result = gate(case_of(defect.model, tmp_path), tmp_path / "out", board="native", image=image)
+    case = case_of(defect.model, tmp_path, defect.stream)
+    result = gate(case, tmp_path / "out", board="native", image=image)
     assert (result.exit_code, result.verdict) == (FAILED, "failed"), result.summary()
-    assert result.broken[0]["id"] == "execution.output", result.summary()
+    assert result.broken[0]["id"] == defect.check, result.summary()
     finding = result.broken[0]["findings"][0]
     assert finding["stage"] == "invoke", result.summary()
     assert defect.operator in finding["observed"] + finding["hint"], result.summary()
+    assert defect.says in finding["hint"], result.summary()
 
 
-@pytest.mark.parametrize("model", sorted({row.model for row in KERNEL_DEFECTS}), ids=lambda model: model.stem)
-def test_without_a_mistake_the_same_models_pass(model: Path, tmp_path: Path) -> None:
-    result = gate(case_of(model, tmp_path), tmp_path / "out", board="native", image=normal_image())
+CLEAN = {(row.model, row.stream) for row in KERNEL_DEFECTS}
+
+
+@pytest.mark.parametrize(
+    ("model", "stream"),
+    sorted(CLEAN, key=str),
+    ids=lambda value: value.stem if isinstance(value, Path) else str(value),
+)
+def test_without_a_mistake_the_same_models_pass(model: Path | None, stream: bool, tmp_path: Path) -> None:
+    result = gate(case_of(model, tmp_path, stream), tmp_path / "out", board="native", image=normal_image())
     assert result.broken == [], result.summary()
     assert {check["id"]: check["outcome"] for check in result.checks}["execution.output"] == "passed", result.output
 

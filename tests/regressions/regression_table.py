@@ -38,7 +38,7 @@ def slower(*stages: str) -> tuple[str, ...]:
 
 
 TOTAL = (f"{LATENCY}total",)
-CONFIGURE = "  decide_state_ = {};\n  input_ = input;\n"  # runs once, when a bundle is accepted: no stage's time
+CONFIGURE = "  input_ = input;\n  output_ = output;\n"  # runs once, when a bundle is accepted: no stage's time
 PROCESS = "  PipelineResult result;\n  if (!configured()) {"
 BELOW = "  if (decision.score <= bar) {\n"
 TABLE = '  static const uint8_t table[2048] = {1, 2, 3};\n  asm volatile("" ::"r"(table));\n'  # so that it is kept

@@ -148,7 +148,8 @@ def clamped(run: Outputs) -> str:
     edge = (wanted == low) | (wanted == high)
     different = wanted != observed
     if not (different & ~edge).any() and _other_side(run, wanted, observed)[different].any():
-        return f"missing clamp: scores beyond [{low}, {high}] wrapped around; which kernel lacks its saturation?"
+        ask = f"which kernel lacks its saturation: {', '.join(run.operators)}?"
+        return f"missing clamp: scores beyond [{low}, {high}] wrapped around; {ask}"
     low, high = int(run.observed.min()), int(run.observed.max())
     if low < high and different.sum() > 1 and (run.observed == np.clip(run.wanted, low, high)).all():
         cut = cut_words(run.wanted, low, high)
