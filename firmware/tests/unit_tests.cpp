@@ -474,6 +474,21 @@ void ArenaCanariesNameTheSide() {
   CHECK_EQUAL(arena.CheckCanaries(), kCanaryBelow | kCanaryAbove);
 }
 
+// As two starts of the firmware see it.
+void ArenaPaintsEachStartWithTheOtherPattern() {
+  static Arena first;
+  static Arena second;
+  const auto word = [](const Span<uint8_t> part) {
+    uint32_t found;
+    std::memcpy(&found, part.data(), sizeof(found));
+    return found;
+  };
+  const uint32_t before = word(first.Prepare(1024));
+  CHECK_EQUAL(word(first.Prepare(2048)), before);
+  CHECK_EQUAL(word(second.Prepare(1024)), ~before);
+  CHECK_EQUAL(second.HighWater(), 0);
+}
+
 // ---- bundle
 // ----------------------------------------------------------------------------------------------------------
 
@@ -783,6 +798,7 @@ constexpr Test kTests[] = {
     {"ArenaMeasuresWhatWasWritten", ArenaMeasuresWhatWasWritten},
     {"ArenaFloorIsTheLeastItReports", ArenaFloorIsTheLeastItReports},
     {"ArenaCanariesNameTheSide", ArenaCanariesNameTheSide},
+    {"ArenaPaintsEachStartWithTheOtherPattern", ArenaPaintsEachStartWithTheOtherPattern},
     {"BundleIsRead", BundleIsRead},
     {"BundleHeaderCodes", BundleHeaderCodes},
     {"BundleHashCode", BundleHashCode},

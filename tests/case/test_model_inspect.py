@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from state_cases import streaming_model
 from tflite_builder import ModelBuilder, dense_model, float_model
 
 from hil.cli import main
@@ -43,6 +44,16 @@ def hundred_operators() -> bytes:
         m.operator("DEPTHWISE_CONV_2D", [here, w, -1], [there])
         here = there
     return m.build([first], [here])
+
+
+def test_what_keeps_state_is_told(tmp_path: Path) -> None:
+    facts = facts_of(streaming_model(), tmp_path)
+    assert facts.state == ("operator 0 SVDF (tensor 4, INT16 [1, 32])",)
+    assert "state     kept by operator 0 SVDF (tensor 4, INT16 [1, 32])" in list(lines(facts))
+    assert facts_of(dense_model(), tmp_path).state == ()
+    resources = inspect(shared("public_models/mww_v2_vad.tflite")).state
+    assert len(resources) > 1
+    assert all("VAR_HANDLE (a resource variable)" in each for each in resources)
 
 
 # ---- costs

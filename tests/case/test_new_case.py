@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.io import wavfile
+from state_cases import streaming_model
 from tflite_builder import ModelBuilder, dense_model, float_model
 
 from hil.case.load import load_case
@@ -314,6 +315,23 @@ def test_the_range_of_a_float_input_is_that_of_the_quantisation_behind_it() -> N
 
 
 # ---- models and folder
+
+
+def test_a_model_that_keeps_state_is_told_and_whether_it_lasts_is_a_guess(desk: Desk) -> None:
+    made = desk.case(model=desk.file("streaming.tflite", streaming_model()))
+    assert desk.toml["model"]["state"] is True
+    assert "# The model keeps state: operator 0 SVDF (tensor 4, INT16 [1, 32])." in desk.text
+    assert made.case.keeps_state
+    assert made.case.vectors.sequence is not None
+    assert np.bincount(made.case.vectors.sequence).tolist() == [8] * 4
+    assert any("keeps state (operator 0 SVDF" in note and "is a guess" in note for note in made.notes)
+    assert not any("state" in note for note in made.case.notes)
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="no ../shared/data beside the project")
+def test_the_state_of_an_lstm_is_guessed_to_last_no_longer_than_a_window(desk: Desk) -> None:
+    desk.case(model=SHARED / "public_models" / "tflm_mnist_lstm_int8.tflite")
+    assert desk.toml["model"]["state"] is False
 
 
 def test_the_float_model_comes_along(desk: Desk) -> None:

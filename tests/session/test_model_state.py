@@ -16,10 +16,12 @@ import pytest
 from native_session import PROJECT, native_board, native_device
 from state_cases import SEQUENCE, answers, right, streams, write_case
 
+from hil.board.config import kind_module, load_board
 from hil.bundle import build_bundle, parse_bundle
 from hil.case.load import load_case
 from hil.case.types import Case
 from hil.contract import checks_for, judge
+from hil.contract.coverage import Coverage
 from hil.contract.plain import PlainRuns
 from hil.contract.repeats import Repeats
 from hil.contract.types import CheckResult, Evidence, Outcome
@@ -91,6 +93,22 @@ def test_without_the_word_each_window_begins_anew_on_both_sides(line: str, tmp_p
     evidence = run(load_case(write_case(tmp_path / "case", line)), tmp_path)
     assert failed(evidence) == {}
     assert (evidence.records.output == answers([(row, True) for row in range(len(SEQUENCE))])).all()
+
+
+def test_coverage_is_that_of_windows_that_begin_a_stream(whole: Evidence) -> None:
+    coverage = whole.section(Coverage)
+    assert coverage.problem == ""
+    assert coverage.looked == len(streams())
+
+
+@pytest.mark.slow
+def test_an_emulated_target_keeps_the_state_too(case: Case, tmp_path: Path) -> None:
+    config = load_board("qemu", [PROJECT / "boards"])
+    target = Image(build(config.target, PROJECT, image=WITH_KERNELS))
+    with kind_module(config).open_board(config, tmp_path / "qemu.log") as board:
+        evidence = run_case(case, board, target).evidence
+    assert failed(evidence) == {}
+    assert (evidence.records.output == right()).all()
 
 
 def test_no_share_cuts_a_stream(case: Case) -> None:
