@@ -93,7 +93,9 @@ int32_t MultiplyAdd(int32_t sum, int32_t a, int32_t b) {
 }
 float MultiplyAdd(float sum, float a, float b) { return sum + a * b; }
 
-int32_t Added(int32_t a, int32_t b) { return static_cast<int32_t>(static_cast<uint32_t>(a) + static_cast<uint32_t>(b)); }
+int32_t Added(int32_t a, int32_t b) {
+  return static_cast<int32_t>(static_cast<uint32_t>(a) + static_cast<uint32_t>(b));
+}
 float Added(float a, float b) { return a + b; }
 
 template <typename Sum, typename A, typename B>
