@@ -98,7 +98,7 @@ def test_without_the_word_each_window_begins_anew_on_both_sides(line: str, tmp_p
 def test_coverage_is_that_of_windows_that_begin_a_stream(whole: Evidence) -> None:
     coverage = whole.section(Coverage)
     assert coverage.problem == ""
-    assert coverage.looked == len(streams())
+    assert coverage.vectors == len(streams())
 
 
 @pytest.mark.slow
