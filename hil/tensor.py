@@ -5,7 +5,7 @@ elements have, in the one table that everything asks.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -143,12 +143,16 @@ class Quantisation:
 
 @dataclass(frozen=True)
 class TensorContract:
-    """Type name as in the TFLite schema (`"INT8"`), shape with the batch of 1, quantisation, size in bytes."""
+    """Type name as in the TFLite schema (`"INT8"`), shape with the batch of 1, quantisation, size in bytes.
+
+    name: as the model has it; a device does not tell it.
+    """
 
     dtype: str
     shape: tuple[int, ...]
     quantisation: Quantisation
     bytes: int
+    name: str = field(default="", compare=False)
 
     @property
     def elements(self) -> int:

@@ -33,18 +33,31 @@ BASELINES = "baseline"  # folder in a case's: accepted measurements, one file a 
 @dataclass(frozen=True)
 class ModelFile:
     """One .tflite file: bytes, SHA-256, and what the flatbuffer says of it.
-    own_operators: those that only the image with operators of our own runs right, as this model has them.
+
+    inputs, outputs: in the order of the model, one of each for most. decided: index of the output that the case decides
+    on. own_operators: those that only the image with operators of our own runs right, as this model has them.
     """
 
     path: Path
     data: bytes = field(repr=False)
     sha256: str
     operators: tuple[str, ...]  # distinct builtin operator names in order of first use
-    input: TensorContract
-    output: TensorContract
+    inputs: tuple[TensorContract, ...]
+    outputs: tuple[TensorContract, ...]
     all_float: bool = False  # no operator of it is quantised
     reach: float = math.inf  # largest magnitude of a float32 input that its QUANTIZE operators can convert
     own_operators: tuple[str, ...] = ()
+    decided: int = 0
+
+    @property
+    def input(self) -> TensorContract:
+        """The first input, for most the only one."""
+        return self.inputs[0]
+
+    @property
+    def output(self) -> TensorContract:
+        """The output that the case decides on, for most the only one."""
+        return self.outputs[self.decided]
 
 
 # The firmware takes frames of up to 40,960 bytes (firmware/link/framing.h); the rest is for the request around the

@@ -29,8 +29,8 @@ def parse_model(data: bytes, path: Path) -> ModelFile:
         data=data,
         sha256=hashlib.sha256(data).hexdigest(),
         operators=operator_names(graph),
-        input=_contract(graph.tensors[graph.inputs[0]], path),
-        output=_contract(graph.tensors[graph.outputs[0]], path),
+        inputs=tuple(_contract(graph.tensors[index], path) for index in graph.inputs),
+        outputs=tuple(_contract(graph.tensors[index], path) for index in graph.outputs),
         all_float=computes_in_float(graph),
         reach=_reach(graph),
     )
@@ -87,4 +87,5 @@ def _contract(tensor: Tensor, path: Path) -> TensorContract:
             zero_point=tensor.zero_points[0] if tensor.zero_points else 0,
         ),
         bytes=tensor.elements * TYPE_BYTES[tensor.dtype],
+        name=tensor.name,
     )

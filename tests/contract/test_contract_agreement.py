@@ -112,7 +112,7 @@ def test_wide_outputs_are_widened_a_block_at_a_time(evidence: Evidence) -> None:
         label=None,
         expected_output=None,
     )
-    model = replace(evidence.case.model, output=replace(evidence.case.model.output, quantisation=quantisation))
+    model = replace(evidence.case.model, outputs=(replace(evidence.case.model.output, quantisation=quantisation),))
     case = replace(evidence.case, vectors=vectors, model=model)
     evidence = replace(evidence, references=references, records=records, case=case)
     tracemalloc.start()
