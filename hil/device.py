@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hil.board.base import Board
@@ -14,6 +14,7 @@ from hil.link.client import LinkClient, LinkCounters
 from hil.link.messages import SelfTest
 from hil.link.rtt import Rtt
 from hil.records import CoreState, Decision, Hello, Record, Status
+from hil.tensor import TensorContract
 
 _CHUNK_BYTES = 2048
 _LAST_NUMBER = 0xFFFFFFFF
@@ -79,6 +80,7 @@ class Device:
         self.inferences = 0  # windows that went through the whole pipeline
         self.invokes: list[InvokeCalls] = []  # one for each start of the firmware
         self.witness = Witness()
+        self._further: tuple[int, tuple[int, ...]] = (0, ())
         self._connect()
 
     def _connect(self) -> None:
@@ -86,7 +88,7 @@ class Device:
         rtt = Rtt(board.memory, board.image.symbol("_SEGGER_RTT"))
         self._link = LinkClient(rtt, board.check, self.counters, self._last_taken)
         self.invokes.append(InvokeCalls())
-        self.hello = self._hello()
+        self.hello = self._with_further(self._hello())
 
     def _last_taken(self) -> int | None:
         """Id of the last request that the firmware took up; None when this firmware does not keep it."""
@@ -229,8 +231,27 @@ class Device:
         return messages.decode_decision(self._link.request(command, self.board.config.timeout.reply_s))
 
     def prepared(self) -> bytes:
-        """The input tensor of the last window that was prepared, as its bytes."""
-        return self._fetch(messages.PREPARED, self.hello.input.bytes)
+        """The input tensor of the last window that was prepared, as its bytes; of several inputs all of them."""
+        size = self.hello.input.bytes + sum(each.bytes for each in self.hello.inputs)
+        return self._fetch(messages.PREPARED, size)
+
+    def ask_further(self, inputs: int, outputs: Sequence[int]) -> None:
+        """Have the device tell, now and at each start, what tensors its model has beside those of `hello`: so many
+        inputs, and the outputs at these places. They stand in `hello.inputs` and `hello.outputs`.
+        """
+        self._further = inputs, tuple(outputs)
+        self.hello = self._with_further(self.hello)
+
+    def _with_further(self, hello: Hello) -> Hello:
+        inputs, outputs = self._further
+        return replace(
+            hello,
+            inputs=tuple(self._tensor(False, index) for index in range(1, inputs + 1)),
+            outputs=tuple(self._tensor(True, index) for index in outputs),
+        )
+
+    def _tensor(self, output: bool, index: int) -> TensorContract:
+        return messages.decode_tensor(self._ask(messages.tensor_command(output, index)))
 
     def _fetch(self, item: int, size: int) -> bytes:
         data = b""

@@ -30,12 +30,12 @@ Bundle bundle;
 
 bool SetUp(Span<uint8_t>* input) {
   BundleResult result = ParseBundle(port::BundleRegion(), {~uint32_t{0}, ~uint32_t{0}, kArenaBytes}, &bundle);
-  EngineTensor in;
-  EngineTensor out;
   const bool ready = result.ok() && EngineCheckModel(bundle.model).ok() &&
-                     EngineInit(bundle.model, arena.Prepare(kArenaBytes)).ok() && EngineTensors(&in, &out).ok();
+                     EngineInit(bundle.model, arena.Prepare(kArenaBytes)).ok() && EngineHas(1, 1).ok();
   hil_bare_loop.bundle_status = ready ? 0 : 1;
-  *input = in.data;
+  if (ready) {
+    *input = EngineInput(0).data;
+  }
   return ready;
 }
 

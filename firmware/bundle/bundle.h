@@ -39,6 +39,7 @@ enum class BundleStatus : uint16_t {
   kArenaLimit = 21,
   kPrepareTensor = 22,
   kDecideOutput = 23,
+  kSeveralTensors = 24,
   kModelFlatbuffer = 30,
   kModelSchema = 31,
   kModelSubgraphs = 32,
@@ -73,25 +74,30 @@ struct TensorContract {
 // Product of the dimensions; all ones of 64 bits when it does not fit.
 uint64_t Elements(const TensorContract& tensor);
 
-// Text and model point into the bundle's region. Fields that come after the failing check are not valid.
-struct Bundle {
-  Sha256Digest hash{};
-  Sha256Digest model_hash{};
-  Text name;
-  uint32_t version = 0;
+// A window and the input tensor that it becomes.
+struct InputPart {
   WindowFormat window{};
   GateParameters gate{};
   const PrepareStage* prepare = nullptr;
   PrepareRun prepare_run = nullptr;  // of the stage, for the input tensor's type
   PrepareParameters prepare_parameters{};
+  TensorContract input;
+};
+
+// Text and model point into the bundle's region. Fields that come after the failing check are not valid.
+struct Bundle : InputPart {
+  Sha256Digest hash{};
+  Sha256Digest model_hash{};
+  Text name;
+  uint32_t version = 0;
   const DecideStage* decide = nullptr;
   DecideRun decide_run = nullptr;  // of the stage, for the output tensor's type
   DecideParameters decide_parameters{};
-  TensorContract input;
   TensorContract output;
   std::array<Text, kMaxLabels> labels{};
   size_t label_count = 0;
   uint32_t arena_bytes = 0;
+  Bytes further;  // items of further tensors, not looked at yet
   Bytes model;
 };
 
@@ -103,6 +109,18 @@ struct BundleLimits {
 
 // Reads and checks everything but the model itself (codes 0 to 23).
 BundleResult ParseBundle(Bytes region, const BundleLimits& limits, Bundle* bundle);
+
+// An item of a further tensor: of an input, or of an output at `index` among the model's.
+struct FurtherPart {
+  bool output = false;
+  InputPart input;
+  uint32_t index = 0;
+  TensorContract tensor;
+};
+
+// Reads and checks the next item (codes 8 to 16 and 22), and leaves the rest of them in `items`. Of `limits` the bytes
+// that are left count.
+BundleResult ParseFurther(Bytes* items, const BundleLimits& limits, FurtherPart* part);
 
 // Codes 40 to 44 (`first` kInputType) or 45 to 49 (kOutputType): whether the model's tensor is the contract's.
 BundleResult CompareTensor(const TensorContract& contract, const TensorContract& actual, BundleStatus first);

@@ -17,7 +17,7 @@ from hil.case.types import Case
 from hil.contract.operators import OperatorProfile, OperatorTicks
 from hil.contract.types import Evidence, ImageFacts, References
 from hil.errors import UsageError
-from hil.records import ClockSpec, Hello, RunRecords
+from hil.records import FURTHER, ClockSpec, Hello, RunRecords
 from hil.runfile import Columns, Run
 
 _NEEDED = ("units", "distinct", "reference_gate", "reference_output", "reference_answer")
@@ -86,14 +86,16 @@ def _hello(stored: runfile.Case, case: Case) -> Hello:
     told: dict[str, Any] = {**stored.device.model_dump(), **(stored.device.model_extra or {})}
     texts = {"operators": tuple(told["operators"]), "labels": tuple(told["labels"])}
     tensors = {"input": case.model.input, "output": case.model.output}
+    told |= {"inputs": (), "outputs": ()}
     return Hello(**{item.name: told[item.name] for item in fields(Hello)} | texts | tensors)
 
 
 def _records(columns: Columns) -> RunRecords:
     texts, label = np.unique(columns["label"], return_inverse=True)
-    names = {item.name for item in fields(RunRecords)} - {"ticks", "label", "label_texts"}
+    names = {item.name for item in fields(RunRecords)} - {"ticks", "label", "label_texts", *FURTHER}
+    plain: dict[str, Any] = {name: columns[name] for name in names}
     return RunRecords(
-        **{name: columns[name] for name in names},
+        **plain,
         ticks=columns["units"][:, :3].cumsum(axis=1),
         label=np.where(columns["label"] == "", -1, label).astype(np.int32),
         label_texts=[str(text) for text in texts],

@@ -25,6 +25,7 @@ from hil.contract.causes import tensor_cause, values_cause
 from hil.contract.causes.pair import Pair, pair_of
 from hil.contract.causes.source import source_of
 from hil.contract.ready import asked, refused, unready
+from hil.contract.tensors import of_each_input
 from hil.contract.types import Check, CheckResult, Evidence, Section
 from hil.contract.verdict import Sheet, add_differences, number
 from hil.records import GateReason, Status
@@ -34,10 +35,13 @@ from hil.tensor import Elements, ElementType, TensorContract, bits, ranks
 
 @dataclass(frozen=True)
 class PreparedDifference:
-    """The device's prepared tensor for one vector whose digest is not the reference's; [input elements]."""
+    """The device's prepared tensor for one vector whose digest is not the reference's; [input elements].
+    tensor: name of the input, where there are several.
+    """
 
     vector: int
     observed: Elements
+    tensor: str = ""
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,11 @@ def _judge_prepared(evidence: Evidence) -> CheckResult:
     if reason := unready(evidence) or asked(compared, evidence):
         return sheet.not_judged(reason)
     broken = blame(evidence)
-    observed = {difference.vector: difference.observed for difference in evidence.section(PreparedTensors).differences}
+    observed = {
+        difference.vector: difference.observed
+        for difference in evidence.section(PreparedTensors).differences
+        if difference.tensor in ("", evidence.case.model.input.name)
+    }
     offending = prepared_differs(evidence)
     causes = _likely_causes(evidence, observed)
 
@@ -416,7 +424,7 @@ CHECKS = (
             f"{field.name.replace('_', ' ')} of the input tensor: the device's against the case's model",
             formula,
             _always,
-            _judge_field(field),
+            of_each_input(_judge_field(field)),
         )
         for field, formula in zip(
             _FIELDS,
@@ -441,7 +449,7 @@ CHECKS = (
         "prepared tensor of every vector: digest, then min and max, then the first differing element",
         "CRC-32, minimum, maximum, saturated (device tensor) = those of the reference tensor",
         _always,
-        _judge_prepared,
+        of_each_input(_judge_prepared),
     ),
     Check(
         "input.saturation",
@@ -449,7 +457,7 @@ CHECKS = (
         "saturated elements (of the reference tensor; of the device's count on another digest) / "
         "(vectors done * input elements)",
         lambda case: case.contracts.saturation is not None,
-        _judge_saturation,
+        of_each_input(_judge_saturation),
     ),
     Check(
         "input.gate",

@@ -27,6 +27,7 @@ from hil.contract.types import CheckResult, Evidence, Finding
 from hil.link.client import LinkCounters
 from hil.records import ClockSpec, Hello, RunRecords
 from hil.runfile import SCHEMA, seal
+from hil.tensor import TensorContract
 from hil.verdict import case_verdict, run_verdict
 
 PACKAGES = ("numpy", "scipy", "tflite-micro", "ai-edge-litert", "cbor2", "zcbor", "pytest", "pydantic", "pyelftools")
@@ -108,7 +109,7 @@ def records_archive(case: Case, records: RunRecords, evidence: Evidence | None =
     """The raw records as an .npz (docs/run-json.md): one array per column of RunRecords, `label_texts`, the vectors'
     names and, of a run that came to its end, what reports need of its references and latency samples.
     """
-    columns = {item.name: getattr(records, item.name) for item in fields(records) if item.name != "label_texts"}
+    columns: dict[str, Any] = dict(records.columns())
     columns["label_texts"] = np.array(records.label_texts, dtype=np.str_)
     columns["name"] = np.array([case.vectors.name(index) for index in range(len(records))], dtype=np.str_)
     label = case.vectors.label
@@ -270,15 +271,21 @@ def _memory(evidence: Evidence) -> Json:
 def _hello(hello: Hello) -> Json:
     plain = {item.name: getattr(hello, item.name) for item in fields(hello)}
     for side in ("input", "output"):
-        tensor = plain[side]
-        plain[side] = {
-            "type": tensor.dtype,
-            "shape": list(tensor.shape),
-            "scale": tensor.quantisation.scale,
-            "zero_point": tensor.quantisation.zero_point,
-            "bytes": tensor.bytes,
-        }
+        plain[side] = _tensor(plain[side])
+        further = plain.pop(f"{side}s")
+        if further:
+            plain[f"{side}s"] = [_tensor(tensor) for tensor in further]
     return plain
+
+
+def _tensor(tensor: TensorContract) -> Json:
+    return {
+        "type": tensor.dtype,
+        "shape": list(tensor.shape),
+        "scale": tensor.quantisation.scale,
+        "zero_point": tensor.quantisation.zero_point,
+        "bytes": tensor.bytes,
+    }
 
 
 def check_document(result: CheckResult) -> Json:

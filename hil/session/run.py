@@ -23,7 +23,7 @@ from hil.reference.compute import prepare_all, references
 from hil.reference.job import ReferenceJob
 from hil.reference.models import CaseModels
 from hil.session.arena import arena_of
-from hil.session.part import Part, merge, total
+from hil.session.part import Part, empty_records, merge, total
 from hil.session.room import require_room
 from hil.session.share import Share, whole
 from hil.session.state import NO_VECTOR, SessionState
@@ -80,7 +80,8 @@ def run_share(
     board.progress = progress
     try:
         device, start_fault = _connect(board, image, provisioned)
-        records = RunRecords.empty(len(case.vectors), case.model.output.elements, case.model.output.element)
+        _ask_further(case, device)
+        records = empty_records(case)
         keep(records)
         deadline = _deadline(case, board)
         run = SessionState(
@@ -138,6 +139,7 @@ def conclude(
     steps = wanted(case, Scope.WHOLE)
     if steps and part.hello.bundle_status == 0 and not part.stopped:
         device, _ = _connect(board, image, provisioned)
+        _ask_further(case, device)
         deadline = _deadline(case, board)
         with CaseModels(case) as models:
             run = SessionState(
@@ -200,6 +202,14 @@ def _without_bundle(board: Board, image: Image, size: int) -> Device | None:
         return Device(board)
     except (DeviceFault, DeviceSilent, DeviceEnded):
         return None
+
+
+def _ask_further(case: Case, device: Device) -> None:
+    """Of a model with several tensors, those that hello does not tell."""
+    model = case.model
+    if model.several and device.hello.bundle_status == 0:
+        outputs = [index for index in range(len(model.outputs)) if index != model.decided]
+        device.ask_further(len(model.inputs) - 1, outputs)
 
 
 def _deadline(case: Case, board: Board) -> int:
