@@ -44,9 +44,10 @@ void Product::Start(Bytes bundle_region, const WindowLimits& limits) {
 
 BundleResult Product::Load(Bytes bundle_region, const WindowLimits& limits) {
   const BundleLimits all = {limits.window_bytes, limits.prepared_bytes, kArenaBytes / kPointerRatio};
-  BundleResult result = ParseBundle(bundle_region, all, &bundle_);
+  Bytes further;
+  BundleResult result = ParseBundle(bundle_region, all, &bundle_, &further);
   if (result.ok()) {
-    result = pipeline_.further().Read(bundle_, all);
+    result = pipeline_.further().Read(further, bundle_, all);
   }
   if (result.ok()) {
     result = FromEngine(EngineCheckModel(bundle_.model));

@@ -301,7 +301,7 @@ uint64_t Elements(const TensorContract& tensor) {
   return elements;
 }
 
-BundleResult ParseBundle(Bytes region, const BundleLimits& limits, Bundle* bundle) {
+BundleResult ParseBundle(Bytes region, const BundleLimits& limits, Bundle* bundle, Bytes* further) {
   // Static: the codec's structure is 2 kB, too much for a stack.
   static bundle_meta meta;
   Layout layout{};
@@ -320,7 +320,7 @@ BundleResult ParseBundle(Bytes region, const BundleLimits& limits, Bundle* bundl
   sha.Update(layout.model);
   bundle->model_hash = sha.Finish();
 
-  result = DecodeItem(cbor_decode_bundle_meta, layout.metadata, &meta, &bundle->further);
+  result = DecodeItem(cbor_decode_bundle_meta, layout.metadata, &meta, further);
   if (!result.ok()) {
     return result;
   }

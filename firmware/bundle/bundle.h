@@ -97,7 +97,6 @@ struct Bundle : InputPart {
   std::array<Text, kMaxLabels> labels{};
   size_t label_count = 0;
   uint32_t arena_bytes = 0;
-  Bytes further;  // items of further tensors, not looked at yet
   Bytes model;
 };
 
@@ -107,8 +106,9 @@ struct BundleLimits {
   uint32_t arena_bytes;     // the static arena
 };
 
-// Reads and checks everything but the model itself (codes 0 to 23).
-BundleResult ParseBundle(Bytes region, const BundleLimits& limits, Bundle* bundle);
+// Reads and checks everything but the model itself (codes 0 to 23). `further`: the items of further tensors, which are
+// not looked at yet.
+BundleResult ParseBundle(Bytes region, const BundleLimits& limits, Bundle* bundle, Bytes* further);
 
 // An item of a further tensor: of an input, or of an output at `index` among the model's.
 struct FurtherPart {

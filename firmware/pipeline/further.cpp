@@ -26,14 +26,13 @@ TensorContract ToContract(const EngineTensor& tensor) {
   return contract;
 }
 
-BundleResult SeveralTensors::Read(const Bundle& bundle, const BundleLimits& limits) {
+BundleResult SeveralTensors::Read(Bytes items, const Bundle& bundle, const BundleLimits& limits) {
   static FurtherPart part;  // too much for a stack
   input_count_ = output_count_ = 0;
   first_bytes_ = window_bytes_ = WindowBytes(bundle.window);
   BundleLimits left = limits;
   left.window_bytes -= static_cast<uint32_t>(first_bytes_);
   left.prepared_bytes -= bundle.input.bytes;
-  Bytes items = bundle.further;
   while (!items.empty()) {
     const BundleResult result = ParseFurther(&items, left, &part);
     if (!result.ok()) {

@@ -31,7 +31,7 @@ class SeveralTensors {
   static constexpr size_t kMostOutputs = 7;
 
   // Reads the bundle's items of further tensors: codes 8 to 16 and 22.
-  BundleResult Read(const Bundle& bundle, const BundleLimits& limits);
+  BundleResult Read(Bytes items, const Bundle& bundle, const BundleLimits& limits);
 
   Span<const FurtherInput> inputs() const { return {inputs_.data(), input_count_}; }
   Span<const FurtherOutput> outputs() const { return {outputs_.data(), output_count_}; }
@@ -62,14 +62,14 @@ class NoFurtherTensors {
   static constexpr size_t kMostInputs = 0;
   static constexpr size_t kMostOutputs = 0;
 
-  BundleResult Read(const Bundle& bundle, const BundleLimits&) {
-    return bundle.further.empty() ? BundleResult{} : BundleResult{BundleStatus::kSeveralTensors, 0};
+  BundleResult Read(Bytes items, const Bundle&, const BundleLimits&) {
+    return items.empty() ? BundleResult{} : BundleResult{BundleStatus::kSeveralTensors, 0};
   }
   Span<const FurtherInput> inputs() const { return {}; }
   Span<const FurtherOutput> outputs() const { return {}; }
   size_t decided() const { return 0; }
   BundleResult Bind() { return {}; }
-  Bytes FirstOf(Bytes window) const { return window; }
+  const Bytes& FirstOf(const Bytes& window) const { return window; }
   GateReason Check(Bytes) const { return GateReason::kValid; }
   void Prepare(Bytes) const {}
 };

@@ -76,7 +76,7 @@ PipelineResult Pipeline::Process(uint32_t capture, Bytes window, StageObserver* 
 }
 
 bool Pipeline::RunPrepare(Bytes window) {
-  const Bytes first = further_.FirstOf(window);
+  const Bytes& first = further_.FirstOf(window);
   if (first.size() != window_bytes_) {
     return false;
   }

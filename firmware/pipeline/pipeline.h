@@ -74,7 +74,7 @@ class Pipeline {
   DecideState decide_state_;
   Span<uint8_t> input_;
   Bytes output_;
-  FurtherTensors further_;
+  [[no_unique_address]] FurtherTensors further_;
 };
 
 }  // namespace hil

@@ -21,7 +21,8 @@ uint8_t prepared_copy[kPreparedBytes];
 // What a record says of the further tensors of the last run.
 std::array<hil_prepared, FurtherTensors::kMostInputs> further_inputs;
 std::array<hil_bytes, FurtherTensors::kMostOutputs> further_outputs;
-static_assert(further_inputs.size() <= HIL_MAX_FURTHER_INPUTS && further_outputs.size() <= HIL_MAX_FURTHER_OUTPUTS,
+static_assert(FurtherTensors::kMostInputs <= HIL_MAX_FURTHER_INPUTS &&
+                  FurtherTensors::kMostOutputs <= HIL_MAX_FURTHER_OUTPUTS,
               "what a record can carry");
 
 // The operators of the last profile. Not in the test mode, whose initial values lie in flash.

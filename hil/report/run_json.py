@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 import hil
 from hil.board.config import BoardConfig
-from hil.case.types import Case, Limit
+from hil.case.types import Case, Limit, ModelFile
 from hil.contract.changes import baseline_document
 from hil.contract.gap import comparison
 from hil.contract.latency import latency_samples, latency_summary
@@ -137,6 +137,12 @@ def _reference_columns(evidence: Evidence) -> dict[str, NDArray[Any]]:
         columns["float_output"] = references.float_output
     if references.float_chain is not None:
         columns["float_chain"] = references.float_chain
+    for number, further in enumerate(references.outputs, 1):
+        columns[f"reference_output.{number}"] = further.output
+        if further.float_output is not None:
+            columns[f"float_output.{number}"] = further.float_output
+        if further.float_chain is not None:
+            columns[f"float_chain.{number}"] = further.float_chain
     return columns
 
 
@@ -227,7 +233,7 @@ def _evidence(evidence: Evidence) -> Json:
             "stack_bytes": evidence.image.stack_bytes,
         },
         "bundle": {"sha256": evidence.bundle_sha256, "bytes": evidence.bundle_bytes},
-        "device": _hello(evidence.hello),
+        "device": _hello(evidence.hello, evidence.case.model),
         "latency": latency_summary(evidence),
         "memory": _memory(evidence),
         "operators": [vars(operator) for operator in profile.operators],
@@ -268,13 +274,16 @@ def _memory(evidence: Evidence) -> Json:
     }
 
 
-def _hello(hello: Hello) -> Json:
+def _hello(hello: Hello, model: ModelFile) -> Json:
+    """Tensors beside the first input and the output that is decided on have their names, and are left out of others."""
     plain = {item.name: getattr(hello, item.name) for item in fields(hello)}
     for side in ("input", "output"):
         plain[side] = _tensor(plain[side])
-        further = plain.pop(f"{side}s")
+        further, names = plain.pop(f"{side}s"), model.inputs[1:] if side == "input" else model.further_outputs
         if further:
-            plain[f"{side}s"] = [_tensor(tensor) for tensor in further]
+            plain[f"{side}s"] = [
+                {"name": known.name, **_tensor(tensor)} for tensor, known in zip(further, names, strict=True)
+            ]
     return plain
 
 
