@@ -25,7 +25,7 @@ from hil.contract.causes.outputs import Outputs, other, output_name
 from hil.contract.distance import Allowance, allowed, shown
 from hil.contract.instruments.marks import MemoryTest
 from hil.contract.ready import asked, refused, unlimited, unready
-from hil.contract.tensors import of_each_output
+from hil.contract.tensors import of_each_output, output_views
 from hil.contract.types import Check, CheckResult, Evidence, Section, VectorFault
 from hil.contract.verdict import Sheet, add_differences, number, plural, vector_name
 from hil.records import Status
@@ -287,20 +287,8 @@ def _judge_complete(evidence: Evidence) -> CheckResult:
             stage="invoke",
             hint=_INVOKE_HINT,
         )
-    nameless = _no_numbers(evidence)
-
-    def describe_no_number(vector: int) -> None:
-        place = int(no_number(evidence.records.output[vector]).argmax())
-        also = comparable(evidence)[vector] and no_number(evidence.references.output[vector]).any()
-        sheet.add(
-            "an output of numbers",
-            f"NaN at {output_name(evidence.case.decide.labels, place)}: nothing can be decided on that",
-            vector=name(vector),
-            stage="invoke",
-            hint=_NAN_OF_THE_MODEL if also else "the oracle gives numbers here: see execution.output",
-        )
-
-    sheet.each(nameless, describe_no_number)
+    for view in output_views(evidence):
+        _add_no_numbers(sheet, view)
     lost = np.flatnonzero(np.isin(status, _LOST))
     if len(lost):
         sheet.add(
@@ -321,12 +309,32 @@ def _judge_complete(evidence: Evidence) -> CheckResult:
     return sheet.result(numbers={"vectors": len(status), "vectors_with_record": int(ran(evidence.records).sum())})
 
 
+def _add_no_numbers(sheet: Sheet, view: Evidence) -> None:
+    """Findings about the one output that `view` holds."""
+    decided = view.case.model.output.name == sheet.evidence.case.model.output.name
+    of = "" if view is sheet.evidence else f"output {view.case.model.output.name!r}: "
+
+    def describe(vector: int) -> None:
+        place = int(no_number(view.records.output[vector]).argmax())
+        also = comparable(view)[vector] and no_number(view.references.output[vector]).any()
+        sheet.add(
+            f"{of}an output of numbers",
+            f"NaN at {output_name(view.case.decide.labels, place)}{_UNDECIDED if decided else ''}",
+            vector=view.case.vectors.name(vector),
+            stage="invoke",
+            hint=_NAN_OF_THE_MODEL if also else "the oracle gives numbers here: see execution.output",
+        )
+
+    sheet.each(_no_numbers(view), describe)
+
+
 def _no_numbers(evidence: Evidence) -> NDArray[np.intp]:
     """Vectors whose output holds what is no number."""
     output, done = evidence.records.output, evidence.records.status == Status.DONE
     return np.flatnonzero(done & no_number(output).any(axis=1))
 
 
+_UNDECIDED = ": nothing can be decided on that"
 _NAN_OF_THE_MODEL = (
     "the oracle gives NaN too, so it is the model: look for a division, a logarithm or a root that this window reaches"
 )

@@ -17,7 +17,7 @@ def judge(vectors: Vectors, case: Case) -> NDArray[np.uint8]:
 
     No vector is stale: the harness gives every window it sends a capture number of its own.
     """
-    if case.further:
+    if vectors.further:
         return _first_reason(
             [
                 judge(replace(vectors, further=(), windows=windows), one)
