@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hil.board.base import Board
+from hil.case.types import ModelFile
 from hil.errors import AgentError, LinkError
 from hil.link import messages
 from hil.link.client import LinkClient, LinkCounters
@@ -73,14 +74,14 @@ class Device:
     breaks.
     """
 
-    def __init__(self, board: Board) -> None:
-        self.board = board
+    def __init__(self, board: Board, model: ModelFile | None = None) -> None:
+        """model: of the bundle, so that a device with several tensors tells all of them in `hello`."""
+        self.board, self._model = board, model
         self._sequence = _LAST_NUMBER - 1  # so that each session goes through the wrap of the capture numbers
         self.counters = LinkCounters()  # repeats and damaged frames since the session began, restarts included
         self.inferences = 0  # windows that went through the whole pipeline
         self.invokes: list[InvokeCalls] = []  # one for each start of the firmware
         self.witness = Witness()
-        self._further: tuple[int, tuple[int, ...]] = (0, ())
         self._connect()
 
     def _connect(self) -> None:
@@ -235,18 +236,15 @@ class Device:
         size = self.hello.input.bytes + sum(each.bytes for each in self.hello.inputs)
         return self._fetch(messages.PREPARED, size)
 
-    def ask_further(self, inputs: int, outputs: Sequence[int]) -> None:
-        """Have the device tell, now and at each start, what tensors its model has beside those of `hello`: so many
-        inputs, and the outputs at these places. They stand in `hello.inputs` and `hello.outputs`.
-        """
-        self._further = inputs, tuple(outputs)
-        self.hello = self._with_further(self.hello)
-
     def _with_further(self, hello: Hello) -> Hello:
-        inputs, outputs = self._further
+        """`hello` with the further tensors of a model that has several, once its bundle was accepted."""
+        model = self._model
+        if model is None or not model.several or hello.bundle_status != 0:
+            return hello
+        outputs = (index for index in range(len(model.outputs)) if index != model.decided)
         return replace(
             hello,
-            inputs=tuple(self._tensor(False, index) for index in range(1, inputs + 1)),
+            inputs=tuple(self._tensor(False, index) for index in range(1, len(model.inputs))),
             outputs=tuple(self._tensor(True, index) for index in outputs),
         )
 

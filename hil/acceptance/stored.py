@@ -109,7 +109,7 @@ def _records(columns: Columns) -> RunRecords:
 
 def _numbers(columns: Columns, name: str) -> list[int]:
     """Of the columns `name.1`, `name.2` and so on of further tensors."""
-    return sorted(int(key.rpartition(".")[2]) for key in columns if key.startswith(f"{name}."))
+    return [number for number in range(1, len(columns)) if f"{name}.{number}" in columns]
 
 
 def _references(case: Case, columns: Columns) -> References:

@@ -125,14 +125,16 @@ def _undecided_reference(references: References, wanted: OutputReference) -> Ref
 
 
 def _merged(names: list[str], results: list[CheckResult]) -> CheckResult:
-    """One verdict of a check that was made of several tensors: the worst of them, and the findings of all."""
+    """One verdict of a check that was made of several tensors: the worst of them, and the findings of all. Of equal
+    outcomes the first, with the worst value of those that have its limit.
+    """
     if len(results) == 1:
         return results[0]
     pairs = list(zip(names, results, strict=True))
     worst = min(results, key=lambda result: _WORST_FIRST.index(result.outcome))
     findings = [_named(name, finding) for name, result in pairs for finding in result.findings]
     reasons = [f"{name}: {result.reason}" for name, result in pairs if result.reason]
-    values = [result.value for result in results if result.value is not None]
+    values = [result.value for result in results if result.value is not None and result.limit == worst.limit]
     lowest = worst.limit is not None and worst.limit.maximum is None
     return replace(
         worst,

@@ -102,10 +102,12 @@ def _fetch_difference(run: SessionState, index: int, record: Record, differences
 
 def split_tensors(case: Case, data: bytes) -> list[Elements]:
     """The elements of each input tensor, of the bytes of all of them."""
+    if not case.further:
+        return [case.model.input.element.read(data)]
     tensors = []
     for contract in case.model.inputs:
-        own, data = (data, b"") if not case.further else (data[: contract.bytes], data[contract.bytes :])
-        tensors.append(contract.element.read(own))
+        tensors.append(contract.element.read(data[: contract.bytes]))
+        data = data[contract.bytes :]
     return tensors
 
 

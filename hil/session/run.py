@@ -79,8 +79,7 @@ def run_share(
     job = ReferenceJob(case, share.rows(case))
     board.progress = progress
     try:
-        device, start_fault = _connect(board, image, provisioned)
-        _ask_further(case, device)
+        device, start_fault = _connect(case, board, image, provisioned)
         records = empty_records(case)
         keep(records)
         deadline = _deadline(case, board)
@@ -138,8 +137,7 @@ def conclude(
     part, stimuli = merge(case, parts), prepare_all(case)
     steps = wanted(case, Scope.WHOLE)
     if steps and part.hello.bundle_status == 0 and not part.stopped:
-        device, _ = _connect(board, image, provisioned)
-        _ask_further(case, device)
+        device, _ = _connect(case, board, image, provisioned)
         deadline = _deadline(case, board)
         with CaseModels(case) as models:
             run = SessionState(
@@ -176,13 +174,13 @@ def _joined(part: Part, run: SessionState, sections: Sections) -> Part:
     )
 
 
-def _connect(board: Board, image: Image, bundle: bytes) -> tuple[Device, VectorFault | None]:
+def _connect(case: Case, board: Board, image: Image, bundle: bytes) -> tuple[Device, VectorFault | None]:
     """The agent, and the fault by which the firmware does not start with this bundle but does without one: then the
     agent is that of a board without a bundle. Raises BoardError when it does not start either way.
     """
     try:
         board.provision(image, bundle)
-        return Device(board), None
+        return Device(board, case.model), None
     except DeviceFault as error:
         report = board.postmortem()
         device = _without_bundle(board, image, len(bundle)) if report.stage == "start" else None
@@ -202,14 +200,6 @@ def _without_bundle(board: Board, image: Image, size: int) -> Device | None:
         return Device(board)
     except (DeviceFault, DeviceSilent, DeviceEnded):
         return None
-
-
-def _ask_further(case: Case, device: Device) -> None:
-    """Of a model with several tensors, those that hello does not tell."""
-    model = case.model
-    if model.several and device.hello.bundle_status == 0:
-        outputs = [index for index in range(len(model.outputs)) if index != model.decided]
-        device.ask_further(len(model.inputs) - 1, outputs)
 
 
 def _deadline(case: Case, board: Board) -> int:

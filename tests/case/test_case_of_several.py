@@ -66,6 +66,20 @@ def test_a_table_of_an_input_that_is_not_there_is_refused(tmp_path: Path) -> Non
     assert "'right'" in error.fix
 
 
+def test_a_stage_of_its_own_takes_no_parameters_of_the_other(tmp_path: Path) -> None:
+    toml = TOML.replace('prepare = "tensor/1"', 'prepare = "scale/1"\nwindow = 8\nchannels = 1\nfull_scale = 40.0', 1)
+    toml = toml.replace('"quantize/1"\nwindow = 2\nchannels = 2\n', '"tensor/1"\n')
+    windows = {"windows.left": np.ones((N, 8, 1), np.int16), "windows.right": np.zeros((N, 4), np.int8)}
+    case = load_case(write_several(tmp_path, toml=toml, **windows))
+    assert (case.prepare.name, case.further[0].prepare.name) == ("scale/1", "tensor/1")
+    assert case.further[0].gate.maximum == 20
+
+
+def test_an_unknown_key_in_the_table_of_an_input_is_told_with_its_keys(tmp_path: Path) -> None:
+    error = refused(tmp_path, TOML.replace("window = 2", "windows = 2"))
+    assert "did you mean 'window'?" in error.fix
+
+
 def test_a_fault_in_the_table_of_an_input_names_it(tmp_path: Path) -> None:
     error = refused(tmp_path, TOML.replace("window = 2", "window = 3"))
     assert re.match(r"line \d+, \[input\] tensors\.right\.window", error.where), error.where

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -15,12 +16,19 @@ from several_tensors import REFUSED, N, several_model, write_several
 from hil.board.config import kind_module, load_board
 from hil.bundle import build_bundle
 from hil.case.load import load_case
+from hil.case.start.new import new_case
 from hil.case.types import Case
+from hil.compare.runs import COLUMNS, _first_difference
 from hil.contract import checks_for, judge
+from hil.contract.sent import GateProbes
 from hil.contract.types import CheckResult, Evidence, Outcome
+from hil.device import Device
+from hil.errors import UsageError
+from hil.expect import ExpectationFailed, expect
 from hil.image.build import FIRMWARE, WITH_KERNELS, build
 from hil.image.elf import Image
 from hil.records import GateReason, Status
+from hil.report.run_json import records_archive
 from hil.session import run_case
 
 PUBLIC = PROJECT.parent / "shared" / "data" / "public_models"
@@ -70,9 +78,23 @@ def test_the_device_says_what_its_tensors_are(evidence: Evidence) -> None:
     assert (hello.outputs[0], hello.output) == model.outputs
 
 
-def test_windows_of_the_harness_are_made_for_each_input(evidence: Evidence) -> None:
-    from hil.contract.sent import GateProbes
+def test_a_test_in_python_reaches_every_tensor(evidence: Evidence, tmp_path: Path) -> None:
+    case = evidence.case
+    with native_board(tmp_path) as board:
+        board.provision(image("native"), build_bundle(case))
+        device = Device(board, case.model)
+        expected = expect(device.run(case.vectors.payload(2)), case).done()
+        expected.output(evidence.references.output[2]).output(evidence.references.outputs[0].output[2], name="level")
+        with pytest.raises(ExpectationFailed):
+            expected.output(evidence.references.output[2], name="level")
+        with pytest.raises(UsageError, match="'level', 'scores'"):
+            expected.output(evidence.references.output[2], name="levels")
+        tensors = evidence.references.prepared[2].tobytes() + evidence.references.inputs[0].prepared[2].tobytes()
+        assert device.prepared() == tensors
+        assert device.restart().inputs == case.model.inputs[1:]
 
+
+def test_windows_of_the_harness_are_made_for_each_input(evidence: Evidence) -> None:
     sent = evidence.section(GateProbes)
     assert {probe.input for probe in sent.probes} == {0, 1}
     assert {probe.tensor for probe in sent.outputs} == {"level", "scores"}
@@ -146,8 +168,6 @@ def test_the_smaller_image_refuses_the_bundle_and_says_which_takes_it(tmp_path: 
 
 
 def test_a_bundle_of_other_tensors_than_the_models_is_refused(tmp_path: Path) -> None:
-    from hil.device import Device
-
     case = load_case(write_several(tmp_path / "case"))
     right = replace(case.model.inputs[1], quantisation=replace(case.model.inputs[1].quantisation, zero_point=-4))
     level = replace(case.model.outputs[0], shape=(1, 2, 2))
@@ -167,11 +187,25 @@ def test_a_recurrent_model_of_four_inputs_and_five_outputs_runs_on_qemu(tmp_path
     file = PUBLIC / "mlonmcu_rnnoise_INT8.tflite"
     if not file.is_file():
         pytest.skip("no ../shared/data beside the project")
-    from hil.case.start.new import new_case
-
     case = new_case(tmp_path / "case", file).case
     case = replace(case, contracts=replace(case.contracts, replays=2, passes=1))
     evidence = run(case, tmp_path, "qemu")
     assert failures(evidence) == []
     assert (len(evidence.records.inputs), len(evidence.records.outputs)) == (3, 4)
     assert evidence.hello.inputs == case.model.inputs[1:]
+
+
+def test_a_stored_run_is_judged_from_the_records_of_every_tensor(evidence: Evidence) -> None:
+    """What the gate and `hil compare` read of a run: a difference in a further output is one."""
+
+    def stored(seen: Evidence) -> dict[str, np.ndarray]:
+        with np.load(io.BytesIO(records_archive(seen.case, seen.records, seen))) as archive:
+            return dict(archive)
+
+    right, wrong = stored(evidence), stored(damaged_output(evidence))
+    assert {"digest.1", "output.1", "reference_output.1"} <= right.keys()
+    assert _first_difference("several", right, right, ("one", "other"), 0) is None
+    found = _first_difference("several", right, wrong, ("one", "other"), 0)
+    assert found is not None
+    assert (found.stage, found.column) == (COLUMNS["output"], "output.1, element 2")
+    assert _first_difference("several", right, wrong, ("one", "other"), 3) is None
