@@ -260,8 +260,8 @@ void AnswerScores(const scores_arguments& arguments) {
 
 void AnswerTensor(const tensor_command& command) {
   hil_tensor tensor{};
-  if (!product->tensor(product->context, command.tensor_command_tensor_output, command.tensor_command_tensor_index,
-                       &tensor)) {
+  if (product->tensor == nullptr || !product->tensor(product->context, command.tensor_command_tensor_output,
+                                                     command.tensor_command_tensor_index, &tensor)) {
     AnswerError(ErrorCode::kNoTensor, 0);
     return;
   }

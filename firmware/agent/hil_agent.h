@@ -156,7 +156,9 @@ typedef struct {
    */
   bool (*fetch)(void* context, uint32_t item, hil_bytes* tensor);
 
-  /* What the model's input, or output, of this index looks like; false when there is none. */
+  /* What the model's input, or output, of this index looks like; false when there is none. Null when the product has
+   * one of each.
+   */
   bool (*tensor)(void* context, bool output, uint32_t index, hil_tensor* tensor);
 
   /* As run(), with the time of each operator. `*ran`: operators that ran; `*kept`: the first of them that can be asked

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.case.types import Case
+from hil.case.types import Case, Vectors
 from hil.contract.blame import (
     blame,
     blocks,
@@ -29,6 +29,7 @@ from hil.contract.tensors import of_each_input
 from hil.contract.types import Check, CheckResult, Evidence, Section
 from hil.contract.verdict import Sheet, add_differences, number
 from hil.records import GateReason, Status
+from hil.reference.gate import judge
 from hil.reference.prepare import clipped
 from hil.tensor import Elements, ElementType, TensorContract, bits, ranks
 
@@ -356,7 +357,7 @@ def _judge_gate(evidence: Evidence) -> CheckResult:
         wanted, given = int(evidence.references.gate[vector]), int(evidence.records.gate[vector])
         rejected = evidence.records.status[vector] == Status.REJECTED
         sheet.add(
-            gate_words(wanted, wanted != GateReason.VALID),
+            gate_words(wanted, wanted != GateReason.VALID) + _of_which_input(evidence.case, vector),
             gate_words(given, bool(rejected)),
             vector=name(vector),
             stage="gate",
@@ -386,6 +387,14 @@ def _judge_gate(evidence: Evidence) -> CheckResult:
     sheet.each(np.flatnonzero(rejected & (evidence.records.label >= 0)), describe_label)
     sheet.each(np.flatnonzero(_column_differs(evidence) & judged), describe_column)
     return sheet.result(numbers={"vectors": int(judged.sum()), "rejected": int(rejected.sum())})
+
+
+def _of_which_input(case: Case, vector: int) -> str:
+    """Whose window is not valid, of a case with several."""
+    for one in case.of_inputs if case.further else ():
+        if judge(Vectors(one.vectors.windows[[vector]]), one)[0] != GateReason.VALID:
+            return f", for the window of {one.model.input.name!r}"
+    return ""
 
 
 def _column_differs(evidence: Evidence) -> NDArray[np.bool_]:

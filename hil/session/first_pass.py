@@ -88,10 +88,12 @@ def _store_further(rows: RunRecords, index: int, record: Record) -> None:
 
 def _fetch_difference(run: SessionState, index: int, record: Record, differences: list[PreparedDifference]) -> None:
     """Bring the device's own tensor while it is still there, so that the first differing element can be named."""
+    if record.status != Status.DONE or len(differences) >= MAX_FINDINGS:
+        return
     wanted = (run.stimuli.digest, *(each.digest for each in run.stimuli.further))
     told = (record.digest, *(each.digest for each in record.inputs))
-    wrong = [place for place, (seen, right) in enumerate(zip(told, wanted, strict=False)) if seen != right[index]]
-    if record.status != Status.DONE or not wrong or len(differences) >= MAX_FINDINGS:
+    wrong = [place for place, (seen, right) in enumerate(zip(told, wanted, strict=True)) if seen != right[index]]
+    if not wrong:
         return
     data = run.attempt(index, run.device.prepared)
     if data is not None:

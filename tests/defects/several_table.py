@@ -12,7 +12,9 @@ PREPARE = "void SeveralTensors::Prepare(Bytes window) const {\n  Bytes rest = "
 
 @dataclass(frozen=True)
 class SeveralDefect:
-    """`check` is the first that must fail; its first finding names `stage`, and all together name these `tensors`."""
+    """`check` is the first that must fail; its first finding names `stage`, and these are what all of them expect
+    something of. says: text of the first one.
+    """
 
     name: str
     mistake: str
@@ -20,6 +22,7 @@ class SeveralDefect:
     stage: str
     tensors: tuple[str, ...]
     edits: tuple[Edit, ...]
+    says: str = ""
 
 
 SEVERAL_DEFECTS = (
@@ -55,7 +58,7 @@ SEVERAL_DEFECTS = (
         "the window of the second input is not held to its gate",
         "input.gate",
         "gate",
-        (),
+        ("rejected",),
         (
             Edit(
                 FURTHER,
@@ -63,6 +66,7 @@ SEVERAL_DEFECTS = (
                 "if (reason == GateReason::kLength) {\n      return reason;",
             ),
         ),
+        says="range, for the window of 'right'",
     ),
     SeveralDefect(
         "second_input_not_prepared_again",

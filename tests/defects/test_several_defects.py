@@ -35,4 +35,5 @@ def test_the_stage_is_blamed_and_the_tensor_named(defect: SeveralDefect, workben
     first = next(result for result in found if result.outcome is Outcome.FAILED)
     assert (first.check, first.findings[0].stage) == (defect.check, defect.stage), first
     named = {finding.expected.split(":")[0] for finding in first.findings}
-    assert not defect.tensors or named == {*defect.tensors}, first
+    assert named == {*defect.tensors}, first
+    assert defect.says in first.findings[0].expected
