@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hil.board.base import Board
+from hil.case.types import ModelFile
 from hil.errors import AgentError, LinkError
 from hil.link import messages
 from hil.link.client import LinkClient, LinkCounters
 from hil.link.messages import SelfTest
 from hil.link.rtt import Rtt
 from hil.records import CoreState, Decision, Hello, Record, Status
+from hil.tensor import TensorContract
 
 _CHUNK_BYTES = 2048
 _LAST_NUMBER = 0xFFFFFFFF
@@ -72,8 +74,9 @@ class Device:
     breaks.
     """
 
-    def __init__(self, board: Board) -> None:
-        self.board = board
+    def __init__(self, board: Board, model: ModelFile | None = None) -> None:
+        """model: of the bundle, so that a device with several tensors tells all of them in `hello`."""
+        self.board, self._model = board, model
         self._sequence = _LAST_NUMBER - 1  # so that each session goes through the wrap of the capture numbers
         self.counters = LinkCounters()  # repeats and damaged frames since the session began, restarts included
         self.inferences = 0  # windows that went through the whole pipeline
@@ -86,7 +89,7 @@ class Device:
         rtt = Rtt(board.memory, board.image.symbol("_SEGGER_RTT"))
         self._link = LinkClient(rtt, board.check, self.counters, self._last_taken)
         self.invokes.append(InvokeCalls())
-        self.hello = self._hello()
+        self.hello = self._with_further(self._hello())
 
     def _last_taken(self) -> int | None:
         """Id of the last request that the firmware took up; None when this firmware does not keep it."""
@@ -229,8 +232,24 @@ class Device:
         return messages.decode_decision(self._link.request(command, self.board.config.timeout.reply_s))
 
     def prepared(self) -> bytes:
-        """The input tensor of the last window that was prepared, as its bytes."""
-        return self._fetch(messages.PREPARED, self.hello.input.bytes)
+        """The input tensor of the last window that was prepared, as its bytes; of several inputs all of them."""
+        size = self.hello.input.bytes + sum(each.bytes for each in self.hello.inputs)
+        return self._fetch(messages.PREPARED, size)
+
+    def _with_further(self, hello: Hello) -> Hello:
+        """`hello` with the further tensors of a model that has several, once its bundle was accepted."""
+        model = self._model
+        if model is None or not model.several or hello.bundle_status != 0:
+            return hello
+        outputs = (index for index in range(len(model.outputs)) if index != model.decided)
+        return replace(
+            hello,
+            inputs=tuple(self._tensor(False, index) for index in range(1, len(model.inputs))),
+            outputs=tuple(self._tensor(True, index) for index in outputs),
+        )
+
+    def _tensor(self, output: bool, index: int) -> TensorContract:
+        return messages.decode_tensor(self._ask(messages.tensor_command(output, index)))
 
     def _fetch(self, item: int, size: int) -> bytes:
         data = b""

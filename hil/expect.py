@@ -11,6 +11,7 @@ import numpy as np
 from hil.case.types import Case
 from hil.contract.distance import Allowance
 from hil.contract.types import Finding
+from hil.errors import UsageError
 from hil.records import DecisionReason, GateReason, Record, Status
 from hil.reference.prepare import digest
 from hil.tensor import Elements
@@ -62,13 +63,20 @@ class Expect:
             "prepare",
         )
 
-    def output(self, wanted: Elements, lsb: int = 0, tolerance: float = 0.0) -> Expect:
+    def output(self, wanted: Elements, lsb: int = 0, tolerance: float = 0.0, name: str = "") -> Expect:
         """The raw output is `wanted` (any shape of the right size) within `lsb` steps of its type, of a float32 output
-        ULP, or within an absolute `tolerance`.
+        ULP, or within an absolute `tolerance`. name: of the output tensor; by default the one that is decided on.
         """
         self.done()
-        element = self.case.model.output.element
-        observed = element.read(self.record.output)
+        model = self.case.model
+        told = (self.record.output, *self.record.outputs)
+        outputs = zip((model.output, *model.further_outputs), told, strict=False)
+        found = next(((tensor, data) for tensor, data in outputs if name in ("", tensor.name)), None)
+        if found is None:
+            names = ", ".join(repr(each.name) for each in model.outputs)
+            raise UsageError(f"{self.case.model.path}: there is no output {name!r}\n  fix: name one of {names}")
+        element = found[0].element
+        observed = element.read(found[1])
         expected = np.asarray(wanted).reshape(-1).astype(element.dtype)
         if observed.shape != expected.shape:
             return self._hold(False, "execution.output", f"{expected.size} values", f"{observed.size} values", "invoke")

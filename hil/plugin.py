@@ -488,4 +488,4 @@ def device(case: Case, pytestconfig: pytest.Config) -> Device:
     """The agent on a board that was just provisioned with `case`: clean state, start of a session."""
     run = pytestconfig.stash[_RUN]
     _skip_on_broken_board(run)
-    return Device(run.python_provision(case))
+    return Device(run.python_provision(case), case.model)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, fields
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,12 +84,24 @@ class CoreState:
 
 
 @dataclass(frozen=True)
+class Prepared:
+    """What a record says of one prepared tensor; fields as there."""
+
+    digest: int
+    minimum: int
+    maximum: int
+    saturated: int
+
+
+@dataclass(frozen=True)
 class Record:
     """What the device said of one window. Ticks are cumulative: board clock at the end of prepare, invoke, decide.
 
     minimum, maximum: ranks (hil.tensor) of the prepared tensor's elements; saturated: how many lie at an end of their
     type. received: CRC-32 of the window as the product got it; gate_ticks: board clock at the end of the gate; core:
     read back after the window. None: this firmware, or this target, does not tell.
+
+    Of a model with several tensors: inputs, from the second on, and outputs beside the one that is decided on.
     """
 
     status: Status
@@ -105,6 +119,15 @@ class Record:
     received: int | None = None
     gate_ticks: int | None = None
     core: CoreState | None = None
+    inputs: tuple[Prepared, ...] = ()
+    outputs: tuple[bytes, ...] = ()
+
+
+def prepared_of(record: Record, input: int) -> Prepared:
+    """What the record says of the input at this place."""
+    if input == 0:
+        return Prepared(record.digest, record.minimum, record.maximum, record.saturated)
+    return record.inputs[input - 1] if input <= len(record.inputs) else Prepared(0, 0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -135,6 +158,8 @@ class Hello:
     arena_used: int
     arena_high_water: int
     boot: int
+    inputs: tuple[TensorContract, ...] = ()  # further ones, as in Record
+    outputs: tuple[TensorContract, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -169,13 +194,30 @@ class FaultReport:
     registers: dict[str, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class PreparedColumns:
+    """Of the prepared tensors of one input: as the columns of these names in RunRecords."""
+
+    digest: NDArray[np.uint32]  # [n]
+    minimum: NDArray[np.int32]  # [n]
+    maximum: NDArray[np.int32]  # [n]
+    saturated: NDArray[np.int32]  # [n]
+
+    @classmethod
+    def empty(cls, n: int) -> PreparedColumns:
+        return cls(np.zeros(n, np.uint32), *(np.zeros(n, np.int32) for _ in range(3)))
+
+
+FURTHER = ("inputs", "outputs")  # fields of RunRecords that are columns of a tensor each
+
+
 @dataclass
 class RunRecords:
     """The columns of one run of one case on one board: one row a vector, in file order.
 
     Rows that are not DONE hold zeros in ticks, digest, minimum, maximum, saturated and output. `ticks` is cumulative,
     and minimum, maximum and score are ranks, as in `Record`. `labels` holds the device's label texts, which repeat, so
-    they are kept as indices into `label_texts`.
+    they are kept as indices into `label_texts`. inputs, outputs: of further tensors, as in `Record`.
     """
 
     status: NDArray[np.uint8]  # [n]
@@ -198,10 +240,19 @@ class RunRecords:
     gate_ticks: NDArray[np.int64]  # [n] board clock at the end of the gate, of refused windows too, -1: not told
     core: NDArray[np.int64]  # [n, 4] PRIMASK, BASEPRI, FAULTMASK, CFSR behind the window, -1: not told
     label_texts: list[str] = field(default_factory=list)
+    inputs: tuple[PreparedColumns, ...] = ()
+    outputs: tuple[Elements, ...] = ()  # [n, elements of that output] each
 
     @classmethod
-    def empty(cls, n: int, output_elements: int, element: ElementType = INT8) -> RunRecords:
-        """n rows, all `NOT_RUN`."""
+    def empty(
+        cls,
+        n: int,
+        output_elements: int,
+        element: ElementType = INT8,
+        inputs: int = 0,
+        outputs: Sequence[TensorContract] = (),
+    ) -> RunRecords:
+        """n rows, all `NOT_RUN`. inputs, outputs: how many further ones, and which."""
 
         return cls(
             status=np.full(n, Status.NOT_RUN, np.uint8),
@@ -223,7 +274,19 @@ class RunRecords:
             received=np.full(n, -1, np.int64),
             gate_ticks=np.full(n, -1, np.int64),
             core=np.full((n, 4), -1, np.int64),
+            inputs=tuple(PreparedColumns.empty(n) for _ in range(inputs)),
+            outputs=tuple(np.zeros((n, each.elements), each.element.dtype) for each in outputs),
         )
+
+    def columns(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        """Every array of rows with its name; of further tensors as in `digest.1`, counted from 1."""
+        for item in fields(self):
+            if item.name not in ("label_texts", *FURTHER):
+                yield item.name, getattr(self, item.name)
+        for number, columns in enumerate(self.inputs, 1):
+            yield from ((f"{item.name}.{number}", getattr(columns, item.name)) for item in fields(columns))
+        for number, output in enumerate(self.outputs, 1):
+            yield f"output.{number}", output
 
     def __len__(self) -> int:
         return len(self.status)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -136,6 +136,12 @@ class Tensor(Part):
         return f"scale {self.scale:.9g}, zero point {self.zero_point}" if self.scale else "not quantised"
 
 
+class FurtherTensor(Tensor):
+    """Of a model with several; `name` as the model has it."""
+
+    name: str
+
+
 class Device(Part):
     """What the firmware said of itself; further keys are `hello-facts` in firmware/link/link.cddl."""
 
@@ -149,6 +155,14 @@ class Device(Part):
     operators: list[str]
     input: Tensor
     output: Tensor
+    inputs: list[FurtherTensor] = []
+    outputs: list[FurtherTensor] = []
+
+    def tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """Every tensor with what reports call it."""
+        for side, first, further in (("input", self.input, self.inputs), ("output", self.output, self.outputs)):
+            yield f"{side} tensor", first
+            yield from ((f"{side} tensor {each.name}", each) for each in further)
 
 
 class StageFigures(Part):

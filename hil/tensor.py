@@ -4,8 +4,8 @@ elements have, in the one table that everything asks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -143,12 +143,16 @@ class Quantisation:
 
 @dataclass(frozen=True)
 class TensorContract:
-    """Type name as in the TFLite schema (`"INT8"`), shape with the batch of 1, quantisation, size in bytes."""
+    """Type name as in the TFLite schema (`"INT8"`), shape with the batch of 1, quantisation, size in bytes.
+
+    name: as the model has it; a device does not tell it.
+    """
 
     dtype: str
     shape: tuple[int, ...]
     quantisation: Quantisation
     bytes: int
+    name: str = field(default="", compare=False)
 
     @property
     def elements(self) -> int:
@@ -158,3 +162,13 @@ class TensorContract:
     def element(self) -> ElementType:
         """The type of its elements. Raises KeyError for one that no tensor of a product has."""
         return ELEMENT_TYPES[self.dtype]
+
+
+def paired(wanted: Sequence[TensorContract], given: Sequence[TensorContract]) -> tuple[int, ...]:
+    """Of each tensor of one side of a model the index of that of another one: by name where both have the same names,
+    else by their order. Both have as many.
+    """
+    names = [each.name for each in given]
+    if sorted(names) == sorted(each.name for each in wanted):
+        return tuple(names.index(each.name) for each in wanted)
+    return tuple(range(len(wanted)))

@@ -73,7 +73,7 @@ def make_case() -> Case:
         source="made by hand",
         rate_hz=50.0,
         model=ModelFile(
-            Path("m.tflite"), b"x" * 2000, "ab" * 32, ("CONV_2D", "FULLY_CONNECTED", "SOFTMAX"), INPUT, OUTPUT
+            Path("m.tflite"), b"x" * 2000, "ab" * 32, ("CONV_2D", "FULLY_CONNECTED", "SOFTMAX"), (INPUT,), (OUTPUT,)
         ),
         float_model=None,
         window=Window("int16", SAMPLES, CHANNELS),

@@ -35,6 +35,7 @@ enum class ErrorCode : uint8_t {
   kScores = 5,    // detail: bytes wanted
   kNoProfile = 6,
   kNoSuchTest = 7,  // also of a product without a plain way
+  kNoTensor = 8,
 };
 
 // Static, because the codec's structures are too big for a stack.
@@ -167,6 +168,18 @@ void ToWire(const hil_record& from, record* filled) {
   to.record_core.record_core_basepri = from.core[1];
   to.record_core.record_core_faultmask = from.core[2];
   to.record_core.record_core_cfsr = from.core[3];
+  record_inputs_r& inputs = to.record_inputs;
+  to.record_inputs_present = from.input_count != 0;
+  inputs.record_inputs_prepared_m_count = from.input_count;
+  std::transform(from.inputs, from.inputs + from.input_count, inputs.record_inputs_prepared_m,
+                 [](const hil_prepared& seen) -> prepared {
+                   return {seen.digest, seen.minimum, seen.maximum, seen.saturated};
+                 });
+  record_outputs_r& outputs = to.record_outputs;
+  to.record_outputs_present = from.output_count != 0;
+  outputs.record_outputs_further_bytes_count = from.output_count;
+  std::transform(from.outputs, from.outputs + from.output_count, outputs.record_outputs_further_bytes,
+                 [](hil_bytes bytes) { return ToWire(bytes); });
 }
 
 void AnswerRun(const run_arguments& arguments) {
@@ -245,6 +258,17 @@ void AnswerScores(const scores_arguments& arguments) {
   the_reply.reply_result_scores_result_m.scores_result_scores = ToWire(from);
 }
 
+void AnswerTensor(const tensor_command& command) {
+  hil_tensor tensor{};
+  if (product->tensor == nullptr || !product->tensor(product->context, command.tensor_command_tensor_output,
+                                                     command.tensor_command_tensor_index, &tensor)) {
+    AnswerError(ErrorCode::kNoTensor, 0);
+    return;
+  }
+  the_reply.reply_result_choice = reply::reply_result_tensor_result_m_c;
+  the_reply.reply_result_tensor_result_m.tensor_result_tensor = ToWire(tensor);
+}
+
 void AnswerFetch(const fetch_arguments& arguments) {
   hil_bytes tensor{};
   const bool there = product->fetch(product->context, arguments.fetch_arguments_item, &tensor);
@@ -280,6 +304,8 @@ void Answer() {
       return AnswerPlain(the_request.request_command_plain_command_m.plain_command_plain);
     case request::request_command_selftest_command_m_c:
       return AnswerSelfTest(the_request.request_command_selftest_command_m.selftest_command_selftest);
+    case request::request_command_tensor_command_m_c:
+      return AnswerTensor(the_request.request_command_tensor_command_m);
   }
 }
 

@@ -80,6 +80,17 @@ typedef struct {
   hil_text label;
 } hil_decision;
 
+/* What prepare made of one further input. */
+typedef struct {
+  uint32_t digest;
+  int32_t minimum;
+  int32_t maximum;
+  uint32_t saturated;
+} hil_prepared;
+
+#define HIL_MAX_FURTHER_INPUTS 3
+#define HIL_MAX_FURTHER_OUTPUTS 7
+
 /* Fields as in record of link.cddl. */
 typedef struct {
   uint8_t status;
@@ -89,15 +100,19 @@ typedef struct {
   int32_t minimum;
   int32_t maximum;
   uint32_t saturated;
-  hil_bytes output; /* valid until the next window */
+  hil_bytes output; /* valid until the next window, as all that is pointed to */
   hil_decision decision;
   uint8_t canaries;
   uint32_t arena_high_water;
   uint32_t stack_high_water;
-  uint8_t tells;       /* HIL_TELLS_*: which of the fields below are filled in */
-  uint32_t received;   /* CRC-32 of the window as the product gets it */
-  uint32_t gate_ticks; /* at the end of the gate */
-  uint32_t core[4];    /* PRIMASK, BASEPRI, FAULTMASK, CFSR after the window */
+  uint8_t tells;        /* HIL_TELLS_*: which of the fields below are filled in */
+  uint32_t received;    /* CRC-32 of the window as the product gets it */
+  uint32_t gate_ticks;  /* at the end of the gate */
+  uint32_t core[4];     /* PRIMASK, BASEPRI, FAULTMASK, CFSR after the window */
+  uint32_t input_count; /* of a model with several: the inputs from the second on */
+  const hil_prepared* inputs;
+  uint32_t output_count; /* and the outputs beside `output` */
+  const hil_bytes* outputs;
 } hil_record;
 
 enum { HIL_TELLS_RECEIVED = 1, HIL_TELLS_GATE = 2, HIL_TELLS_CORE = 4 };
@@ -136,8 +151,15 @@ typedef struct {
    */
   bool (*decide)(void* context, bool fresh, hil_bytes scores, hil_decision* decision, uint32_t* wanted);
 
-  /* A tensor of the last run (HIL_PREPARED_TENSOR, HIL_RAW_OUTPUT); false when there is none. */
+  /* A tensor of the last run (HIL_PREPARED_TENSOR, HIL_RAW_OUTPUT); false when there is none. Of several inputs all
+   * prepared tensors, one behind the other.
+   */
   bool (*fetch)(void* context, uint32_t item, hil_bytes* tensor);
+
+  /* What the model's input, or output, of this index looks like; false when there is none. Null when the product has
+   * one of each.
+   */
+  bool (*tensor)(void* context, bool output, uint32_t index, hil_tensor* tensor);
 
   /* As run(), with the time of each operator. `*ran`: operators that ran; `*kept`: the first of them that can be asked
    * for until the next profile. Null when the product cannot tell.

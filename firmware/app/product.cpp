@@ -22,7 +22,7 @@ BundleStatus FromEngine(EngineStatus status) {
       return BundleStatus::kModelOperator;
     case EngineStatus::kArenaTooSmall:
       return BundleStatus::kModelArena;
-    case EngineStatus::kNotOneInputOutput:
+    case EngineStatus::kInputsOutputs:
       return BundleStatus::kModelIo;
     case EngineStatus::kOperatorRefused:
     case EngineStatus::kInvokeFailed:
@@ -32,17 +32,6 @@ BundleStatus FromEngine(EngineStatus status) {
 }
 
 BundleResult FromEngine(const EngineResult& result) { return {FromEngine(result.status), result.detail}; }
-
-TensorContract ToContract(const EngineTensor& tensor) {
-  TensorContract contract;
-  contract.type = tensor.type;
-  contract.rank = std::min(tensor.shape.size(), kMaxRank);
-  std::copy_n(tensor.shape.begin(), contract.rank, contract.shape.begin());
-  contract.scale = tensor.scale;
-  contract.zero_point = tensor.zero_point;
-  contract.bytes = static_cast<uint32_t>(tensor.data.size());
-  return contract;
-}
 
 }  // namespace
 
@@ -54,8 +43,12 @@ void Product::Start(Bytes bundle_region, const WindowLimits& limits) {
 }
 
 BundleResult Product::Load(Bytes bundle_region, const WindowLimits& limits) {
-  BundleResult result =
-      ParseBundle(bundle_region, {limits.window_bytes, limits.prepared_bytes, kArenaBytes / kPointerRatio}, &bundle_);
+  const BundleLimits all = {limits.window_bytes, limits.prepared_bytes, kArenaBytes / kPointerRatio};
+  Bytes further;
+  BundleResult result = ParseBundle(bundle_region, all, &bundle_, &further);
+  if (result.ok()) {
+    result = pipeline_.further().Read(further, bundle_, all);
+  }
   if (result.ok()) {
     result = FromEngine(EngineCheckModel(bundle_.model));
   }
@@ -96,17 +89,21 @@ BundleResult Product::SetUpModel() {
 }
 
 BundleResult Product::CheckTensors(Span<uint8_t>* input, Bytes* output) {
-  EngineTensor model_input;
-  EngineTensor model_output;
-  const EngineResult result = EngineTensors(&model_input, &model_output);
+  FurtherTensors& further = pipeline_.further();
+  const EngineResult result = EngineHas(1 + further.inputs().size(), 1 + further.outputs().size());
   if (!result.ok()) {
     return FromEngine(result);
   }
+  const EngineTensor model_input = EngineInput(0);
+  const EngineTensor model_output = EngineOutput(further.decided());
   input_ = ToContract(model_input);
   output_ = ToContract(model_output);
   BundleResult compared = CompareTensor(bundle_.input, input_, BundleStatus::kInputType);
   if (compared.ok()) {
     compared = CompareTensor(bundle_.output, output_, BundleStatus::kOutputType);
+  }
+  if (compared.ok()) {
+    compared = further.Bind();
   }
   *input = model_input.data;
   *output = model_output.data;

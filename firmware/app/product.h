@@ -33,7 +33,8 @@ class Product {
   // What the interpreter says it uses of its arena; 0 until the model was set up.
   uint32_t arena_used() const { return arena_used_; }
 
-  // The tensors as the model has them; empty until it was set up.
+  // The tensors as the model has them, of several the first input and the output that is decided on; empty until it was
+  // set up.
   const TensorContract& input() const { return input_; }
   const TensorContract& output() const { return output_; }
 

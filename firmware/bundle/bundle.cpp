@@ -113,15 +113,15 @@ BundleResult CheckHash(Bytes whole, Sha256Digest* hash) {
   return {};
 }
 
-BundleResult DecodeMetadata(Bytes metadata, bundle_meta* meta) {
+// Of one item, and the bytes behind it.
+template <typename Item>
+BundleResult DecodeItem(int (*decode)(const uint8_t*, size_t, Item*, size_t*), Bytes bytes, Item* item, Bytes* rest) {
   size_t used = 0;
-  const int error = cbor_decode_bundle_meta(metadata.data(), metadata.size(), meta, &used);
+  const int error = decode(bytes.data(), bytes.size(), item, &used);
   if (error != ZCBOR_SUCCESS) {
     return Failure(BundleStatus::kMetadata, static_cast<uint32_t>(error));
   }
-  if (used != metadata.size()) {
-    return Failure(BundleStatus::kMetadata, ZCBOR_ERR_PAYLOAD_NOT_CONSUMED);
-  }
+  *rest = bytes.subspan(used, bytes.size() - used);
   return {};
 }
 
@@ -138,26 +138,28 @@ TensorContract ToContract(const tensor& wire) {
   return contract;
 }
 
+void CopyInput(const window_part& window, const gate_part& gate, const prepare_part& prepare, const tensor& input,
+               InputPart* part) {
+  part->window = {static_cast<ElementType>(window.window_part_type), window.window_part_samples,
+                  window.window_part_channels};
+  part->gate = {gate.gate_part_minimum, gate.gate_part_maximum, gate.gate_part_min_span};
+  part->prepare_parameters.channel_count = prepare.prepare_part_channels_channel_m_count;
+  for (size_t c = 0; c < prepare.prepare_part_channels_channel_m_count; ++c) {
+    const channel& wire = prepare.prepare_part_channels_channel_m[c];
+    part->prepare_parameters.channels[c] = {static_cast<uint8_t>(wire.channel_source), wire.channel_offset,
+                                            wire.channel_gain};
+  }
+  part->prepare_parameters.factor = prepare.prepare_part_factor;
+  part->input = ToContract(input);
+}
+
 void CopyMetadata(const bundle_meta& meta, Bundle* bundle) {
   bundle->name = ToText(meta.bundle_meta_case);
   bundle->version = meta.bundle_meta_version;
-  const window_part& window = meta.bundle_meta_window;
-  bundle->window = {static_cast<ElementType>(window.window_part_type), window.window_part_samples,
-                    window.window_part_channels};
-  const gate_part& gate = meta.bundle_meta_gate;
-  bundle->gate = {gate.gate_part_minimum, gate.gate_part_maximum, gate.gate_part_min_span};
-  const prepare_part& prepare = meta.bundle_meta_prepare;
-  bundle->prepare_parameters.channel_count = prepare.prepare_part_channels_channel_m_count;
-  for (size_t c = 0; c < prepare.prepare_part_channels_channel_m_count; ++c) {
-    const channel& wire = prepare.prepare_part_channels_channel_m[c];
-    bundle->prepare_parameters.channels[c] = {static_cast<uint8_t>(wire.channel_source), wire.channel_offset,
-                                              wire.channel_gain};
-  }
-  bundle->prepare_parameters.factor = prepare.prepare_part_factor;
+  CopyInput(meta.bundle_meta_window, meta.bundle_meta_gate, meta.bundle_meta_prepare, meta.bundle_meta_input, bundle);
   const decide_part& decide = meta.bundle_meta_decide;
   bundle->decide_parameters = {decide.decide_part_threshold, decide.decide_part_release, decide.decide_part_debounce,
                                decide.decide_part_cooldown};
-  bundle->input = ToContract(meta.bundle_meta_input);
   bundle->output = ToContract(meta.bundle_meta_output);
   bundle->label_count = meta.bundle_meta_labels_label_count;
   for (size_t i = 0; i < bundle->label_count; ++i) {
@@ -210,30 +212,30 @@ void FindStage(Span<const Stage> stages, const zcbor_string& id, uint32_t versio
   }
 }
 
-BundleResult CheckPrepare(const prepare_part& wire, uint32_t limit, Bundle* bundle) {
+BundleResult CheckPrepare(const prepare_part& wire, uint32_t limit, InputPart* part) {
   bool known_id;
-  FindStage(PrepareStages(), wire.prepare_part_id, wire.prepare_part_version, &bundle->prepare, &known_id);
+  FindStage(PrepareStages(), wire.prepare_part_id, wire.prepare_part_version, &part->prepare, &known_id);
   if (!known_id) {
     return Failure(BundleStatus::kPrepareId, 0);
   }
-  if (bundle->prepare == nullptr) {
+  if (part->prepare == nullptr) {
     return Failure(BundleStatus::kPrepareVersion, wire.prepare_part_version);
   }
-  const PrepareStage& stage = *bundle->prepare;
-  const ElementType tensor = bundle->input.element();
-  if (!Holds(stage.windows, bundle->window.type) || (stage.same_type && bundle->window.type != tensor)) {
-    return Failure(BundleStatus::kPrepareWindow, static_cast<uint32_t>(bundle->window.type));
+  const PrepareStage& stage = *part->prepare;
+  const ElementType tensor = part->input.element();
+  if (!Holds(stage.windows, part->window.type) || (stage.same_type && part->window.type != tensor)) {
+    return Failure(BundleStatus::kPrepareWindow, static_cast<uint32_t>(part->window.type));
   }
   if (!Holds(stage.tensors, tensor)) {
-    return Failure(BundleStatus::kPrepareTensor, bundle->input.type);
+    return Failure(BundleStatus::kPrepareTensor, part->input.type);
   }
-  bundle->prepare_run = tensor == ElementType::kInt8 ? stage.run_int8 : stage.run_any;
+  part->prepare_run = tensor == ElementType::kInt8 ? stage.run_int8 : stage.run_any;
   uint32_t index = 0;
-  if (!stage.valid(bundle->prepare_parameters, bundle->window, &index)) {
+  if (!stage.valid(part->prepare_parameters, part->window, &index)) {
     return Failure(BundleStatus::kPrepareParameters, index);
   }
-  const uint64_t elements = stage.elements(bundle->prepare_parameters, bundle->window);
-  if (elements != Elements(bundle->input) || elements > limit / ElementBytes(tensor)) {
+  const uint64_t elements = stage.elements(part->prepare_parameters, part->window);
+  if (elements != Elements(part->input) || elements > limit / ElementBytes(tensor)) {
     return Failure(BundleStatus::kPrepareSize, static_cast<uint32_t>(elements));
   }
   return {};
@@ -265,14 +267,19 @@ BundleResult CheckDecide(const decide_part& wire, Bundle* bundle) {
   return {};
 }
 
+BundleResult CheckInput(const prepare_part& wire, const BundleLimits& limits, InputPart* part) {
+  BundleResult result = CheckWindow(part->window, limits.window_bytes);
+  if (result.ok()) {
+    result = CheckGate(part->gate);
+  }
+  if (result.ok()) {
+    result = CheckPrepare(wire, limits.prepared_bytes, part);
+  }
+  return result;
+}
+
 BundleResult CheckMeaning(const bundle_meta& meta, const BundleLimits& limits, Bundle* bundle) {
-  BundleResult result = CheckWindow(bundle->window, limits.window_bytes);
-  if (result.ok()) {
-    result = CheckGate(bundle->gate);
-  }
-  if (result.ok()) {
-    result = CheckPrepare(meta.bundle_meta_prepare, limits.prepared_bytes, bundle);
-  }
+  BundleResult result = CheckInput(meta.bundle_meta_prepare, limits, bundle);
   if (result.ok()) {
     result = CheckDecide(meta.bundle_meta_decide, bundle);
   }
@@ -295,7 +302,7 @@ uint64_t Elements(const TensorContract& tensor) {
   return elements;
 }
 
-BundleResult ParseBundle(Bytes region, const BundleLimits& limits, Bundle* bundle) {
+BundleResult ParseBundle(Bytes region, const BundleLimits& limits, Bundle* bundle, Bytes* further) {
   // Static: the codec's structure is 2 kB, too much for a stack.
   static bundle_meta meta;
   Layout layout{};
@@ -314,12 +321,31 @@ BundleResult ParseBundle(Bytes region, const BundleLimits& limits, Bundle* bundl
   sha.Update(layout.model);
   bundle->model_hash = sha.Finish();
 
-  result = DecodeMetadata(layout.metadata, &meta);
+  result = DecodeItem(cbor_decode_bundle_meta, layout.metadata, &meta, further);
   if (!result.ok()) {
     return result;
   }
   CopyMetadata(meta, bundle);
   return CheckMeaning(meta, limits, bundle);
+}
+
+BundleResult ParseFurther(Bytes* items, const BundleLimits& limits, FurtherPart* part) {
+  static bundle_further_r item;
+  const BundleResult decoded = DecodeItem(cbor_decode_bundle_further, *items, &item, items);
+  if (!decoded.ok()) {
+    return decoded;
+  }
+  part->output = item.bundle_further_choice == bundle_further_r::bundle_further_further_output_m_c;
+  if (part->output) {
+    const output_part& wire = item.bundle_further_further_output_m.further_output_output;
+    part->index = wire.output_part_index;
+    part->tensor = ToContract(wire.output_part_tensor);
+    return {};
+  }
+  const input_part& wire = item.bundle_further_further_input_m.further_input_input;
+  CopyInput(wire.input_part_window, wire.input_part_gate, wire.input_part_prepare, wire.input_part_tensor,
+            &part->input);
+  return CheckInput(wire.input_part_prepare, limits, &part->input);
 }
 
 BundleResult CompareTensor(const TensorContract& contract, const TensorContract& actual, BundleStatus first) {

@@ -39,6 +39,7 @@ enum class BundleStatus : uint16_t {
   kArenaLimit = 21,
   kPrepareTensor = 22,
   kDecideOutput = 23,
+  kSeveralTensors = 24,
   kModelFlatbuffer = 30,
   kModelSchema = 31,
   kModelSubgraphs = 32,
@@ -73,22 +74,26 @@ struct TensorContract {
 // Product of the dimensions; all ones of 64 bits when it does not fit.
 uint64_t Elements(const TensorContract& tensor);
 
-// Text and model point into the bundle's region. Fields that come after the failing check are not valid.
-struct Bundle {
-  Sha256Digest hash{};
-  Sha256Digest model_hash{};
-  Text name;
-  uint32_t version = 0;
+// A window and the input tensor that it becomes.
+struct InputPart {
   WindowFormat window{};
   GateParameters gate{};
   const PrepareStage* prepare = nullptr;
   PrepareRun prepare_run = nullptr;  // of the stage, for the input tensor's type
   PrepareParameters prepare_parameters{};
+  TensorContract input;
+};
+
+// Text and model point into the bundle's region. Fields that come after the failing check are not valid.
+struct Bundle : InputPart {
+  Sha256Digest hash{};
+  Sha256Digest model_hash{};
+  Text name;
+  uint32_t version = 0;
   const DecideStage* decide = nullptr;
   DecideRun decide_run = nullptr;  // of the stage, for the output tensor's type
   DecideParameters decide_parameters{};
   bool keeps_state = false;  // the model's state lasts from window to window of a stream
-  TensorContract input;
   TensorContract output;
   std::array<Text, kMaxLabels> labels{};
   size_t label_count = 0;
@@ -102,8 +107,21 @@ struct BundleLimits {
   uint32_t arena_bytes;     // the static arena
 };
 
-// Reads and checks everything but the model itself (codes 0 to 23).
-BundleResult ParseBundle(Bytes region, const BundleLimits& limits, Bundle* bundle);
+// Reads and checks everything but the model itself (codes 0 to 23). `further`: the items of further tensors, which are
+// not looked at yet.
+BundleResult ParseBundle(Bytes region, const BundleLimits& limits, Bundle* bundle, Bytes* further);
+
+// An item of a further tensor: of an input, or of an output at `index` among the model's.
+struct FurtherPart {
+  bool output = false;
+  InputPart input;
+  uint32_t index = 0;
+  TensorContract tensor;
+};
+
+// Reads and checks the next item (codes 8 to 16 and 22), and leaves the rest of them in `items`. Of `limits` the bytes
+// that are left count.
+BundleResult ParseFurther(Bytes* items, const BundleLimits& limits, FurtherPart* part);
 
 // Codes 40 to 44 (`first` kInputType) or 45 to 49 (kOutputType): whether the model's tensor is the contract's.
 BundleResult CompareTensor(const TensorContract& contract, const TensorContract& actual, BundleStatus first);

@@ -15,7 +15,7 @@ add_custom_command(
   OUTPUT ${hil_wire_dir}/wire_decode.c ${hil_wire_dir}/wire_encode.c ${hil_wire_dir}/wire_decode.h
          ${hil_wire_dir}/wire_encode.h ${hil_wire_dir}/wire_types.h
   COMMAND ${Python3_EXECUTABLE} -c "import sys, zcbor; sys.exit(zcbor.main())" code -c ${hil_wire_schema} --encode --decode
-          -t request reply bundle-meta --output-c wire.c --output-h wire.h
+          -t request reply bundle-meta bundle-further --output-c wire.c --output-h wire.h
   DEPENDS ${hil_wire_schema}
   WORKING_DIRECTORY ${hil_wire_dir}
   COMMENT "zcbor: link/link.cddl to C" VERBATIM)

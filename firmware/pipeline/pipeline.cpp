@@ -84,11 +84,13 @@ PipelineResult Pipeline::Process(uint32_t capture, Bytes window, StageObserver* 
 }
 
 bool Pipeline::RunPrepare(Bytes window) {
-  if (window.size() != window_bytes_) {
+  const Bytes& first = further_.FirstOf(window);
+  if (first.size() != window_bytes_) {
     return false;
   }
-  bundle_->prepare_run(bundle_->prepare_parameters, bundle_->window, window, bundle_->input.element(),
+  bundle_->prepare_run(bundle_->prepare_parameters, bundle_->window, first, bundle_->input.element(),
                        bundle_->input.zero_point, input_);
+  further_.Prepare(window);
   return true;
 }
 

@@ -6,6 +6,7 @@
 #include "base/span.h"
 #include "bundle/bundle.h"
 #include "pipeline/decide.h"
+#include "pipeline/further.h"
 #include "pipeline/gate.h"
 
 namespace hil {
@@ -39,7 +40,7 @@ class StageObserver {
 class Pipeline {
  public:
   // `bundle` must stay valid. The engine is set up for the bundle's model; `input` and `output` are the bytes of its
-  // tensors.
+  // tensors, of several the first and the one that is decided on. further() is set up for the others.
   void Configure(const Bundle* bundle, Span<uint8_t> input, Bytes output);
 
   // All four stages. The first that fails ends it.
@@ -49,7 +50,10 @@ class Pipeline {
   void StartStream();
 
   // The stages, one by one.
-  GateReason CheckGate(uint32_t capture, Bytes window) { return gate_.Check(capture, window); }
+  GateReason CheckGate(uint32_t capture, Bytes window) {
+    const GateReason reason = gate_.Check(capture, further_.FirstOf(window));
+    return reason == GateReason::kValid ? further_.Check(window) : reason;
+  }
   bool RunPrepare(Bytes window);
   bool RunInvoke();
   Decision RunDecide(Bytes scores);
@@ -57,6 +61,8 @@ class Pipeline {
   bool configured() const { return bundle_ != nullptr; }
   Bytes input() const { return input_; }
   Bytes output() const { return output_; }
+  FurtherTensors& further() { return further_; }
+  const FurtherTensors& further() const { return further_; }
 
   // Text of an answer; empty when unknown.
   Text Label(int32_t answer) const;
@@ -68,6 +74,7 @@ class Pipeline {
   DecideState decide_state_;
   Span<uint8_t> input_;
   Bytes output_;
+  [[no_unique_address]] FurtherTensors further_;
 };
 
 }  // namespace hil

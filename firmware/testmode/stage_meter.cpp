@@ -24,27 +24,39 @@ Activity ActivityOf(Stage stage) {
   return Activity::kAgent;
 }
 
-}  // namespace
-
-// Reads the model's real input memory, after prepare and before the model runs.
-inline void StageMeter::SummarisePrepared() {
-  const ElementFacts& facts = Facts(type_);
+// Of the bytes of a tensor, which go to `copy` too.
+hil_prepared Summarise(Bytes input, ElementType type, uint8_t* copy) {
+  const ElementFacts& facts = Facts(type);
   int32_t minimum = facts.highest;
   int32_t maximum = facts.lowest;
   uint32_t saturated = 0;
-  const size_t elements = input_.empty() ? 0 : input_.size() / facts.bytes;
+  const size_t elements = input.empty() ? 0 : input.size() / facts.bytes;
   for (size_t i = 0; i < elements; ++i) {
-    const int32_t rank = RankAt(type_, input_, i);
+    const int32_t rank = RankAt(type, input, i);
     minimum = std::min(minimum, rank);
     maximum = std::max(maximum, rank);
     saturated += rank <= facts.lowest || rank >= facts.highest ? 1 : 0;
   }
-  record_->digest = Crc32(input_);
-  record_->minimum = minimum;
-  record_->maximum = maximum;
-  record_->saturated = saturated;
-  if (!input_.empty()) {  // there is none without a bundle
-    std::memcpy(copy_.data(), input_.data(), input_.size());
+  if (!input.empty()) {  // there is none without a bundle
+    std::memcpy(copy, input.data(), input.size());
+  }
+  return {Crc32(input), minimum, maximum, saturated};
+}
+
+}  // namespace
+
+// Reads the model's real input memory, after prepare and before the model runs.
+inline void StageMeter::SummarisePrepared() {
+  uint8_t* copy = copy_.data();
+  const hil_prepared first = Summarise(input_, type_, copy);
+  record_->digest = first.digest;
+  record_->minimum = first.minimum;
+  record_->maximum = first.maximum;
+  record_->saturated = first.saturated;
+  copy += input_.size();
+  for (size_t i = 0; i < further_.size(); ++i) {
+    inputs_[i] = Summarise(further_[i].data, further_[i].part.input.element(), copy);
+    copy += further_[i].data.size();
   }
 }
 

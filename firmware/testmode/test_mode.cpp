@@ -1,6 +1,7 @@
 #include "testmode/test_mode.h"
 
 #include <algorithm>
+#include <array>
 
 #include "build_info.h"
 #include "link/crc32.h"
@@ -16,6 +17,13 @@ namespace {
 // The prepared tensor of the last run, for `fetch`: the model overwrites its input memory while it runs.
 constexpr uint32_t kPreparedBytes = HIL_PREPARED_BYTES;
 uint8_t prepared_copy[kPreparedBytes];
+
+// What a record says of the further tensors of the last run.
+std::array<hil_prepared, FurtherTensors::kMostInputs> further_inputs;
+std::array<hil_bytes, FurtherTensors::kMostOutputs> further_outputs;
+static_assert(FurtherTensors::kMostInputs <= HIL_MAX_FURTHER_INPUTS &&
+                  FurtherTensors::kMostOutputs <= HIL_MAX_FURTHER_OUTPUTS,
+              "what a record can carry");
 
 // The operators of the last profile. Not in the test mode, whose initial values lie in flash.
 OperatorLog profiled;
@@ -63,6 +71,9 @@ const hil_product* TestMode::Observe(Product* product) {
   };
   interface_.fetch = [](void* context, uint32_t item, hil_bytes* tensor) {
     return static_cast<TestMode*>(context)->Fetch(item, tensor);
+  };
+  interface_.tensor = [](void* context, bool output, uint32_t index, hil_tensor* tensor) {
+    return static_cast<TestMode*>(context)->Tensor(output, index, tensor);
   };
   interface_.profile = [](void* context, const hil_window* window, hil_record* record, uint32_t* ran, uint32_t* kept) {
     static_cast<TestMode*>(context)->Profile(*window, record);
@@ -118,7 +129,9 @@ void TestMode::Describe(hil_facts* facts) const {
 template <typename Work>
 void TestMode::Measure(uint32_t deadline, hil_record* record, const Work& work) {
   const ElementType type = product_->bundle().input.element();
-  StageMeter meter(product_->pipeline().input(), type, prepared_copy, record);  // fits: the bundle was held to it
+  const Pipeline& pipeline = product_->pipeline();
+  StageMeter meter(pipeline.input(), type, pipeline.further().inputs(), prepared_copy, record,
+                   further_inputs.data());  // fits: the bundle was held to it
   port::WatchdogArm(deadline);
   work(&meter);
   port::WatchdogDisarm();
@@ -171,7 +184,29 @@ void TestMode::Report(const PipelineResult& result, hil_record* record) {
     record->output = hil::ToAgent(pipeline.output());
     prepared_size_ = static_cast<uint32_t>(pipeline.input().size());
     have_output_ = true;
+    ReportFurther(pipeline.further(), record);
   }
+}
+
+void TestMode::ReportFurther(const FurtherTensors& further, hil_record* record) {
+  record->input_count = static_cast<uint32_t>(further.inputs().size());
+  record->inputs = further_inputs.data();
+  for (const FurtherInput& input : further.inputs()) {
+    prepared_size_ += static_cast<uint32_t>(input.data.size());
+  }
+  record->output_count = static_cast<uint32_t>(further.outputs().size());
+  record->outputs = further_outputs.data();
+  for (size_t i = 0; i < record->output_count; ++i) {
+    further_outputs[i] = hil::ToAgent(further.outputs()[i].data);
+  }
+}
+
+bool TestMode::Tensor(bool output, uint32_t index, hil_tensor* tensor) const {
+  if (!product_->pipeline().configured() || index >= (output ? EngineOutputs() : EngineInputs())) {
+    return false;
+  }
+  *tensor = hil::ToAgent(ToContract(output ? EngineOutput(index) : EngineInput(index)));
+  return true;
 }
 
 bool TestMode::Decide(bool fresh, Bytes scores, hil_decision* decision, uint32_t* wanted) {

@@ -29,6 +29,8 @@ class TestMode {
   void Measure(uint32_t deadline, hil_record* record, const Work& work);
   void Begin(const hil_window& window, hil_record* record);
   void Report(const PipelineResult& result, hil_record* record);
+  void ReportFurther(const FurtherTensors& further, hil_record* record);
+  bool Tensor(bool output, uint32_t index, hil_tensor* tensor) const;
   void LookAround(hil_record* record);
   hil_decision ToAgent(const Decision& decision) const;
 

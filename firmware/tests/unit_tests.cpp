@@ -575,7 +575,13 @@ BundleResult Parse(const std::vector<uint8_t>& bundle) {
   static Bundle parsed;
   // Exactly as long as it is: the sanitizer sees every byte read beyond.
   const std::vector<uint8_t> exact(bundle);
-  return ParseBundle(Bytes(exact.data(), exact.size()), kLimits, &parsed);
+  Bytes further;
+  BundleResult result = ParseBundle(Bytes(exact.data(), exact.size()), kLimits, &parsed, &further);
+  static FurtherPart part;
+  while (result.ok() && !further.empty()) {
+    result = ParseFurther(&further, kLimits, &part);
+  }
+  return result;
 }
 
 void CheckCode(const std::vector<uint8_t>& bundle, int code, uint32_t detail) {
@@ -587,7 +593,8 @@ void CheckCode(const std::vector<uint8_t>& bundle, int code, uint32_t detail) {
 void BundleIsRead() {
   const std::vector<uint8_t> bytes = GoodBundle();
   Bundle bundle;
-  CHECK(ParseBundle(Bytes(bytes.data(), bytes.size()), kLimits, &bundle).ok());
+  Bytes further;
+  CHECK(ParseBundle(Bytes(bytes.data(), bytes.size()), kLimits, &bundle, &further).ok());
   CHECK_EQUAL(bundle.name.size(), 4);
   CHECK_EQUAL(bundle.model.size(), 3);
   CHECK_EQUAL(bundle.model[0], 1);
@@ -595,6 +602,70 @@ void BundleIsRead() {
   CHECK_EQUAL(bundle.labels[1].size(), 3);
   CHECK_EQUAL(bundle.window.channels, 2);
   CHECK_EQUAL(bundle.hash[5], bytes[32 + 5]);
+  CHECK(further.empty());
+}
+
+bundle_further_r FurtherInputItem() {
+  const bundle_meta meta = GoodMeta();
+  bundle_further_r item{};
+  item.bundle_further_choice = bundle_further_r::bundle_further_further_input_m_c;
+  item.bundle_further_further_input_m.further_input_input = {meta.bundle_meta_window, meta.bundle_meta_gate,
+                                                             meta.bundle_meta_prepare, meta.bundle_meta_input};
+  return item;
+}
+
+bundle_further_r FurtherOutputItem(uint32_t index, uint32_t elements) {
+  bundle_further_r item{};
+  item.bundle_further_choice = bundle_further_r::bundle_further_further_output_m_c;
+  item.bundle_further_further_output_m.further_output_output = {index, Int8Tensor(elements)};
+  return item;
+}
+
+std::vector<uint8_t> With(const std::vector<bundle_further_r>& items) {
+  std::vector<uint8_t> metadata = Metadata(GoodMeta());
+  for (const bundle_further_r& item : items) {
+    std::vector<uint8_t> out(1024);
+    size_t size = 0;
+    CHECK_EQUAL(cbor_encode_bundle_further(out.data(), out.size(), &item, &size), 0);
+    metadata.insert(metadata.end(), out.begin(), out.begin() + static_cast<long>(size));
+  }
+  return Pack(metadata, kModel);
+}
+
+void FurtherTensorsAreRead() {
+  const std::vector<uint8_t> bytes = With({FurtherInputItem(), FurtherOutputItem(2, 7)});
+  Bundle bundle;
+  Bytes items;
+  FurtherPart part;
+  CHECK(ParseBundle(Bytes(bytes.data(), bytes.size()), kLimits, &bundle, &items).ok());
+  CHECK(ParseFurther(&items, kLimits, &part).ok());
+  CHECK(!part.output);
+  CHECK_EQUAL(part.input.window.samples, 4);
+  CHECK_EQUAL(part.input.prepare_parameters.channel_count, 2);
+  CHECK_EQUAL(part.input.input.bytes, 8);
+  CHECK(ParseFurther(&items, kLimits, &part).ok());
+  CHECK(part.output);
+  CHECK_EQUAL(part.index, 2);
+  CHECK_EQUAL(part.tensor.bytes, 7);
+  CHECK(items.empty());
+}
+
+void FurtherInputsAreHeldToTheirRules() {
+  bundle_further_r item = FurtherInputItem();
+  input_part& part = item.bundle_further_further_input_m.further_input_input;
+  part.input_part_window.window_part_samples = 5;
+  CheckCode(With({item}), 16, 10);
+  part.input_part_window.window_part_samples = 1000;
+  CheckCode(With({item}), 10, 4000);
+  item = FurtherInputItem();
+  part.input_part_gate.gate_part_maximum = -200.0f;
+  CheckCode(With({item}), 11, 1);
+  item = FurtherInputItem();
+  part.input_part_prepare.prepare_part_version = 9;
+  CheckCode(With({FurtherOutputItem(1, 2), item}), 13, 9);
+  std::vector<uint8_t> cut = Metadata(GoodMeta());
+  cut.push_back(0xa1);  // a map of one pair, and no pair
+  CHECK_EQUAL(Parse(Pack(cut, kModel)).status, 8);
 }
 
 void BundleHeaderCodes() {
@@ -800,6 +871,8 @@ constexpr Test kTests[] = {
     {"ArenaCanariesNameTheSide", ArenaCanariesNameTheSide},
     {"ArenaPaintsEachStartWithTheOtherPattern", ArenaPaintsEachStartWithTheOtherPattern},
     {"BundleIsRead", BundleIsRead},
+    {"FurtherTensorsAreRead", FurtherTensorsAreRead},
+    {"FurtherInputsAreHeldToTheirRules", FurtherInputsAreHeldToTheirRules},
     {"BundleHeaderCodes", BundleHeaderCodes},
     {"BundleHashCode", BundleHashCode},
     {"BundleMetadataCode", BundleMetadataCode},

@@ -18,7 +18,7 @@ enum class EngineStatus : uint8_t {
   kUnsupportedOperator,  // detail: builtin operator code
   kArenaTooSmall,        // the tensors do not fit
   kOperatorRefused,      // an operator does not accept its parameters
-  kNotOneInputOutput,    // detail: inputs * 256 + outputs
+  kInputsOutputs,        // not as many as wanted; detail: inputs * 256 + outputs
   kInvokeFailed,
 };
 
@@ -61,16 +61,12 @@ size_t EngineOutputs();
 EngineTensor EngineInput(size_t index);
 EngineTensor EngineOutput(size_t index);
 
-// After EngineInit(): kNotOneInputOutput, or ok and both tensors.
-inline EngineResult EngineTensors(EngineTensor* input, EngineTensor* output) {
-  const size_t inputs = EngineInputs();
-  const size_t outputs = EngineOutputs();
-  if (inputs != 1 || outputs != 1) {
-    return {EngineStatus::kNotOneInputOutput, static_cast<uint32_t>(inputs * 256 + outputs)};
+// After EngineInit(): ok, or kInputsOutputs when the model has other numbers of them.
+inline EngineResult EngineHas(size_t inputs, size_t outputs) {
+  if (inputs == EngineInputs() && outputs == EngineOutputs()) {
+    return {};
   }
-  *input = EngineInput(0);
-  *output = EngineOutput(0);
-  return {};
+  return {EngineStatus::kInputsOutputs, static_cast<uint32_t>(EngineInputs() * 256 + EngineOutputs())};
 }
 
 EngineResult EngineInvoke();

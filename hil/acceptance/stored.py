@@ -15,9 +15,9 @@ from hil import runfile
 from hil.case.load import load_case
 from hil.case.types import Case
 from hil.contract.operators import OperatorProfile, OperatorTicks
-from hil.contract.types import Evidence, ImageFacts, References
+from hil.contract.types import Evidence, ImageFacts, InputReference, OutputReference, References
 from hil.errors import UsageError
-from hil.records import ClockSpec, Hello, RunRecords
+from hil.records import FURTHER, ClockSpec, Hello, PreparedColumns, RunRecords
 from hil.runfile import Columns, Run
 
 _NEEDED = ("units", "distinct", "reference_gate", "reference_output", "reference_answer")
@@ -86,18 +86,30 @@ def _hello(stored: runfile.Case, case: Case) -> Hello:
     told: dict[str, Any] = {**stored.device.model_dump(), **(stored.device.model_extra or {})}
     texts = {"operators": tuple(told["operators"]), "labels": tuple(told["labels"])}
     tensors = {"input": case.model.input, "output": case.model.output}
+    told |= {"inputs": (), "outputs": ()}
     return Hello(**{item.name: told[item.name] for item in fields(Hello)} | texts | tensors)
 
 
 def _records(columns: Columns) -> RunRecords:
     texts, label = np.unique(columns["label"], return_inverse=True)
-    names = {item.name for item in fields(RunRecords)} - {"ticks", "label", "label_texts"}
+    names = {item.name for item in fields(RunRecords)} - {"ticks", "label", "label_texts", *FURTHER}
+    plain: dict[str, Any] = {name: columns[name] for name in names}
     return RunRecords(
-        **{name: columns[name] for name in names},
+        **plain,
+        inputs=tuple(
+            PreparedColumns(*(columns[f"{item.name}.{number}"] for item in fields(PreparedColumns)))
+            for number in _numbers(columns, "digest")
+        ),
+        outputs=tuple(columns[f"output.{number}"] for number in _numbers(columns, "output")),
         ticks=columns["units"][:, :3].cumsum(axis=1),
         label=np.where(columns["label"] == "", -1, label).astype(np.int32),
         label_texts=[str(text) for text in texts],
     )
+
+
+def _numbers(columns: Columns, name: str) -> list[int]:
+    """Of the columns `name.1`, `name.2` and so on of further tensors."""
+    return [number for number in range(1, len(columns)) if f"{name}.{number}" in columns]
 
 
 def _references(case: Case, columns: Columns) -> References:
@@ -112,4 +124,16 @@ def _references(case: Case, columns: Columns) -> References:
         score=columns["score"],
         answer=columns["reference_answer"],
         reason=columns["reason"],
+        inputs=tuple(
+            InputReference(np.zeros((len(columns["status"]), 0)), columns[f"digest.{number}"])
+            for number in _numbers(columns, "digest")
+        ),
+        outputs=tuple(
+            OutputReference(
+                columns[f"reference_output.{number}"],
+                columns.get(f"float_output.{number}"),
+                columns.get(f"float_chain.{number}"),
+            )
+            for number in _numbers(columns, "reference_output")
+        ),
     )

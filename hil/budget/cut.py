@@ -29,7 +29,7 @@ def cut_image(model: ModelFile, board: BoardConfig) -> CutImage | None:
     are not the product's. Raises BuildError, MissingTool or UsageError.
     """
     tflm = board.built_with()
-    image = WITH_KERNELS if model.own_operators and not tflm.upstream else FIRMWARE
+    image = WITH_KERNELS if model.larger_image and not tflm.upstream else FIRMWARE
     needed = [name if name.isidentifier() else "CUSTOM" for name in model.operators]
     built = Image(build(board.target, _PROJECT, tflm=tflm, image=image, needed=needed))
     facts = built.facts()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,16 @@ class BundleError(BenchError):
 
 
 @dataclass(frozen=True)
+class FurtherInput:
+    """What a bundle says of an input from the second on; fields as in Bundle."""
+
+    window: Window
+    gate: Gate
+    prepare: Prepare
+    input: TensorContract
+
+
+@dataclass(frozen=True)
 class Bundle:
     """What a bundle says. `sha256` is its hash in hex, as `hello` reports it; `decide` carries the labels.
     state: what the model keeps lasts from window to window of a stream.
@@ -50,6 +61,9 @@ class Bundle:
     model: bytes
     sha256: str
     state: bool = False
+    inputs: tuple[FurtherInput, ...] = ()  # from the second on
+    outputs: tuple[TensorContract, ...] = ()  # beside `output`
+    decided: int = 0  # index of `output` among the model's
 
 
 def build_bundle(case: Case, arena_bytes: int | None = None) -> bytes:
@@ -78,7 +92,10 @@ def parse_bundle(data: bytes) -> Bundle:
     """Reads a bundle; bytes behind it are ignored. Raises BundleError, checking in the firmware's order."""
     metadata, model, digest = _split(data)
     try:
-        meta = _decode(metadata)
+        meta, *further = _decode(metadata)
+        inputs = [each["input"] for each in further if "input" in each]
+        outputs = [each["output"] for each in further if "output" in each]
+        taken = [each["index"] for each in outputs]
         decide = meta["decide"]
         return Bundle(
             case=meta["case"],
@@ -93,6 +110,9 @@ def parse_bundle(data: bytes) -> Bundle:
             model=model,
             sha256=digest.hex(),
             state=meta.get("state", False),
+            inputs=tuple(_further_input(each) for each in inputs),
+            outputs=tuple(_tensor(each["tensor"]) for each in outputs),
+            decided=next(index for index in range(len(taken) + 1) if index not in taken),
         )
     except (cbor2.CBORDecodeError, KeyError, TypeError, ValueError):
         raise BundleError(8, 0) from None
@@ -138,27 +158,12 @@ def _encode_float32(encoder: cbor2.CBOREncoder, value: object) -> None:
 
 
 def encode_metadata(case: Case, arena_bytes: int) -> bytes:
-    """The `bundle-meta` item of a case, keys in the order of the schema."""
-    gate, prepare, decide = case.gate, case.prepare, case.decide
+    """The `bundle-meta` item of a case, keys in the order of the schema, and an item for each further tensor."""
+    decide = case.decide
     meta = {
         "case": case.name,
         "version": case.version,
-        "window": {
-            "type": of_dtype(case.window.dtype).number,
-            "samples": case.window.samples,
-            "channels": case.window.channels,
-        },
-        "gate": {
-            "minimum": _Float32(gate.minimum),
-            "maximum": _Float32(gate.maximum),
-            "min_span": _Float32(gate.min_span),
-        },
-        "prepare": {
-            "id": prepare.id,
-            "version": prepare.version,
-            "channels": [[channel.source, channel.offset, channel.gain] for channel in prepare.channels],
-            "factor": _Float32(prepare.factor),
-        },
+        **_input_map(case.window, case.gate, case.prepare),
         "input": _tensor_map(case.model.input),
         "output": _tensor_map(case.model.output),
         "decide": {
@@ -173,7 +178,44 @@ def encode_metadata(case: Case, arena_bytes: int) -> bytes:
         "arena_bytes": arena_bytes,
         **({"state": True} if case.keeps_state else {}),
     }
-    return cbor2.dumps(meta, default=_encode_float32)
+    items = [meta, *_further_items(case)]
+    return b"".join(cbor2.dumps(item, default=_encode_float32) for item in items)
+
+
+def _further_items(case: Case) -> Iterator[dict[str, Any]]:
+    model = case.model
+    for part, tensor in zip(case.further, model.inputs[1:], strict=True):
+        yield {"input": {**_input_map(part.window, part.gate, part.prepare), "tensor": _tensor_map(tensor)}}
+    for index, tensor in enumerate(model.outputs):
+        if index != model.decided:
+            yield {"output": {"index": index, "tensor": _tensor_map(tensor)}}
+
+
+def _input_map(window: Window, gate: Gate, prepare: Prepare) -> dict[str, Any]:
+    return {
+        "window": {
+            "type": of_dtype(window.dtype).number,
+            "samples": window.samples,
+            "channels": window.channels,
+        },
+        "gate": {
+            "minimum": _Float32(gate.minimum),
+            "maximum": _Float32(gate.maximum),
+            "min_span": _Float32(gate.min_span),
+        },
+        "prepare": {
+            "id": prepare.id,
+            "version": prepare.version,
+            "channels": [[channel.source, channel.offset, channel.gain] for channel in prepare.channels],
+            "factor": _Float32(prepare.factor),
+        },
+    }
+
+
+def _further_input(part: dict[str, Any]) -> FurtherInput:
+    return FurtherInput(
+        _window(part["window"]), Gate(**part["gate"]), _prepare(part["prepare"]), _tensor(part["tensor"])
+    )
 
 
 def _tensor_map(tensor: TensorContract) -> dict[str, Any]:
@@ -186,13 +228,15 @@ def _tensor_map(tensor: TensorContract) -> dict[str, Any]:
     }
 
 
-def _decode(metadata: bytes) -> dict[str, Any]:
-    """The one item that the metadata is."""
+def _decode(metadata: bytes) -> list[dict[str, Any]]:
+    """The items that the metadata is made of, at least one."""
     stream = io.BytesIO(metadata)
-    meta = cbor2.CBORDecoder(stream).decode()
-    if stream.tell() != len(metadata) or not isinstance(meta, dict):
-        raise ValueError("not one map")
-    return meta
+    items = [cbor2.CBORDecoder(stream).decode()]
+    while stream.tell() < len(metadata):
+        items.append(cbor2.CBORDecoder(stream).decode())
+    if not all(isinstance(item, dict) for item in items) or not all({*item} & {"input", "output"} for item in items):
+        raise ValueError("not a row of maps")
+    return items
 
 
 def _window(part: dict[str, Any]) -> Window:

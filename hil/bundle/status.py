@@ -56,6 +56,11 @@ BUNDLE_STATUS: Mapping[int, tuple[str, str, str]] = {
         "the decide stage does not take outputs of this type",
         "convert the model with inference_output_type = tf.int8",
     ),
+    24: (
+        "several_tensors",
+        "this firmware takes models with one input and one output, or the model has more of them than it takes",
+        "run the image hil_firmware_kernels, which takes up to 4 inputs and 8 outputs (docs/models.md)",
+    ),
     30: ("model_flatbuffer", "the flatbuffer verifier refuses the model", "the file is damaged: convert it again"),
     31: ("model_schema", "the model's schema version is not supported", "use a current TFLiteConverter"),
     32: ("model_subgraphs", "the model has not exactly one subgraph", "export it without control flow"),
@@ -66,7 +71,7 @@ BUNDLE_STATUS: Mapping[int, tuple[str, str, str]] = {
     ),
     34: ("model_arena", "the tensors do not fit into the arena", "raise [budget.memory] arena_bytes"),
     35: ("model_prepare", "an operator refused the model's parameters", "read the firmware's log"),
-    36: ("model_io", "the model has not exactly one input and one output", "export it with one input and one output"),
+    36: ("model_io", "the model has other numbers of inputs and outputs than the bundle says", _TENSOR),
     **{
         base + step: (f"{side}_{part}", f"the model's {side} tensor has another {words} than the bundle says", _TENSOR)
         for base, side in ((40, "input"), (45, "output"))

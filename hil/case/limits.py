@@ -89,21 +89,26 @@ def check(table: CaseFile, say: Say) -> None:
 def check_steps(table: CaseFile, model: ModelFile, say: Say) -> None:
     """Reports what an output may be off by in steps that its type does not have, or in none where it must say."""
     part, element = table.contract.execution, model.output.element
+    real, whole = (any(each.element.real == kind for each in model.outputs) for kind in (True, False))
     execution = ("contract", "execution")
     baseline = ("contract", "baseline", "outputs_ulp"), table.contract.baseline.outputs_ulp
     wrong: list[tuple[KeyPath, float | None]]
     wrong = [((*execution, "ulp"), part.ulp), ((*execution, "tolerance"), part.tolerance), baseline]
     use = "write lsb (outputs_lsb), steps of its scale, or leave it out"
-    if element.real:
-        wrong = [
-            ((*execution, "lsb"), part.lsb),
-            (("contract", "baseline", "outputs_lsb"), table.contract.baseline.outputs_lsb),
-        ]
+    if real:
+        wrong = (
+            []
+            if whole
+            else [
+                ((*execution, "lsb"), part.lsb),
+                (("contract", "baseline", "outputs_lsb"), table.contract.baseline.outputs_lsb),
+            ]
+        )
         use = "write ulp (outputs_ulp), steps from one float32 to the next, or tolerance, or leave it out"
     for path, value in wrong:
         if value is not None:
             say(path, f"the output is {element.name}, which has no {path[-1]}", use)
-    if not element.real and part.lsb is not None and part.lsb >= element.high - element.low:
+    if whole and not element.real and part.lsb is not None and part.lsb >= element.high - element.low:
         problem = f"{part.lsb} can never be exceeded: {element.name} has {element.high - element.low} steps"
         say((*execution, "lsb"), problem, "lower it: 0 is what a bit-exact kernel keeps")
     if model.all_float and element.real and part.tolerance is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,11 +13,11 @@ from hil.case import limits, stages
 from hil.case.expected import EXPECTED, from_bytes
 from hil.case.lock import BUILD, LOCK, Lock, check_lock, new_lock, read_lock
 from hil.case.notes import arena_notes, state_notes, vector_notes
-from hil.case.schema import NAME, CaseFile
+from hil.case.schema import NAME, CaseFile, InputTable
 from hil.case.staged import check_finished
 from hil.case.toml_file import read_toml
-from hil.case.types import BASELINES, Case, Contracts, Decide, Gate, ModelFile, Prepare, Vectors, Window
-from hil.case.vectors import Wanted, read_vectors
+from hil.case.types import BASELINES, Case, Contracts, Decide, InputPart, ModelFile, Vectors
+from hil.case.vectors import Wanted, WantedInput, WantedOutput, read_vectors
 from hil.errors import CaseError
 from hil.model.check import check_float_model, check_model, own_operators
 from hil.model.kernels.library import KernelLibrary
@@ -27,6 +27,7 @@ from hil.model.tflite import parse_model
 from hil.problems import KeyPath, Places, Problem, raise_any, reason_of
 from hil.records import GateReason
 from hil.reference.gate import judge
+from hil.tensor import TensorContract
 
 FILE_NAME = "case.toml"
 MOST_ROWS = 5  # of one kind of fault that a message lists
@@ -111,8 +112,10 @@ def _load(file: Path, kernels: KernelLibrary | None) -> Case:
     contents = _read_files(file.parent, table, report)
     report.raise_any()
     model, float_model = _models(file.parent, table, contents, kernels)
-    window, gate, prepare, decide = _stages(table, model, report)
-    vectors = _vectors(file, table, contents, model, window, decide)
+    model = replace(model, decided=stages.decided_output(table, model, report.say))
+    report.raise_any()
+    (first, *further), decide = _stages(table, model, report)
+    vectors = _vectors(file, table, contents, model, (first, *further), decide)
     contracts = limits.contracts(table)
     _check_against(table, model, contracts, vectors, report)
     files = {FILE_NAME: data, **contents}
@@ -125,9 +128,10 @@ def _load(file: Path, kernels: KernelLibrary | None) -> Case:
         rate_hz=table.input.rate_hz,
         model=model,
         float_model=float_model,
-        window=window,
-        gate=gate,
-        prepare=prepare,
+        window=first.window,
+        gate=first.gate,
+        prepare=first.prepare,
+        further=tuple(further),
         decide=decide,
         arena_bytes=table.budget.memory.arena_bytes,
         contracts=contracts,
@@ -220,28 +224,62 @@ def _check_kernels(data: bytes, file: Path, kernels: KernelLibrary | None, all_f
         raise
 
 
-def _stages(table: CaseFile, model: ModelFile, report: _Report) -> tuple[Window, Gate, Prepare, Decide]:
-    window = stages.window_of(table.input, model.input, report.say)
+def _stages(table: CaseFile, model: ModelFile, report: _Report) -> tuple[tuple[InputPart, ...], Decide]:
+    """What feeds each input, and the decide stage."""
+    stages.check_tensor_tables(table.input, model, report.say)
+    given = [(table.input.of(tensor.name), tensor, _saying(report, table.input, tensor)) for tensor in model.inputs]
+    windows = [stages.window_of(own, tensor, say) for own, tensor, say in given]
     decide = stages.decide_of(table, model.output, report.say)
-    if window is None:
-        report.raise_any()
-        raise AssertionError("a window that cannot be made is reported")
-    gate = stages.gate_of(table.input, window, model, report.say)
-    prepare = stages.prepare_of(table.input, window, model.input, report.say)
+    parts = []
+    for window, (own, tensor, say) in zip(windows, given, strict=True):
+        if window is None:
+            report.raise_any()
+            raise AssertionError("a window that cannot be made is reported")
+        gate = stages.gate_of(own, window, model, say)
+        parts.append(InputPart(window, gate, stages.prepare_of(own, window, tensor, say)))
+    stages.check_sendable([part.window for part in parts], report.say)
     report.raise_any()
-    return window, gate, prepare, decide
+    return tuple(parts), decide
+
+
+def _saying(report: _Report, table: InputTable, tensor: TensorContract) -> limits.Say:
+    """Names a key in the table that it comes from, where an input has one of its own."""
+    own = table.tensors.get(tensor.name)
+
+    def say(path: KeyPath, problem: str, fix: str) -> None:
+        of_its_own = own is not None and path[1] in own.model_fields_set
+        report.say(("input", "tensors", tensor.name, *path[1:]) if of_its_own else path, problem, fix)
+
+    return say
 
 
 def _vectors(
-    file: Path, table: CaseFile, contents: Mapping[str, bytes], model: ModelFile, window: Window, decide: Decide
+    file: Path,
+    table: CaseFile,
+    contents: Mapping[str, bytes],
+    model: ModelFile,
+    inputs: Sequence[InputPart],
+    decide: Decide,
 ) -> Vectors:
     wanted = Wanted(
-        window=window,
-        tensor_input=table.input.prepare.startswith("tensor/"),
-        input_shape=model.input.shape[1:] if len(model.input.shape) > 1 else (*model.input.shape, 1),
-        output_shape=model.output.shape[1:],
+        inputs=tuple(
+            WantedInput(
+                name=f"windows.{tensor.name}" if len(inputs) > 1 else "windows",
+                window=part.window,
+                tensor_input=part.prepare.id == "tensor",
+                shape=tensor.shape[1:] if len(tensor.shape) > 1 else (*tensor.shape, 1),
+            )
+            for part, tensor in zip(inputs, model.inputs, strict=True)
+        ),
+        outputs=tuple(
+            WantedOutput(
+                name=f"expected_output.{tensor.name}" if model.further_outputs else "expected_output",
+                shape=tensor.shape[1:],
+                element=tensor.element,
+            )
+            for tensor in (model.output, *model.further_outputs)
+        ),
         labels=decide.labels,
-        output=model.output.element,
     )
     name = table.input.vectors
     return read_vectors(contents[name], file.parent / name, wanted)
@@ -265,6 +303,9 @@ def _check_against(
         report.say(
             ("contract", "agreement", "topk", "k"), problem, f"write a k from 1 to {outputs - 1}, or leave topk out"
         )
+    if contracts.coverage and model.several:
+        problem = "the model has several inputs or outputs, and coverage is looked into for one of each"
+        report.say(("contract", "coverage"), problem, "leave it out")
     if contracts.accuracy and (vectors.label is None or bool((vectors.label < 0).all())):
         fix = f"add an array 'label' to {table.input.vectors}, or leave accuracy out"
         report.say(("contract", "decision", "accuracy"), "the vectors carry no true label", fix)

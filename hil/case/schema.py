@@ -70,16 +70,37 @@ class GateTable(Table):
     min_span: Annotated[float, Field(ge=0)] = 0.0
 
 
-class InputTable(Table):
-    vectors: Text = "vectors.npz"
-    rate_hz: Positive | None = None
-    prepare: Literal["tensor/1", "scale/1", "quantize/1"]
+Stage = Literal["tensor/1", "scale/1", "quantize/1"]
+
+
+class WindowTable(Table):
     window: Count | None = None
     channels: Count | None = None
     full_scale: Numbers | None = None
     offset: Wholes | None = None
     source_channels: Annotated[tuple[int, ...] | None, Field(strict=False, min_length=1)] = None
     gate: GateTable = GateTable()
+
+
+class InputTensorTable(WindowTable):
+    """What one of several inputs has of its own."""
+
+    prepare: Stage | None = None
+
+
+class InputTable(WindowTable):
+    vectors: Text = "vectors.npz"
+    rate_hz: Positive | None = None
+    prepare: Stage
+    tensors: dict[str, InputTensorTable] = {}
+
+    def of(self, name: str) -> InputTable:
+        """The table as it holds for the input tensor of this name. A stage of its own takes no parameters from here."""
+        own = self.tensors.get(name)
+        if own is None:
+            return self
+        none = {key: None for key in WindowTable.model_fields if key != "gate" and own.prepare is not None}
+        return self.model_copy(update={**none, **{key: getattr(own, key) for key in own.model_fields_set}})
 
 
 class DecisionTable(Table):
@@ -89,6 +110,7 @@ class DecisionTable(Table):
     debounce: Annotated[int, Field(ge=1, le=MAX_WINDOWS)] = 1
     cooldown: Annotated[int, Field(ge=0, le=MAX_WINDOWS)] = 0
     unknown: Text = "unknown"
+    output: Text | int | None = None
 
 
 class Bounds(Table):

@@ -42,6 +42,44 @@ def window_of(table: InputTable, tensor: TensorContract, say: Say) -> Window | N
     return _sendable(Window(STAGE_WINDOWS[stage], table.window, table.channels), "window", say)
 
 
+def check_sendable(windows: Sequence[Window], say: Say) -> None:
+    """Reports windows of several inputs that no frame can carry together."""
+    size = sum(window.bytes for window in windows)
+    if len(windows) > 1 and size > MAX_PAYLOAD:
+        problem = f"the windows of all inputs are {size:,} bytes together; a frame of the link carries {MAX_PAYLOAD:,}"
+        say(("input", "prepare"), problem, "take shorter windows, or smaller model inputs")
+
+
+def check_tensor_tables(table: InputTable, model: ModelFile, say: Say) -> None:
+    """Reports tables of inputs that the model does not have."""
+    names = [tensor.name for tensor in model.inputs]
+    for name in table.tensors:
+        if name not in names:
+            fix = f"write one of {', '.join(map(repr, names))}, or leave the table out"
+            say(("input", "tensors", name), f"the model has no input {name!r}", fix)
+
+
+def decided_output(table: CaseFile, model: ModelFile, say: Say) -> int:
+    """Index of the output that [decision] is about; of several it must name it. 0 without a [decision]."""
+    given = None if table.decision is None else table.decision.output
+    names = [tensor.name for tensor in model.outputs]
+    if given is None:
+        if table.decision is not None and len(names) > 1:
+            problem = f"the model has {len(names)} outputs, and output does not say which one is decided on"
+            say(("decision", "output"), problem, f"write output = {_one_of(names)}")
+        return 0
+    if isinstance(given, int) and 0 <= given < len(names):
+        return given
+    if given not in names:
+        say(("decision", "output"), f"the model has no output {given!r}", f"write output = {_one_of(names)}")
+        return 0
+    return names.index(str(given))
+
+
+def _one_of(names: Sequence[str]) -> str:
+    return " or ".join(f'"{name}"' for name in names)
+
+
 def _sendable(window: Window, key: str, say: Say) -> Window:
     """The window itself; one that no frame can carry is reported."""
     if window.bytes > MAX_PAYLOAD:

@@ -7,7 +7,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -124,11 +124,14 @@ def _unknown_key_fix(path: KeyPath) -> str:
 def _valid_keys(path: list[str]) -> list[str]:
     """The keys that the table at `path` may have, in the order of the documentation; none when it is no table."""
     model: type[BaseModel] | None = CaseFile
-    for part in path:
+    parts = iter(path)
+    for part in parts:
         if model is None:
             return []
         field = next((f for name, f in model.model_fields.items() if (f.alias or name) == part), None)
         model = _table_type(field.annotation) if field else None
+        if field and get_origin(field.annotation) is dict:
+            next(parts, None)  # a name that the user chose
     return [field.alias or name for name, field in model.model_fields.items()] if model else []
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,20 +34,52 @@ BASELINES = "baseline"  # folder in a case's: accepted measurements, one file a 
 @dataclass(frozen=True)
 class ModelFile:
     """One .tflite file: bytes, SHA-256, and what the flatbuffer says of it.
-    own_operators: those that only the image with operators of our own runs right, as this model has them.
-    state: what of it lasts from one inference to the next, a phrase each.
+
+    inputs, outputs: in the order of the model, one of each for most. decided: index of the output that the case decides
+    on. own_operators: those that only the image with operators of our own runs right, as this model has them. state:
+    what of it lasts from one inference to the next, a phrase each.
     """
 
     path: Path
     data: bytes = field(repr=False)
     sha256: str
     operators: tuple[str, ...]  # distinct builtin operator names in order of first use
-    input: TensorContract
-    output: TensorContract
+    inputs: tuple[TensorContract, ...]
+    outputs: tuple[TensorContract, ...]
     all_float: bool = False  # no operator of it is quantised
     reach: float = math.inf  # largest magnitude of a float32 input that its QUANTIZE operators can convert
     own_operators: tuple[str, ...] = ()
     state: tuple[str, ...] = ()
+    decided: int = 0
+
+    @property
+    def input(self) -> TensorContract:
+        """The first input, for most the only one."""
+        return self.inputs[0]
+
+    @property
+    def output(self) -> TensorContract:
+        """The output that the case decides on, for most the only one."""
+        return self.outputs[self.decided]
+
+    @property
+    def further_outputs(self) -> tuple[TensorContract, ...]:
+        """Those beside `output`, in the order of the model."""
+        return (*self.outputs[: self.decided], *self.outputs[self.decided + 1 :])
+
+    def decided_first(self, outputs: Sequence[Any]) -> list[Any]:
+        """What belongs to each output, in the order of the model: of `output` first, then of `further_outputs`."""
+        return [outputs[self.decided], *outputs[: self.decided], *outputs[self.decided + 1 :]]
+
+    @property
+    def larger_image(self) -> bool:
+        """Whether it wants the image that has operators of our own and takes several tensors."""
+        return bool(self.own_operators) or self.several
+
+    @property
+    def several(self) -> bool:
+        """Whether it has more than one input or output."""
+        return len(self.inputs) > 1 or len(self.outputs) > 1
 
 
 # The firmware takes frames of up to 40,960 bytes (firmware/link/framing.h); the rest is for the request around the
@@ -100,6 +133,15 @@ class Prepare:
 
 
 @dataclass(frozen=True)
+class InputPart:
+    """How one input tensor is fed: the raw window, the gate that it must pass, and what prepares it."""
+
+    window: Window
+    gate: Gate
+    prepare: Prepare
+
+
+@dataclass(frozen=True)
 class Decide:
     """A decision stage and its version: `argmax/1` or `none/1`. Thresholds are ranks of scores (docs/pipeline.md)."""
 
@@ -128,6 +170,9 @@ class Vectors:
     sequence int [n]: vectors of one number >= 0 are one stream, in file order; -1 stands alone;
     expected_output [n, *output shape], in the type of the output: outputs from an external source (another board, a
     former release).
+    Of a model with several tensors `windows` and `expected_output` are of the first input and of the output that is
+    decided on; further: windows of the inputs from the second on; further_expected: of the other outputs, None where
+    the file has none.
     """
 
     windows: NDArray[np.generic]
@@ -137,14 +182,27 @@ class Vectors:
     reject: tuple[str, ...] | None = None
     sequence: NDArray[np.int64] | None = None
     expected_output: Elements | None = None
+    further: tuple[NDArray[np.generic], ...] = ()
+    further_expected: tuple[Elements | None, ...] = ()
 
     def __len__(self) -> int:
         return len(self.windows)
 
+    def joined(self, rows: NDArray[np.intp]) -> NDArray[np.generic]:
+        """[rows, ...] that tells windows apart: the windows, of several inputs the bytes of all."""
+        if not self.further:
+            return self.windows[rows]
+        parts = [np.ascontiguousarray(each[rows]).reshape(len(rows), -1) for each in (self.windows, *self.further)]
+        return np.concatenate([part.view(np.uint8) for part in parts], axis=1)
+
     def payload(self, index: int) -> bytes:
-        """The bytes to send for one vector, cut or zero-padded to `samples[index]` samples where the file says so."""
+        """The bytes to send for one vector, cut or zero-padded to `samples[index]` samples where the file says so; of
+        several inputs one behind the other.
+        """
         window = np.ascontiguousarray(self.windows[index])
         data = window.astype(window.dtype.newbyteorder("<"), copy=False).tobytes()
+        for each in self.further:
+            data += each[index].astype(each.dtype.newbyteorder("<"), copy=False).tobytes()
         if self.samples is None:
             return data
         size = len(data) // window.shape[0] * int(self.samples[index])
@@ -279,6 +337,7 @@ class Case:
     """One case, whole and valid. `files` maps each file of the case to its SHA-256; `locked` when case.lock vouches.
     baselines: board to the file of its accepted measurements, which is no part of the version.
     keeps_state: what the model keeps lasts from window to window of a stream; else each window begins anew.
+    window, gate and prepare are those of the first input; further: of the inputs from the second on.
     """
 
     path: Path  # case.toml
@@ -303,3 +362,40 @@ class Case:
     locked: bool = False
     expected: Expected | None = None  # accepted with `hil case regen`
     notes: tuple[str, ...] = ()  # what is legal and looks like a mistake, a sentence each
+    further: tuple[InputPart, ...] = ()
+
+    @property
+    def of_inputs(self) -> tuple[Case, ...]:
+        """The case with only the first input, only the second, and so on; itself when there is one."""
+        return tuple(self._of_input(index) for index in range(len(self.model.inputs))) if self.further else (self,)
+
+    def _of_input(self, index: int) -> Case:
+        part = (InputPart(self.window, self.gate, self.prepare), *self.further)[index]
+        windows = (self.vectors.windows, *self.vectors.further)[index]
+        return replace(
+            self,
+            model=replace(self.model, inputs=(self.model.inputs[index],)),
+            window=part.window,
+            gate=part.gate,
+            prepare=part.prepare,
+            vectors=replace(self.vectors, windows=windows, further=()),
+            further=(),
+        )
+
+    @property
+    def of_outputs(self) -> tuple[Case, ...]:
+        """The case with only the output that is decided on, and with only each of the others, without a decision;
+        itself when there is one.
+        """
+        further = self.model.further_outputs
+        if not further:
+            return (self,)
+        expected = self.vectors.further_expected or (None,) * len(further)
+        first = self._of_output(self.model.output, self.decide, self.vectors.expected_output)
+        none = Decide("none", 1)
+        others = (self._of_output(output, none, each) for output, each in zip(further, expected, strict=True))
+        return (first, *others)
+
+    def _of_output(self, output: TensorContract, decide: Decide, expected: Elements | None) -> Case:
+        vectors = replace(self.vectors, expected_output=expected, further_expected=())
+        return replace(self, model=replace(self.model, outputs=(output,), decided=0), decide=decide, vectors=vectors)

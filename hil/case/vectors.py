@@ -30,54 +30,86 @@ SAVE_FIX = "write the file with numpy.savez_compressed and plain arrays"
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What the case needs of its vectors: window, tensor shapes without the batch, labels (empty: no decide stage)."""
+class WantedInput:
+    """What the windows of one input must be. name: of their array; shape: of the tensor, without the batch."""
 
+    name: str
     window: Window
     tensor_input: bool  # tensor/1: a window is the input tensor
-    input_shape: tuple[int, ...]
-    output_shape: tuple[int, ...]
-    output: ElementType
-    labels: tuple[str, ...]
+    shape: tuple[int, ...]
 
     @property
     def window_shape(self) -> tuple[int, ...]:
-        return self.input_shape if self.tensor_input else (self.window.samples, self.window.channels)
+        return self.shape if self.tensor_input else (self.window.samples, self.window.channels)
+
+
+@dataclass(frozen=True)
+class WantedOutput:
+    """What expected outputs must be; fields as in WantedInput."""
+
+    name: str
+    shape: tuple[int, ...]
+    element: ElementType
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the case needs of its vectors: the output that is decided on comes first. labels: empty without a decide
+    stage.
+    """
+
+    inputs: tuple[WantedInput, ...]
+    outputs: tuple[WantedOutput, ...]
+    labels: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all arrays that the file may hold; `samples` says how much of the one window is sent."""
+        others = [name for name in KEYS if name not in ("windows", "expected_output")]
+        if len(self.inputs) > 1:
+            others.remove("samples")
+        return (*(each.name for each in self.inputs), *others, *(each.name for each in self.outputs))
 
 
 def read_vectors(data: bytes, file: Path, wanted: Wanted) -> Vectors:
     """The vectors in the bytes of an .npz. Raises CaseError that names array, what is expected and what was found."""
-    arrays = _Arrays(data, file)
-    windows = _windows(arrays, wanted)
+    arrays = _Arrays(data, file, wanted.names)
+    windows, *further = (_windows(arrays, each) for each in wanted.inputs)
     n = len(windows)
+    for each, some in zip(wanted.inputs[1:], further, strict=True):
+        if len(some) != n:
+            problem = f"it has {len(some)} windows, {wanted.inputs[0].name!r} has {n}"
+            raise CaseError(file, f"array {each.name!r}", problem, "save one window of each input for each vector")
     problems: list[Problem] = []
     reader = _Columns(arrays, n, problems)
     label = reader.labels(wanted)
     reject = reader.reject()
-    samples = reader.samples(wanted.window)
+    window = wanted.inputs[0].window
+    samples = reader.samples(window)
     sequence = reader.whole("sequence", -1)
     names = reader.names()
-    expected = reader.expected_output(wanted.output_shape, wanted.output)
+    expected, *others = (reader.expected_output(each) for each in wanted.outputs)
     if reject is not None:
-        problems += _wrong_lengths(reject, samples, wanted.window.samples)
+        problems += _wrong_lengths(reject, samples, window.samples)
     raise_any(file, problems)
-    return Vectors(windows, samples, names, label, reject, sequence, expected)
+    return Vectors(windows, samples, names, label, reject, sequence, expected, tuple(further), tuple(others))
 
 
 class _Arrays:
     """The members of an .npz by array name; dtype and shape from the header, data on demand."""
 
-    def __init__(self, data: bytes, file: Path) -> None:
+    def __init__(self, data: bytes, file: Path, known: Sequence[str]) -> None:
+        """known: names of the arrays that it may hold."""
         self.file = file
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(data))
         except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
             raise CaseError(file, "", f"this is no .npz file ({error})", SAVE_FIX) from None
         names = [info.filename.removesuffix(".npy") for info in self._zip.infolist()]
-        problems = [_unknown(name) for name in names if name not in KEYS]
+        problems = [_unknown(name, known) for name in names if name not in known]
         problems += [
             Problem(f"array {name!r}", "it is in the file more than once", SAVE_FIX)
-            for name in KEYS
+            for name in known
             if names.count(name) > 1
         ]
         raise_any(file, problems)
@@ -135,8 +167,8 @@ _BROKEN = (
 )
 
 
-def _unknown(name: str) -> Problem:
-    return Problem(f"array {name!r}", "unknown array", f"remove or rename it; the arrays are {', '.join(KEYS)}")
+def _unknown(name: str, known: Sequence[str]) -> Problem:
+    return Problem(f"array {name!r}", "unknown array", f"remove or rename it; the arrays are {', '.join(known)}")
 
 
 def _objects(name: str) -> Problem:
@@ -146,10 +178,10 @@ def _objects(name: str) -> Problem:
     )
 
 
-def _windows(arrays: _Arrays, wanted: Wanted) -> NDArray[Any]:
+def _windows(arrays: _Arrays, wanted: WantedInput) -> NDArray[Any]:
     """[n, samples, channels], or [n, *tensor shape without the batch] for tensor/1."""
-    header = arrays.header("windows")
-    where = "array 'windows'"
+    header = arrays.header(wanted.name)
+    where = f"array {wanted.name!r}"
     if header is None:
         raise CaseError(arrays.file, where, "it is missing", "save the raw windows under this name")
     dtype, shape = header
@@ -159,10 +191,12 @@ def _windows(arrays: _Arrays, wanted: Wanted) -> NDArray[Any]:
         raise CaseError(arrays.file, where, *_wrong_windows(dtype, shape, wanted, right))
     if shape[0] == 0:
         raise CaseError(arrays.file, where, "there are no vectors (n = 0)", "a case needs at least one window")
-    return arrays.read("windows").reshape(shape[0], *wanted.window_shape)
+    return arrays.read(wanted.name).reshape(shape[0], *wanted.window_shape)
 
 
-def _wrong_windows(dtype: np.dtype[Any], shape: tuple[int, ...], wanted: Wanted, right_type: bool) -> tuple[str, str]:
+def _wrong_windows(
+    dtype: np.dtype[Any], shape: tuple[int, ...], wanted: WantedInput, right_type: bool
+) -> tuple[str, str]:
     """Problem and fix of windows of another type or shape."""
     expected = f"{wanted.window.dtype} {_shape('n', wanted.window_shape)} {axes(wanted.window_shape)}"
     problem = f"expected {expected}, found {dtype.newbyteorder('=')} {list(shape)}"
@@ -261,9 +295,10 @@ class _Columns:
                 return None
         return tuple(values)
 
-    def expected_output(self, shape: tuple[int, ...], element: ElementType) -> Elements | None:
+    def expected_output(self, wanted: WantedOutput) -> Elements | None:
         """[n, *output shape without the batch] in the type of the output; flat rows are taken too."""
-        header = self._arrays.header("expected_output")
+        name, shape, element = wanted.name, wanted.shape, wanted.element
+        header = self._arrays.header(name)
         if header is None:
             return None
         flat = (int(np.prod(shape)),)
@@ -271,12 +306,12 @@ class _Columns:
         if not right or header[1] not in [(self._n, *form) for form in (shape, flat, (1, *shape))]:
             expected = f"{element.dtype} {_shape(str(self._n), shape)}"
             self._say(
-                "expected_output",
+                name,
                 f"expected {expected}, found {header[0]} {list(header[1])}",
                 f"save the raw {element.dtype} outputs",
             )
             return None
-        return self._arrays.read("expected_output").reshape(self._n, *shape)
+        return self._arrays.read(name).reshape(self._n, *shape)
 
     def samples(self, window: Window) -> NDArray[np.int64] | None:
         """Samples really sent; what they come to must still fit into one frame."""

@@ -171,20 +171,38 @@ def _first_difference(case: str, one: Columns, two: Columns, sides: tuple[str, s
         other = [at for at, (left, right) in enumerate(pairs) if left != right]
         first, second = (f"{side}: {_name(own, other[0])}" for side, own in zip(sides, names, strict=True))
         return Difference(case, str(other[0]), "case", "name", first, second, len(other), max(map(len, names)))
-    differs = {column: _differs(one[column], two[column]) for column in COLUMNS}
+    stages = _stages(one, two)
+    differs = {column: _differs(one[column], two[column]) for column in stages}
     distance = _distance(one["output"], two["output"])
     rounded = differs["output"] & (distance <= lsb)
-    for column, stage in COLUMNS.items():
+    for column, stage in stages.items():
         if column == "output" or stage == "decide":
             differs[column] &= ~rounded
+        elif _of(column) == "output":
+            differs[column] &= ~(_distance(one[column], two[column]) <= lsb)
     anywhere = np.logical_or.reduce(list(differs.values()))
     if not anywhere.any():
         return None
     at = int(np.flatnonzero(anywhere)[0])
-    column = next(column for column in COLUMNS if differs[column][at])
+    column = next(column for column in stages if differs[column][at])
     where = _where(one[column][at], two[column][at], column)
     first, second = (f"{side}: {_shown(column, own[column][at])}" for side, own in zip(sides, (one, two), strict=True))
-    return Difference(case, names[0][at], COLUMNS[column], where, first, second, int(anywhere.sum()), len(anywhere))
+    return Difference(case, names[0][at], stages[column], where, first, second, int(anywhere.sum()), len(anywhere))
+
+
+def _stages(one: Columns, two: Columns) -> dict[str, str]:
+    """COLUMNS, and those of further tensors that both runs have, each behind the one that it is like."""
+    both = sorted(one.keys() & two.keys())
+    return {
+        name: stage
+        for column, stage in COLUMNS.items()
+        for name in (column, *(each for each in both if _of(each) == column != each))
+    }
+
+
+def _of(column: str) -> str:
+    """The column that one of a further tensor is like: `output` of `output.1`."""
+    return column.partition(".")[0]
 
 
 def _name(names: Sequence[str], at: int) -> str:
@@ -222,17 +240,17 @@ def _rounded(case: str, one: Columns, two: Columns, lsb: int) -> list[str]:
 
 def _where(one: NDArray[Any], two: NDArray[Any], column: str) -> str:
     """The column, with the first differing element of one that has several."""
-    if column != "output" or one.shape != two.shape:
+    if _of(column) != "output" or one.shape != two.shape:
         return column
-    return f"output, element {int(np.flatnonzero(one != two)[0])}"
+    return f"{column}, element {int(np.flatnonzero(one != two)[0])}"
 
 
 def _shown(column: str, value: Any) -> str:
     if column in ENUMS:
         return f"{column} {ENUMS[column](int(value)).name.lower()}"
-    if column == "output":
-        return f"output {' '.join(str(item) for item in value.tolist())}"
-    return f"digest {int(value):#010x}" if column == "digest" else f"{column} {value}"
+    if _of(column) == "output":
+        return f"{column} {' '.join(str(item) for item in value.tolist())}"
+    return f"{column} {int(value):#010x}" if _of(column) == "digest" else f"{column} {value}"
 
 
 def _left_out(run: _Run, other: _Run) -> list[str]:

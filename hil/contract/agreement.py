@@ -19,6 +19,7 @@ from hil.contract.blame import blame, blocks, comparable, has_decide
 from hil.contract.input import clipped_shares, input_cure
 from hil.contract.metrics import Floats
 from hil.contract.ready import asked, unready
+from hil.contract.tensors import of_each_output
 from hil.contract.types import Check, CheckResult, Evidence
 from hil.contract.verdict import Sheet, number, plural
 from hil.tensor import Elements
@@ -39,6 +40,7 @@ class _Metric:
     total: Callable[[Floats], float]
     badness: Callable[[Floats], Floats]
     across: bool = False  # outputs of one element have no value per vector: take them as one row over all vectors
+    of_scores: bool = False  # says something of the output that is decided on alone
 
 
 def _mean(values: Floats) -> float:
@@ -78,6 +80,7 @@ _METRICS = (
         lambda _, f, d: metrics.top1(f, d),
         _mean,
         _shortfall,
+        of_scores=True,
     ),
     _Metric(
         "topk",
@@ -87,6 +90,7 @@ _METRICS = (
         lambda case, f, d: metrics.topk(f, d, case.contracts.topk),
         _mean,
         _shortfall,
+        of_scores=True,
     ),
     _Metric(
         "cosine",
@@ -134,6 +138,7 @@ _METRICS = (
         _flips,
         lambda values: float(values.sum()),
         _itself,
+        of_scores=True,
     ),
 )
 
@@ -302,6 +307,12 @@ def _asks(key: str) -> Callable[[Case], bool]:
 
 
 CHECKS = tuple(
-    Check(f"agreement.{metric.key}", metric.title, metric.formula, _asks(metric.key), _judge(metric))
+    Check(
+        f"agreement.{metric.key}",
+        metric.title,
+        metric.formula,
+        _asks(metric.key),
+        _judge(metric) if metric.of_scores else of_each_output(_judge(metric)),
+    )
     for metric in _METRICS
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hil.case.types import Case
 from hil.contract.distance import Allowance, allowed
+from hil.contract.tensors import output_views
 from hil.contract.types import Evidence
 from hil.records import GateReason, RunRecords, Status
 from hil.reference.decide import best
@@ -103,8 +104,9 @@ def blame(evidence: Evidence) -> Blame:
     """Find the first stage that differs on every vector of the run."""
     status = evidence.records.status
     gate, prepared, decided = gate_differs(evidence), prepared_differs(evidence), decision_differs(evidence)
-    beyond = outputs_beyond(evidence, allowed(evidence.case))
-    different = outputs_beyond(evidence, Allowance(evidence.case.model.output.element, 0))
+    views = output_views(evidence)
+    beyond = _any(outputs_beyond(view, allowed(view.case)) for view in views)
+    different = _any(outputs_beyond(view, Allowance(view.case.model.output.element, 0)) for view in views)
 
     fell = faulted(evidence)
 
@@ -124,6 +126,11 @@ def blame(evidence: Evidence) -> Blame:
     lost = np.isin(broken, (*_BEFORE_INVOKE, Stage.FAULT))
     spoilt = (carriers(lost, sequence) >= 0) & ~lost if evidence.case.keeps_state else np.zeros(len(status), np.bool_)
     return Blame(status, first(different), broken, carriers(_before_decide(broken), sequence), spoilt)
+
+
+def _any(masks: Iterable[Mask]) -> Mask:
+    mask: Mask = np.logical_or.reduce(list(masks))
+    return mask
 
 
 def faulted(evidence: Evidence) -> Mask:
@@ -163,8 +170,12 @@ def gate_differs(evidence: Evidence) -> Mask:
 
 
 def prepared_differs(evidence: Evidence) -> Mask:
-    """The digest of the prepared tensor is not the reference's."""
-    mask: Mask = comparable(evidence) & (evidence.records.digest != evidence.references.digest)
+    """The digest of a prepared tensor is not the reference's."""
+    records, references = evidence.records, evidence.references
+    differs = records.digest != references.digest
+    for observed, wanted in zip(records.inputs, references.inputs, strict=True):
+        differs = differs | (observed.digest != wanted.digest)
+    mask: Mask = comparable(evidence) & differs
     return mask
 
 

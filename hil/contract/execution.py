@@ -26,6 +26,7 @@ from hil.contract.distance import Allowance, allowed, shown
 from hil.contract.instruments.marks import MemoryTest
 from hil.contract.ready import asked, refused, unlimited, unready
 from hil.contract.state import state_cause
+from hil.contract.tensors import of_each_output, output_views
 from hil.contract.types import Check, CheckResult, Evidence, Section, VectorFault
 from hil.contract.verdict import Sheet, add_differences, number, plural, vector_name
 from hil.records import Status
@@ -287,20 +288,8 @@ def _judge_complete(evidence: Evidence) -> CheckResult:
             stage="invoke",
             hint=_INVOKE_HINT,
         )
-    nameless = _no_numbers(evidence)
-
-    def describe_no_number(vector: int) -> None:
-        place = int(no_number(evidence.records.output[vector]).argmax())
-        also = comparable(evidence)[vector] and no_number(evidence.references.output[vector]).any()
-        sheet.add(
-            "an output of numbers",
-            f"NaN at {output_name(evidence.case.decide.labels, place)}: nothing can be decided on that",
-            vector=name(vector),
-            stage="invoke",
-            hint=_NAN_OF_THE_MODEL if also else "the oracle gives numbers here: see execution.output",
-        )
-
-    sheet.each(nameless, describe_no_number)
+    for view in output_views(evidence):
+        _add_no_numbers(sheet, view)
     lost = np.flatnonzero(np.isin(status, _LOST))
     if len(lost):
         sheet.add(
@@ -321,12 +310,32 @@ def _judge_complete(evidence: Evidence) -> CheckResult:
     return sheet.result(numbers={"vectors": len(status), "vectors_with_record": int(ran(evidence.records).sum())})
 
 
+def _add_no_numbers(sheet: Sheet, view: Evidence) -> None:
+    """Findings about the one output that `view` holds."""
+    decided = view.case.model.output.name == sheet.evidence.case.model.output.name
+    of = "" if view is sheet.evidence else f"output {view.case.model.output.name!r}: "
+
+    def describe(vector: int) -> None:
+        place = int(no_number(view.records.output[vector]).argmax())
+        also = comparable(view)[vector] and no_number(view.references.output[vector]).any()
+        sheet.add(
+            f"{of}an output of numbers",
+            f"NaN at {output_name(view.case.decide.labels, place)}{_UNDECIDED if decided else ''}",
+            vector=view.case.vectors.name(vector),
+            stage="invoke",
+            hint=_NAN_OF_THE_MODEL if also else "the oracle gives numbers here: see execution.output",
+        )
+
+    sheet.each(_no_numbers(view), describe)
+
+
 def _no_numbers(evidence: Evidence) -> NDArray[np.intp]:
     """Vectors whose output holds what is no number."""
     output, done = evidence.records.output, evidence.records.status == Status.DONE
     return np.flatnonzero(done & no_number(output).any(axis=1))
 
 
+_UNDECIDED = ": nothing can be decided on that"
 _NAN_OF_THE_MODEL = (
     "the oracle gives NaN too, so it is the model: look for a division, a logarithm or a root that this window reaches"
 )
@@ -429,7 +438,8 @@ def _as_scores(evidence: Evidence, rows: NDArray[np.intp]) -> NDArray[np.int64]:
 
 def _judge_golden(evidence: Evidence) -> CheckResult:
     golden = evidence.case.vectors.expected_output
-    assert golden is not None  # applies() asks for it
+    if golden is None:  # of one of several outputs: applies() asks for any
+        return Sheet("execution.golden", evidence).result(reason="the case expects nothing of it")
     off_oracle = outputs_beyond(evidence, allowed(evidence.case))
 
     def hint(vector: int) -> str:
@@ -491,7 +501,7 @@ def _worst(evidence: Evidence, allowance: Allowance, wanted: Elements, rows: NDA
 
 
 def _has_golden(case: Case) -> bool:
-    return case.vectors.expected_output is not None
+    return any(each is not None for each in (case.vectors.expected_output, *case.vectors.further_expected))
 
 
 CHECKS = (
@@ -543,13 +553,13 @@ CHECKS = (
         "raw output of the device against the int8 oracle",
         "max |device - oracle| <= lsb (float32: ulp, or tolerance) over all vectors and elements",
         _always,
-        _judge_output,
+        of_each_output(_judge_output),
     ),
     Check(
         "execution.golden",
         "raw output of the device against outputs from elsewhere",
         "max |device - expected_output| <= lsb (float32: ulp, or tolerance) over all vectors and elements",
         _has_golden,
-        _judge_golden,
+        of_each_output(_judge_golden),
     ),
 )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.case.types import Case
+from hil.case.types import Case, Vectors
 from hil.contract.blame import (
     blame,
     blocks,
@@ -25,19 +25,24 @@ from hil.contract.causes import tensor_cause, values_cause
 from hil.contract.causes.pair import Pair, pair_of
 from hil.contract.causes.source import source_of
 from hil.contract.ready import asked, refused, unready
+from hil.contract.tensors import of_each_input
 from hil.contract.types import Check, CheckResult, Evidence, Section
 from hil.contract.verdict import Sheet, add_differences, number
 from hil.records import GateReason, Status
+from hil.reference.gate import judge
 from hil.reference.prepare import clipped
 from hil.tensor import Elements, ElementType, TensorContract, bits, ranks
 
 
 @dataclass(frozen=True)
 class PreparedDifference:
-    """The device's prepared tensor for one vector whose digest is not the reference's; [input elements]."""
+    """The device's prepared tensor for one vector whose digest is not the reference's; [input elements].
+    tensor: name of the input, where there are several.
+    """
 
     vector: int
     observed: Elements
+    tensor: str = ""
 
 
 @dataclass(frozen=True)
@@ -136,7 +141,11 @@ def _judge_prepared(evidence: Evidence) -> CheckResult:
     if reason := unready(evidence) or asked(compared, evidence):
         return sheet.not_judged(reason)
     broken = blame(evidence)
-    observed = {difference.vector: difference.observed for difference in evidence.section(PreparedTensors).differences}
+    observed = {
+        difference.vector: difference.observed
+        for difference in evidence.section(PreparedTensors).differences
+        if difference.tensor in ("", evidence.case.model.input.name)
+    }
     offending = prepared_differs(evidence)
     causes = _likely_causes(evidence, observed)
 
@@ -348,7 +357,7 @@ def _judge_gate(evidence: Evidence) -> CheckResult:
         wanted, given = int(evidence.references.gate[vector]), int(evidence.records.gate[vector])
         rejected = evidence.records.status[vector] == Status.REJECTED
         sheet.add(
-            gate_words(wanted, wanted != GateReason.VALID),
+            gate_words(wanted, wanted != GateReason.VALID) + _of_which_input(evidence.case, vector),
             gate_words(given, bool(rejected)),
             vector=name(vector),
             stage="gate",
@@ -378,6 +387,14 @@ def _judge_gate(evidence: Evidence) -> CheckResult:
     sheet.each(np.flatnonzero(rejected & (evidence.records.label >= 0)), describe_label)
     sheet.each(np.flatnonzero(_column_differs(evidence) & judged), describe_column)
     return sheet.result(numbers={"vectors": int(judged.sum()), "rejected": int(rejected.sum())})
+
+
+def _of_which_input(case: Case, vector: int) -> str:
+    """Whose window is not valid, of a case with several."""
+    for one in case.of_inputs if case.further else ():
+        if judge(Vectors(one.vectors.windows[[vector]]), one)[0] != GateReason.VALID:
+            return f", for the window of {one.model.input.name!r}"
+    return ""
 
 
 def _column_differs(evidence: Evidence) -> NDArray[np.bool_]:
@@ -416,7 +433,7 @@ CHECKS = (
             f"{field.name.replace('_', ' ')} of the input tensor: the device's against the case's model",
             formula,
             _always,
-            _judge_field(field),
+            of_each_input(_judge_field(field)),
         )
         for field, formula in zip(
             _FIELDS,
@@ -441,7 +458,7 @@ CHECKS = (
         "prepared tensor of every vector: digest, then min and max, then the first differing element",
         "CRC-32, minimum, maximum, saturated (device tensor) = those of the reference tensor",
         _always,
-        _judge_prepared,
+        of_each_input(_judge_prepared),
     ),
     Check(
         "input.saturation",
@@ -449,7 +466,7 @@ CHECKS = (
         "saturated elements (of the reference tensor; of the device's count on another digest) / "
         "(vectors done * input elements)",
         lambda case: case.contracts.saturation is not None,
-        _judge_saturation,
+        of_each_input(_judge_saturation),
     ),
     Check(
         "input.gate",

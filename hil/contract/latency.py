@@ -100,7 +100,7 @@ def _distinct(evidence: Evidence, among: Mask | None = None) -> tuple[NDArray[np
     spent = stage_units(evidence, rows)
     if not evidence.clock.deterministic or not len(rows):
         return rows, spent
-    group = distinct_windows(evidence.case.vectors.windows[rows])
+    group = distinct_windows(evidence.case.vectors.joined(rows))
     order = np.argsort(group, kind="stable")
     starts = np.flatnonzero(np.diff(group[order], prepend=-1))
     return rows[order[starts]], np.maximum.reduceat(spent[order], starts, axis=0)
@@ -230,7 +230,7 @@ def _samples_lost(evidence: Evidence, statistic: str) -> str:
     """Why there are too few samples for a bound, when the case has enough of them; "" when it has not."""
     wanted, found = evidence.references.gate == GateReason.VALID, blame(evidence)
     lost = np.flatnonzero(wanted & ~done(evidence.records))
-    windows = evidence.case.vectors.windows[wanted]
+    windows = evidence.case.vectors.joined(wanted)
     count = len(np.unique(distinct_windows(windows))) if evidence.clock.deterministic else len(windows)
     if not len(lost) or count < minimum_samples(QUANTILES[statistic], evidence.case.contracts.confidence):
         return ""

@@ -14,6 +14,7 @@ from hil.contract.distance import allowed, shown
 from hil.contract.execution import failing_calls
 from hil.contract.ready import asked, ended_before, unready
 from hil.contract.sent import GateProbes, ProbeOutput
+from hil.contract.tensors import of_each_output
 from hil.contract.types import Check, CheckResult, Evidence
 from hil.contract.verdict import Sheet, plural
 from hil.tensor import ranks, steps_between
@@ -25,7 +26,8 @@ def _judge_probes(evidence: Evidence) -> CheckResult:
     sheet = Sheet("execution.probes", evidence, allowance.limit)
     if reason := unready(evidence):
         return sheet.not_judged(reason)
-    outputs = (*evidence.section(GateProbes).outputs, *evidence.section(Coverage).sent.outputs)
+    sent = (*evidence.section(GateProbes).outputs, *evidence.section(Coverage).sent.outputs)
+    outputs = [probe for probe in sent if probe.tensor in ("", evidence.case.model.output.name)]
     numbers = {"probes_compared": len(outputs)}
     if not outputs:
         return sheet.not_judged(_no_probes(evidence), numbers)
@@ -89,6 +91,6 @@ CHECKS = (
         "outputs of the harness's own valid windows equal the oracle's",
         "max |device - oracle| <= lsb (float32: ulp, or tolerance) over elements and valid windows of `input.rejects`",
         lambda _: True,
-        _judge_probes,
+        of_each_output(_judge_probes),
     ),
 )

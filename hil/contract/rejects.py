@@ -11,7 +11,7 @@ from hil.contract.ready import asked, ended_before, unready
 from hil.contract.sent import GateProbe, GateProbes
 from hil.contract.types import Check, CheckResult, Evidence
 from hil.contract.verdict import Sheet, plural
-from hil.records import GateReason, Record, Status
+from hil.records import GateReason, Prepared, Record, Status, prepared_of
 from hil.reference.mistakes import mistake_of
 from hil.reference.prepare import prepare
 from hil.tensor import ElementType, bits
@@ -29,7 +29,7 @@ def _judge_rejects(evidence: Evidence) -> CheckResult:
             return sheet.not_judged(ended_before(evidence))
         sheet.add("windows at the edges of the gate's rules", "none was sent", hint="run the probes of this case")
     for probe in probes:
-        if faults := _probe_faults(probe, evidence.case.model.input.element, bool(evidence.faults)):
+        if faults := _probe_faults(probe, evidence.case.model.inputs[probe.input].element, bool(evidence.faults)):
             wanted, seen, hint = _tensor_words(evidence, probe)
             place = {**_probe_place(probe), **({"hint": hint} if hint else {})}
             sheet.add(_probe_wanted(probe) + wanted, "; ".join(faults) + seen, vector=probe.name, **place)
@@ -50,7 +50,7 @@ def _cut_short(probes: tuple[GateProbe, ...]) -> str:
 
 def _invoke_failed(probe: GateProbe, record: Record) -> bool:
     """It went through gate and prepare as it should, and broke behind them. An agent may leave the digest out then."""
-    prepared = probe.digest is None or record.digest in (0, probe.digest)
+    prepared = probe.digest is None or prepared_of(record, probe.input).digest in (0, probe.digest)
     return prepared and probe.expected is GateReason.VALID == record.gate and record.status == Status.INVOKE_FAILED
 
 
@@ -71,7 +71,7 @@ def _probe_place(probe: GateProbe) -> dict[str, str]:
 
 def _tensor_words(evidence: Evidence, probe: GateProbe) -> tuple[str, str, str]:
     """Of a tensor that is wrong: its first wrong element as expected and as observed, and what makes such a tensor."""
-    case = evidence.case
+    case = evidence.case.of_inputs[probe.input]
     if probe.observed is None or len(probe.observed) != case.model.input.bytes:
         return "", "", ""
     dtype = np.dtype(case.window.dtype)
@@ -100,7 +100,7 @@ def _probe_faults(probe: GateProbe, element: ElementType, broke: bool) -> list[s
     if _invoke_failed(probe, record):
         return []
     if probe.expected is GateReason.VALID:
-        return _valid_faults(record, probe.digest, element)
+        return _valid_faults(record, prepared_of(record, probe.input), probe.digest, element)
     faults = []
     if record.status != Status.REJECTED:
         faults.append(f"status {record.status.name.lower().replace('_', ' ')}")
@@ -113,14 +113,14 @@ def _probe_faults(probe: GateProbe, element: ElementType, broke: bool) -> list[s
     return faults
 
 
-def _valid_faults(record: Record, digest: int | None, element: ElementType) -> list[str]:
+def _valid_faults(record: Record, tensor: Prepared, digest: int | None, element: ElementType) -> list[str]:
     faults = []
     if record.gate != GateReason.VALID or record.status == Status.REJECTED:
         faults.append(gate_words(int(record.gate), True))
     elif record.status not in (Status.DONE, Status.INVOKE_FAILED):
         faults.append(f"status {record.status.name.lower().replace('_', ' ')}")
-    elif digest is not None and record.digest != digest:
-        faults.append(f"digest {record.digest:08x}; {ends(element, record.minimum, record.maximum)}")
+    elif digest is not None and tensor.digest != digest:
+        faults.append(f"digest {tensor.digest:08x}; {ends(element, tensor.minimum, tensor.maximum)}")
     return faults
 
 

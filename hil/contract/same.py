@@ -34,13 +34,37 @@ def difference_from(rows: RunRecords, vector: int, record: Record, ticks: bool) 
     if record.status == Status.DONE == rows.status[vector]:
         if ticks:
             pairs["ticks"] = (rows.ticks[vector].tolist(), list(record.ticks))
-        pairs["digest"] = (f"{int(rows.digest[vector]):#010x}", f"{record.digest:#010x}")
-        pairs["output"] = (rows.output[vector].tobytes().hex(" "), record.output.hex(" "))
+        pairs["digest"] = (digests_of(rows, vector), digests_text(record))
+        pairs["output"] = (outputs_of(rows, vector), outputs_text(record))
     for name in FIELDS:
         if name in pairs and pairs[name][0] != pairs[name][1]:
             first, again = (str(value) for value in pairs[name])
             return Difference(name, first, again)
     return None
+
+
+def digests_of(rows: RunRecords, vector: int) -> str:
+    """The digests of a vector's prepared tensors."""
+    return _hex(int(rows.digest[vector]), *(int(each.digest[vector]) for each in rows.inputs))
+
+
+def digests_text(record: Record) -> str:
+    """The same of a record."""
+    return _hex(record.digest, *(each.digest for each in record.inputs))
+
+
+def _hex(*digests: int) -> str:
+    return " ".join(f"{digest:#010x}" for digest in digests)
+
+
+def outputs_of(rows: RunRecords, vector: int) -> str:
+    """The bytes of a vector's outputs, the one that is decided on first; a line for each further one."""
+    return "\n".join(column[vector].tobytes().hex(" ") for column in (rows.output, *rows.outputs))
+
+
+def outputs_text(record: Record) -> str:
+    """The same of a record."""
+    return "\n".join(data.hex(" ") for data in (record.output, *record.outputs))
 
 
 def decision_of(rows: RunRecords, vector: int) -> tuple[int, int, int, int, str]:

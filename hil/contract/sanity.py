@@ -81,7 +81,7 @@ _STALE = "take it out of [contract.sanity] expect, where it would hide the next 
 
 
 def _identical_windows(evidence: Evidence, rows: Rows) -> _Look:
-    group = distinct_windows(evidence.case.vectors.windows[rows])
+    group = distinct_windows(evidence.case.vectors.joined(rows))
     sequence = evidence.case.vectors.sequence
     stream = np.full(len(rows), -1) if sequence is None else sequence[rows]
     alone = np.where(stream < 0, np.arange(len(rows)), -1)  # a stream may hold one window to drive the decide stage
@@ -122,7 +122,7 @@ def _saturated_input(evidence: Evidence, rows: Rows) -> _Look:
 
 
 def _constant_output(evidence: Evidence, rows: Rows) -> _Look:
-    different = len(np.unique(distinct_windows(evidence.case.vectors.windows[rows])))
+    different = len(np.unique(distinct_windows(evidence.case.vectors.joined(rows))))
     moves = _moves(evidence.references.output, rows) / _step(evidence, rows)
     moves, unit = round(moves) if moves < _COUNTED else moves, evidence.case.model.output.element.step
     floats = _float_moves(evidence, rows)

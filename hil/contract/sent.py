@@ -13,7 +13,7 @@ class GateProbe:
     """A window that the harness made itself, and the record it got (None: no record came back).
 
     digest: of the prepared tensor that a valid window must give. Where that was another one: window, the bytes sent,
-    and observed, the device's tensor.
+    and observed, the device's tensor. input: of a model with several, whose window and tensor these are.
     """
 
     name: str
@@ -22,15 +22,19 @@ class GateProbe:
     digest: int | None = None
     window: bytes = b""
     observed: bytes | None = None
+    input: int = 0
 
 
 @dataclass(frozen=True)
 class ProbeOutput:
-    """Raw output, as bytes, of a valid window that the harness made itself: the oracle's and the device's."""
+    """Raw output, as bytes, of a valid window that the harness made itself: the oracle's and the device's. tensor: name
+    of the output, where there are several.
+    """
 
     name: str
     expected: bytes
     observed: bytes
+    tensor: str = ""
 
 
 @dataclass(frozen=True)

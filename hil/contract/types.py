@@ -34,6 +34,23 @@ class ImageFacts:
 
 
 @dataclass(frozen=True)
+class InputReference:
+    """Of one input; as the columns of these names in References."""
+
+    prepared: Elements
+    digest: NDArray[np.uint32]
+
+
+@dataclass(frozen=True)
+class OutputReference:
+    """Of one output; as the columns of these names in References."""
+
+    output: Elements
+    float_output: NDArray[np.float32] | None = None
+    float_chain: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True)
 class References:
     """What the answers should be. Rows of vectors that the gate must reject hold zeros.
 
@@ -41,6 +58,7 @@ class References:
     digest uint32 [n].
     Of the float model, float32 [n, output elements] or None without one: float_output on the values that the prepared
     tensor stands for, float_chain on those of the raw window. Decisions: winner, score, answer, reason [n] each.
+    inputs, outputs: of further tensors, as in `Record`.
     """
 
     gate: NDArray[np.uint8]
@@ -53,6 +71,8 @@ class References:
     score: NDArray[np.int32]
     answer: NDArray[np.int32]
     reason: NDArray[np.uint8]
+    inputs: tuple[InputReference, ...] = ()
+    outputs: tuple[OutputReference, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,8 @@ from hil.image.toolchain import (
 )
 from hil.image.workplace import workplace
 
-# CMake's names of the images: the firmware, and the one that has the operators of our own, too.
+# CMake's names of the images: the firmware, and the one that also has the operators of our own and takes several
+# tensors.
 FIRMWARE, WITH_KERNELS = "hil_firmware", "hil_firmware_kernels"
 # Set by a user for other projects, these would quietly change the image.
 _UNWANTED_FLAGS = ("CC", "CXX", "ASM", "CFLAGS", "CXXFLAGS", "CPPFLAGS", "ASMFLAGS", "LDFLAGS")

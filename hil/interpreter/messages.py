@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import socket
 import struct
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,11 @@ import numpy as np
 Values = dict[str, Any]
 _SIZES = struct.Struct("<QQ")
 _MOST_AT_ONCE = 1 << 30  # bytes asked of one recv
+
+
+def numbered(name: str, arrays: Sequence[np.ndarray[Any, Any]]) -> Values:
+    """Several arrays as values of one message: `name`, `name_1` and so on."""
+    return {f"{name}_{index}" if index else name: array for index, array in enumerate(arrays)}
 
 
 def send(connection: socket.socket, values: Values) -> None:

@@ -19,10 +19,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from hil.interpreter.explorer import ARENA_BYTES, Explorer, open_explorer
-from hil.interpreter.messages import Values, receive, send
+from hil.interpreter.messages import Values, numbered, receive, send
 
 LITERT_THREADS = 1  # one order of summation on every machine
 MOST_DATA = 4 << 30  # bytes of memory; a model that wants more is told so before it takes the machine's
@@ -35,6 +36,8 @@ class Room:
     def __init__(self, connection: socket.socket) -> None:
         self.interpreter: Any = None
         self.model, self.resources = b"", False  # of LiteRT: whether it has resource variables
+        self.inputs: list[Values] = []  # details of the tensors at its ends
+        self.outputs: list[Values] = []
         self.explorer: Explorer | None = None
         self._connection, self._last = connection, 0.0
 
@@ -52,15 +55,24 @@ def ready(room: Room) -> Values:
 
 
 def open_tflm(room: Room, model: bytes, arena_bytes: int) -> Values:
-    """Open a model with the tflite-micro wheel. Answers `input` and `output`: dtype, shape, scales, zero_points."""
+    """Open a model with the tflite-micro wheel. Answers `inputs` and `outputs`, in the order of the model: of each
+    dtype, shape, scales, zero_points; and `input` and `output`, the first of them.
+    """
     from tflite_micro import runtime
 
     room.interpreter = runtime.Interpreter.from_bytes(model, arena_size=arena_bytes)
-    details = {
-        "input": room.interpreter.get_input_details(0),
-        "output": room.interpreter.get_output_details(0),
+    graph = schema.Model.GetRootAs(model, 0).Subgraphs(0)  # the wheel does not say how many ends there are
+    room.inputs = [room.interpreter.get_input_details(index) for index in range(graph.InputsLength())]
+    room.outputs = [room.interpreter.get_output_details(index) for index in range(graph.OutputsLength())]
+    return _ends(room.inputs, room.outputs)
+
+
+def _ends(inputs: list[Values], outputs: list[Values]) -> Values:
+    described = {
+        side: [_described(each, each["quantization_parameters"]) for each in ends]
+        for side, ends in (("inputs", inputs), ("outputs", outputs))
     }
-    return {side: _described(each, each["quantization_parameters"]) for side, each in details.items()}
+    return {"input": described["inputs"][0], "output": described["outputs"][0], **described}
 
 
 def arena_tflm(room: Room, model: bytes) -> Values:
@@ -94,23 +106,30 @@ def _printed(call: Callable[[], object]) -> str:
     return text
 
 
-def run_tflm(room: Room, tensors: NDArray[Any], fresh: NDArray[np.bool_] | None = None) -> Values:
-    """`outputs` [n, output elements] of input tensors [n, input elements], in the types of the model's ends.
+def run_tflm(room: Room, fresh: NDArray[np.bool_] | None = None, **tensors: NDArray[Any]) -> Values:
+    """`outputs` [n, output elements] of input tensors `tensors` [n, input elements], in the types of the model's ends;
+    of further inputs and outputs `tensors_1`, `outputs_1` and so on.
 
     fresh: bool [n], the rows before which all that the model keeps is set back; by default all of them, so that none
     depends on the rows before it.
     """
     interpreter = room.interpreter
-    shape = tuple(interpreter.get_input_details(0)["shape"])
-    outputs = []
-    for row, tensor in enumerate(tensors):
+    outputs: list[list[NDArray[Any]]] = [[] for _ in room.outputs]
+    for number, row in enumerate(zip(*_numbered("tensors", tensors), strict=True)):
         room.alive()
-        if fresh is None or fresh[row]:
+        if fresh is None or fresh[number]:
             interpreter.reset()
-        interpreter.set_input(tensor.reshape(shape), 0)
+        for index, (tensor, each) in enumerate(zip(row, room.inputs, strict=True)):
+            interpreter.set_input(tensor.reshape(tuple(each["shape"])), index)
         interpreter.invoke()
-        outputs.append(interpreter.get_output(0).reshape(-1))
-    return {"outputs": np.array(outputs)}
+        for index, column in enumerate(outputs):
+            column.append(interpreter.get_output(index).reshape(-1))
+    return numbered("outputs", [np.array(column) for column in outputs])
+
+
+def _numbered(name: str, values: Values) -> list[NDArray[Any]]:
+    """What `numbered` made values of."""
+    return [values[name], *(values[f"{name}_{index}"] for index in range(1, len(values)))]
 
 
 def open_litert(room: Room, model: bytes) -> Values:
@@ -118,26 +137,27 @@ def open_litert(room: Room, model: bytes) -> Values:
     room.model = model
     room.interpreter = _litert(model)
     room.resources = any(each["op_name"] == "VAR_HANDLE" for each in room.interpreter._get_ops_details())
-    ends = {"input": room.interpreter.get_input_details()[0], "output": room.interpreter.get_output_details()[0]}
     return {
-        **{side: _described(each, each["quantization_parameters"]) for side, each in ends.items()},
+        **_ends(room.interpreter.get_input_details(), room.interpreter.get_output_details()),
         "tensors": [(each["name"], np.dtype(each["dtype"]).name) for each in room.interpreter.get_tensor_details()],
     }
 
 
-def run_litert(room: Room, tensors: NDArray[Any], fresh: NDArray[np.bool_] | None = None) -> Values:
+def run_litert(room: Room, fresh: NDArray[np.bool_] | None = None, **tensors: NDArray[Any]) -> Values:
     """As `run_tflm`."""
-    inner, outer = room.interpreter.get_input_details()[0], room.interpreter.get_output_details()[0]
-    outputs = []
-    for row, tensor in enumerate(tensors):
+    inner, outer = room.interpreter.get_input_details(), room.interpreter.get_output_details()
+    outputs: list[list[NDArray[Any]]] = [[] for _ in outer]
+    for number, row in enumerate(zip(*_numbered("tensors", tensors), strict=True)):
         room.alive()
-        if fresh is None or fresh[row]:
+        if fresh is None or fresh[number]:
             _forget(room)
         interpreter = room.interpreter
-        interpreter.set_tensor(inner["index"], tensor.reshape(inner["shape"]))
+        for tensor, each in zip(row, inner, strict=True):
+            interpreter.set_tensor(each["index"], tensor.reshape(each["shape"]))
         interpreter.invoke()
-        outputs.append(interpreter.get_tensor(outer["index"]).reshape(-1))
-    return {"outputs": np.array(outputs)}
+        for each, column in zip(outer, outputs, strict=True):
+            column.append(interpreter.get_tensor(each["index"]).reshape(-1))
+    return numbered("outputs", [np.array(column) for column in outputs])
 
 
 def _litert(model: bytes) -> Any:

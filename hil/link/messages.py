@@ -10,7 +10,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from hil.errors import LinkError
-from hil.records import CoreState, Decision, DecisionReason, GateReason, Hello, Record, Status
+from hil.records import CoreState, Decision, DecisionReason, GateReason, Hello, Prepared, Record, Status
 from hil.tensor import Quantisation, TensorContract
 
 PROTOCOL = 1
@@ -70,6 +70,10 @@ def plain_command(sequence: int, fresh: bool, window: bytes) -> dict[str, Any]:
 
 def selftest_command(test: SelfTest, amount: int, deadline_ticks: int, padding: bytes) -> dict[str, Any]:
     return {"selftest": [int(test), amount, deadline_ticks, padding]}
+
+
+def tensor_command(output: bool, index: int) -> dict[str, Any]:
+    return {"tensor": [output, index]}
 
 
 @dataclass(frozen=True)
@@ -151,6 +155,8 @@ def _record(record: dict[str, Any]) -> Record:
             received=record.get("received"),
             gate_ticks=record.get("gate_ticks"),
             core=None if core is None else CoreState(*core),
+            inputs=tuple(Prepared(*each) for each in record.get("inputs", ())),
+            outputs=tuple(record.get("outputs", ())),
             **{key: record[key] for key in _PLAIN_RECORD},
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -163,6 +169,14 @@ def decode_decision(result: dict[str, Any]) -> Decision:
         return _decision(_field(result, "scores"))
     except (KeyError, TypeError, ValueError) as error:
         raise LinkError(f"a decision does not fit the schema: {error!r}") from error
+
+
+def decode_tensor(result: dict[str, Any]) -> TensorContract:
+    """The answer to `tensor`. Raises LinkError when it does not fit the schema."""
+    try:
+        return _tensor(_field(result, "tensor"))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise LinkError(f"a tensor does not fit the schema: {error!r}") from error
 
 
 def decode_fetch(result: dict[str, Any]) -> bytes:

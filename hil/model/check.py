@@ -21,11 +21,12 @@ from hil.model.kernels.own import WITH_OWN
 from hil.model.kernels.tflm_2020 import TFLM_2020
 from hil.model.kernels.upstream import UPSTREAM
 from hil.model.sizes import unplannable
-from hil.model.tflite import ONE_TENSOR_FIX, computes_in_float
+from hil.model.tflite import computes_in_float, parse_model
 from hil.problems import Problem, raise_any
-from hil.tensor import INPUT_TYPES, OUTPUT_TYPES
+from hil.tensor import INPUT_TYPES, OUTPUT_TYPES, paired
 
 SHOWN_PLACES = 3  # of what is misaligned
+MOST_INPUTS, MOST_OUTPUTS = 4, 8  # firmware/pipeline/further.h
 
 
 def kernels_of(engine: str) -> KernelLibrary:
@@ -150,9 +151,14 @@ def own_operators(data: bytes, file: Path) -> tuple[str, ...]:
 def check_float_model(data: bytes, file: Path, int8: ModelFile) -> None:
     """Refuses (CaseError) `data` as float reference of `int8`: hybrid, quantised, or other input or output shapes."""
     graph = read_graph(data, file)
-    raise_any(file, [*_layout(graph, WITH_OWN), *_one_each(graph), *impossible(graph, WITH_OWN.operators)])
-    inner, outer = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]
-    problems = [*_float_tensor("input", inner, int8.input.shape), *_float_tensor("output", outer, int8.output.shape)]
+    raise_any(file, [*_layout(graph, WITH_OWN), *_as_many(graph, int8), *impossible(graph, WITH_OWN.operators)])
+    read, problems = parse_model(data, file), list[Problem]()
+    for side, indices, given, wanted in (
+        ("input", graph.inputs, read.inputs, int8.inputs),
+        ("output", graph.outputs, read.outputs, int8.outputs),
+    ):
+        for other, tensor in zip(paired(wanted, given), wanted, strict=True):
+            problems += _float_tensor(side, graph.tensors[indices[other]], tensor.shape)
     problems += [each for operator in graph.operators for each in _integer_weights(graph, operator)][:1]
     raise_any(file, problems)
 
@@ -177,14 +183,21 @@ def _alignment(data: bytes, file: Path) -> Iterator[Problem]:
         yield Problem("flatbuffer", problem, f"write it anew with: hil model align {shlex.quote(str(file))}")
 
 
-def _one_each(graph: Graph) -> Iterator[Problem]:
-    for side, indices in (("input", graph.inputs), ("output", graph.outputs)):
-        if len(indices) != 1:
-            yield Problem(f"{side}s", f"the model has {len(indices)} {side}s, exactly one is supported", ONE_TENSOR_FIX)
+def _as_many(graph: Graph, int8: ModelFile) -> Iterator[Problem]:
+    for side, found, wanted in (
+        ("input", len(graph.inputs), len(int8.inputs)),
+        ("output", len(graph.outputs), len(int8.outputs)),
+    ):
+        if found != wanted:
+            problem = f"the float model has {found} {side}s, the int8 model {wanted}"
+            yield Problem(f"{side}s", problem, "convert both models from the same network")
 
 
 def _input_output(graph: Graph) -> Iterator[Problem]:
-    yield from _one_each(graph)
+    for side, found, most in (("input", graph.inputs, MOST_INPUTS), ("output", graph.outputs, MOST_OUTPUTS)):
+        if not 1 <= len(found) <= most:
+            fix = "concatenate some of them" if found else f"export a model with an {side}"
+            yield Problem(f"{side}s", f"the model has {len(found)} {side}s, the firmware takes 1 to {most}", fix)
     for side, indices in (("input", graph.inputs), ("output", graph.outputs)):
         for index in indices:
             yield from _end(side, graph.tensors[index])

@@ -1,9 +1,11 @@
-"""Reads a .tflite file into a ModelFile: bytes, hash, operators and the contract of its one input and one output."""
+"""Reads a .tflite file into a ModelFile: bytes, hash, operators and the contracts of its inputs and outputs."""
 
 from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from hil.case.types import ModelFile
@@ -15,7 +17,7 @@ from hil.tensor import Quantisation, TensorContract
 
 
 def read_model(path: Path) -> ModelFile:
-    """The model at `path`. Raises CaseError when it cannot be read or is not TFLite with one input and one output."""
+    """The model at `path`. Raises CaseError when it cannot be read or is not TFLite."""
     return parse_model(model_bytes(path), path)
 
 
@@ -23,22 +25,19 @@ def parse_model(data: bytes, path: Path) -> ModelFile:
     """The same for bytes already read; `path` is what messages and the value name."""
     graph = read_graph(data, path)
     for side, found in (("input", graph.inputs), ("output", graph.outputs)):
-        if len(found) != 1:
-            raise CaseError(path, side, f"the model has {len(found)} {side}s, 1 is wanted", ONE_TENSOR_FIX)
+        if not found:
+            raise CaseError(path, side, f"the model has no {side}", f"export a model with an {side}")
     return ModelFile(
         path=path,
         data=data,
         sha256=hashlib.sha256(data).hexdigest(),
         operators=operator_names(graph),
-        input=_contract(graph.tensors[graph.inputs[0]], path),
-        output=_contract(graph.tensors[graph.outputs[0]], path),
+        inputs=_contracts(graph, graph.inputs, path),
+        outputs=_contracts(graph, graph.outputs, path),
         all_float=computes_in_float(graph),
         reach=_reach(graph),
         state=state_of(graph),
     )
-
-
-ONE_TENSOR_FIX = "export a model with one input and one output: concatenate inputs, split off the further heads"
 
 
 def computes_in_float(graph: Graph) -> bool:
@@ -76,6 +75,16 @@ def operator_names(graph: Graph) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def _contracts(graph: Graph, indices: Sequence[int], path: Path) -> tuple[TensorContract, ...]:
+    """Of one side of the model. What has no name, or that of another one, is called by its place: `#1`."""
+    found = [_contract(graph.tensors[index], path) for index in indices]
+    names = [each.name for each in found]
+    return tuple(
+        replace(each, name=each.name if each.name and names.count(each.name) == 1 else f"#{place}")
+        for place, each in enumerate(found)
+    )
+
+
 def _contract(tensor: Tensor, path: Path) -> TensorContract:
     """Unquantised tensors (float32) get scale 0 and zero point 0, as the schema's defaults are."""
     if tensor.dtype not in TYPE_BYTES:
@@ -89,4 +98,5 @@ def _contract(tensor: Tensor, path: Path) -> TensorContract:
             zero_point=tensor.zero_points[0] if tensor.zero_points else 0,
         ),
         bytes=tensor.elements * TYPE_BYTES[tensor.dtype],
+        name=tensor.name,
     )

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.case.types import Case
-from hil.contract.types import References
+from hil.contract.types import InputReference, OutputReference, References
 from hil.records import GateReason
 from hil.reference.decide import decide_all
 from hil.reference.gate import judge
-from hil.reference.models import CaseModels, Outputs
+from hil.reference.models import CaseModels, Outputs, tensors_are_windows
 from hil.reference.prepare import digests, prepare
 from hil.reference.streams import stretches
 from hil.tensor import Elements
@@ -27,12 +27,18 @@ Progress = Callable[[int, int], None]
 class Stimuli:
     """What the device should see: gate uint8 [n], prepared [n, input elements], digest uint32 [n].
 
-    Rows of rejected vectors hold zeros in the last two.
+    Rows of rejected vectors hold zeros in the last two. further: prepared and digest of the inputs from the second on.
     """
 
     gate: NDArray[np.uint8]
     prepared: Elements
     digest: NDArray[np.uint32]
+    further: tuple[InputReference, ...] = ()
+
+    @property
+    def tensors(self) -> tuple[Elements, ...]:
+        """The prepared tensors of every input."""
+        return (self.prepared, *(each.prepared for each in self.further))
 
     @property
     def valid(self) -> NDArray[np.intp]:
@@ -42,17 +48,22 @@ class Stimuli:
 
 def prepare_all(case: Case, chunk: int = CHUNK) -> Stimuli:
     """Gate and prepare over the case's vectors; quick, no model is run."""
-    vectors = case.vectors
-    gate = judge(vectors, case)
-    input = case.model.input
+    gate = judge(case.vectors, case)
+    rows = np.flatnonzero(gate == GateReason.VALID)
+    first, *further = (_prepared(one, rows, chunk) for one in case.of_inputs)
+    return Stimuli(gate, first.prepared, first.digest, tuple(further))
+
+
+def _prepared(case: Case, rows: NDArray[np.intp], chunk: int) -> InputReference:
+    """Of a case with one input."""
+    vectors, input = case.vectors, case.model.input
     prepared = np.zeros((len(vectors), input.elements), input.element.dtype)
-    stimuli = Stimuli(gate, prepared, np.zeros(len(vectors), np.uint32))
-    rows = stimuli.valid
+    digest = np.zeros(len(vectors), np.uint32)
     for start in range(0, len(rows), chunk):
         some = rows[start : start + chunk]
-        tensors = prepare(vectors.windows[some], case.prepare, case.model.input)
-        stimuli.prepared[some], stimuli.digest[some] = tensors, digests(tensors)
-    return stimuli
+        prepared[some] = prepare(vectors.windows[some], case.prepare, input)
+        digest[some] = digests(prepared[some])
+    return InputReference(prepared, digest)
 
 
 def check_models(case: Case) -> None:
@@ -61,9 +72,12 @@ def check_models(case: Case) -> None:
     """
     with CaseModels(case) as models:
         models.open()
-        input = case.model.input
-        tensor = np.full((1, input.elements), input.quantisation.zero_point, input.element.dtype)
-        models.answer(tensor)
+        models.answer(
+            [
+                np.full((1, input.elements), input.quantisation.zero_point, input.element.dtype)
+                for input in case.model.inputs
+            ]
+        )
 
 
 def model_outputs(
@@ -90,7 +104,8 @@ def model_outputs(
     done = 0
     for stretch in stretches(case, asked, chunk):
         some = stretch.rows
-        outputs.put(some, models.answer(stimuli.prepared[some], case.vectors.windows[some], stretch.fresh))
+        windows = [each[some] for each in (case.vectors.windows, *case.vectors.further)]
+        outputs.put(some, models.answer([each[some] for each in stimuli.tensors], windows, stretch.fresh))
         done += len(some)
         if progress is not None:
             progress(done, len(asked))
@@ -101,17 +116,22 @@ def references(case: Case, stimuli: Stimuli, outputs: Outputs) -> References:
     """The references of the whole case, from its stimuli and the models' answers to all of them."""
     valid = stimuli.gate == GateReason.VALID
     decisions = decide_all(outputs.oracle, case.decide, case.vectors.sequence, valid)
+    windows = tensors_are_windows(case)
     return References(
         gate=stimuli.gate,
         prepared=stimuli.prepared,
         digest=stimuli.digest,
         output=outputs.oracle,
         float_output=outputs.real,
-        float_chain=outputs.real if case.prepare.id == "tensor" else outputs.chain,
+        float_chain=outputs.real if windows else outputs.chain,
         winner=decisions.winner,
         score=decisions.score,
         answer=decisions.answer,
         reason=decisions.reason,
+        inputs=stimuli.further,
+        outputs=tuple(
+            OutputReference(each.oracle, each.real, each.real if windows else each.chain) for each in outputs.further
+        ),
     )
 
 

@@ -9,11 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-from numpy.typing import NDArray
 
 from hil.errors import HilError
+from hil.interpreter.messages import Values
 from hil.interpreter.process import InterpreterEnded, InterpreterProcess, InterpreterRefused
 from hil.model.degenerate import dead_layers, oddities
 from hil.model.graph import Graph, Operator, read_graph
@@ -35,13 +34,13 @@ def find_culprit(
     model: bytes,
     open_request: str,
     run_request: str,
-    tensors: NDArray[np.generic] | None,
+    tensors: Values | None,
     options: Mapping[str, object],
 ) -> Culprit:
     """The operator in which an interpreter dies or hangs.
 
-    tensors: input [n, elements] that it happened with; None when it happened while the model was being opened. Takes as
-    many trials as the number of operators has binary digits.
+    tensors: the values of the request that it happened with; None when it happened while the model was being opened.
+    Takes as many trials as the number of operators has binary digits.
     """
 
     def dies(piece: bytes) -> bool:
@@ -50,7 +49,7 @@ def find_culprit(
         try:
             process.ask(open_request, {"model": piece, **options}, TRIAL_S)
             if tensors is not None:
-                process.ask(run_request, {"tensors": tensors}, TRIAL_S)
+                process.ask(run_request, dict(tensors), TRIAL_S)
         except InterpreterRefused:
             return False
         except InterpreterEnded:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from hil.errors import UsageError
 from hil.interpreter.process import InterpreterProcess
-from hil.reference.interpreted import InterpretedModel, Interpreter, contract
+from hil.reference.interpreted import InterpretedModel, Interpreter
 from hil.tensor import Elements, Quantisation
 
 LITERT = Interpreter(
@@ -19,7 +19,7 @@ LITERT = Interpreter(
 
 
 class FloatReference(InterpretedModel):
-    """One float model, ready to run. `input_elements` and `output_elements` are the sizes of its two ends."""
+    """One float model, ready to run."""
 
     def __init__(self, model: bytes, name: str = "the float model", process: InterpreterProcess | None = None) -> None:
         """model: the .tflite file's bytes; name: what messages call it; process: one started before, for this model.
@@ -32,8 +32,6 @@ class FloatReference(InterpretedModel):
         except UsageError:
             self.close()
             raise
-        self.input_elements = contract(self.opened["input"]).elements
-        self.output_elements = contract(self.opened["output"]).elements
 
     def run(
         self, prepared: Elements, quantisation: Quantisation, fresh: NDArray[np.bool_] | None = None
@@ -50,14 +48,13 @@ class FloatReference(InterpretedModel):
         """Float outputs float32 [n, output elements] of input tensors float32 [n, input elements]; fresh, errors as in
         `run`.
         """
-        outputs: NDArray[np.float32] = self.answers(tensors, self.output_elements, np.float32, fresh)
-        return outputs
+        return self.answers([tensors], fresh)[0]
 
     def _require_float(self) -> None:
         """Refuses int8 anywhere: agreement with a hybrid model (int8 weights, float ends) would hide quantisation
         loss.
         """
-        wrong = sorted({self.opened[side]["dtype"] for side in ("input", "output")} - {"float32"})
+        wrong = sorted({each["dtype"] for side in ("inputs", "outputs") for each in self.opened[side]} - {"float32"})
         if wrong:
             raise UsageError(
                 f"{self.name}: its ends are {', '.join(wrong)}, not float32\n  fix: name the float model here"

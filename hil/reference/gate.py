@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,17 @@ from hil.records import GateReason
 
 
 def judge(vectors: Vectors, case: Case) -> NDArray[np.uint8]:
-    """The GateReason [n] of each vector.
+    """The GateReason [n] of each vector; of several inputs that of the first whose window is not valid.
 
     No vector is stale: the harness gives every window it sends a capture number of its own.
     """
+    if vectors.further:
+        return _first_reason(
+            [
+                judge(replace(vectors, further=(), windows=windows), one)
+                for one, windows in zip(case.of_inputs, (vectors.windows, *vectors.further), strict=True)
+            ]
+        )
     windows = vectors.windows.reshape(len(vectors), case.window.samples, case.window.channels)
     # The rules are applied from the last to the first: of several that hold, the first one stays.
     reason = np.full(len(vectors), GateReason.VALID, np.uint8)
@@ -27,6 +35,13 @@ def judge(vectors: Vectors, case: Case) -> NDArray[np.uint8]:
     reason[~(np.isfinite(low) & np.isfinite(high))] = GateReason.NONFINITE
     reason[_wrong_length(vectors, case)] = GateReason.LENGTH
     return reason
+
+
+def _first_reason(reasons: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    found = reasons[0]
+    for reason in reasons[1:]:
+        found = np.where(found == GateReason.VALID, reason, found)
+    return found
 
 
 def _wide(values: NDArray[np.generic]) -> NDArray[Any]:

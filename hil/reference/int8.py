@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hil.errors import UsageError
 from hil.interpreter.process import InterpreterProcess
-from hil.reference.interpreted import InterpretedModel, Interpreter, contract
+from hil.reference.interpreted import InterpretedModel, Interpreter
 from hil.tensor import INPUT_TYPES, OUTPUT_TYPES, Elements
 
 ARENA_BYTES = 16 << 20  # more than any microcontroller has; pages that the model leaves alone are never touched
@@ -22,7 +22,7 @@ TFLM = Interpreter(
 
 
 class Int8Oracle(InterpretedModel):
-    """One model under test, ready to run. `input` and `output` are the tensor contracts that the wheel reports."""
+    """One model under test, ready to run. `input` and `output` are the first of its inputs and outputs."""
 
     def __init__(
         self,
@@ -37,8 +37,10 @@ class Int8Oracle(InterpretedModel):
         one of the model's ends is none that a product takes.
         """
         super().__init__(TFLM, model, name, process, arena_bytes=arena_bytes)
-        self.input, self.output = contract(self.opened["input"]), contract(self.opened["output"])
-        for side, tensor, types in (("input", self.input, INPUT_TYPES), ("output", self.output, OUTPUT_TYPES)):
+        self.input, self.output = self.inputs[0], self.outputs[0]
+        ends = [("input", each, [*INPUT_TYPES]) for each in self.inputs]
+        ends += [("output", each, [*OUTPUT_TYPES]) for each in self.outputs]
+        for side, tensor, types in ends:
             known = [each.name for each in types]
             if tensor.dtype not in known:
                 self.close()
@@ -47,11 +49,12 @@ class Int8Oracle(InterpretedModel):
                     f"  fix: convert with inference_{side}_type = tf.int8"
                 )
 
-    def run(self, prepared: Elements, fresh: NDArray[np.bool_] | None = None) -> Elements:
-        """Raw outputs [n, output elements] of prepared tensors [n, input elements], in the types of the model's ends.
+    def run(self, *prepared: Elements, fresh: NDArray[np.bool_] | None = None) -> Elements:
+        """Raw outputs [n, output elements] of prepared tensors [n, input elements] of each input, in the types of the
+        model's ends; the first output alone.
 
         fresh: bool [n], where all that the model keeps is set back, the first row among them; by default before every
         row, so that its result does not depend on the rows before it.
         Raises UsageError when the wheel cannot run the model.
         """
-        return self.answers(prepared, self.output.elements, self.output.element.dtype, fresh)
+        return self.answers(prepared, fresh)[0]

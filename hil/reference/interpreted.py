@@ -4,7 +4,7 @@ operator and what to do.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.errors import UsageError
-from hil.interpreter.messages import Values
+from hil.interpreter.messages import Values, numbered
 from hil.interpreter.process import SILENCE_S, InterpreterEnded, InterpreterProcess, InterpreterRefused
 from hil.reference.culprit import find_culprit
 from hil.tensor import Quantisation, TensorContract
@@ -32,7 +32,9 @@ class Interpreter:
 
 
 class InterpretedModel:
-    """One model, open in a process of its own. `close` it, or leave that to the end of the object."""
+    """One model, open in a process of its own. `close` it, or leave that to the end of the object. inputs, outputs: the
+    tensor contracts that the interpreter reports, in the order of the model.
+    """
 
     def __init__(
         self, interpreter: Interpreter, model: bytes, name: str, process: InterpreterProcess | None, **options: object
@@ -54,21 +56,27 @@ class InterpretedModel:
         except InterpreterEnded as ended:
             self.close()
             raise self._fatal(ended, "while the model was set up", None) from None
+        self.inputs, self.outputs = (
+            tuple(contract(each) for each in self.opened[side]) for side in ("inputs", "outputs")
+        )
 
     def answers(
-        self, tensors: NDArray[Any], elements: int, dtype: Any, fresh: NDArray[np.bool_] | None = None
-    ) -> NDArray[Any]:
-        """Outputs [n, elements] of type `dtype` for n input tensors, in blocks. Raises UsageError as the opening.
+        self, tensors: Sequence[NDArray[Any]], fresh: NDArray[np.bool_] | None = None
+    ) -> tuple[NDArray[Any], ...]:
+        """Of each output [n, elements] for n tensors of each input, in blocks. Raises UsageError as the opening.
 
         fresh: bool [n], where the model's state begins anew, the first row among them; by default at every row. No
         block ends amid a stream, so that nobody else's request comes between two of its rows.
         """
-        outputs = np.empty((len(tensors), elements), dtype)
-        begins = np.ones(len(tensors), np.bool_) if fresh is None else fresh
-        rows = max(1, BLOCK_BYTES // max(1, tensors[:1].nbytes))
+        n = len(tensors[0])
+        outputs = tuple(np.empty((n, each.elements), each.element.dtype) for each in self.outputs)
+        begins = np.ones(n, np.bool_) if fresh is None else fresh
+        rows = max(1, BLOCK_BYTES // max(1, sum(each[:1].nbytes for each in tensors)))
         for block in _blocks(begins, rows):
-            values = {"tensors": np.ascontiguousarray(tensors[block]), "fresh": begins[block]}
-            outputs[block] = self.ask(self._interpreter.run, values)["outputs"]
+            given = numbered("tensors", [np.ascontiguousarray(each[block]) for each in tensors])
+            answer = self.ask(self._interpreter.run, {**given, "fresh": begins[block]})
+            for name, output in numbered("outputs", outputs).items():
+                output[block] = answer[name]
         return outputs
 
     def ask(self, request: str, values: Values) -> Values:
@@ -85,7 +93,7 @@ class InterpretedModel:
                 f"  fix: {self._interpreter.refusal_fix}"
             ) from None
         except InterpreterEnded as ended:
-            raise self._fatal(ended, "while the model ran", values.get("tensors")) from None
+            raise self._fatal(ended, "while the model ran", values) from None
 
     def close(self) -> None:
         """End the process. Safe to call twice, from any thread, and while a request is being worked on."""
@@ -99,7 +107,7 @@ class InterpretedModel:
     ) -> None:
         self.close()
 
-    def _fatal(self, ended: InterpreterEnded, when: str, tensors: NDArray[Any] | None) -> UsageError | InterpreterEnded:
+    def _fatal(self, ended: InterpreterEnded, when: str, tensors: Values | None) -> UsageError | InterpreterEnded:
         """The error of a model that its interpreter does not survive."""
         if ended.closed:
             return ended

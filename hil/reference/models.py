@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
@@ -16,27 +17,34 @@ from hil.interpreter.process import InterpreterProcess
 from hil.reference.float import FloatReference
 from hil.reference.int8 import Int8Oracle
 from hil.reference.prepare import real_values
-from hil.tensor import Elements
+from hil.tensor import Elements, TensorContract, paired
 
 
 @dataclass(frozen=True)
 class Outputs:
     """What both models answer: oracle [n, output elements] in the type of the model under test, and float32 [n, output
     elements] or None without a float model: `real` to the prepared tensors, `chain` to the raw windows (None too where
-    the tensor is the window). Rows that were not asked for, or that the gate rejects, hold zeros.
+    the tensor is the window). Rows that were not asked for, or that the gate rejects, hold zeros. further: the same of
+    the outputs beside the one that is decided on.
     """
 
     oracle: Elements
     real: NDArray[np.float32] | None
     chain: NDArray[np.float32] | None
+    further: tuple[Outputs, ...] = ()
 
     @classmethod
     def empty(cls, case: Case) -> Outputs:
         """The columns of all vectors of a case, to be filled with `put`."""
-        shape = len(case.vectors), case.model.output.elements
+        first, *further = (cls._of(case, output) for output in (case.model.output, *case.model.further_outputs))
+        return replace(first, further=tuple(further))
+
+    @classmethod
+    def _of(cls, case: Case, output: TensorContract) -> Outputs:
+        shape = len(case.vectors), output.elements
         real = np.zeros(shape, np.float32) if case.float_model is not None else None
-        chain = None if real is None or case.prepare.id == "tensor" else np.zeros(shape, np.float32)
-        return cls(np.zeros(shape, case.model.output.element.dtype), real, chain)
+        chain = None if real is None or tensors_are_windows(case) else np.zeros(shape, np.float32)
+        return cls(np.zeros(shape, output.element.dtype), real, chain)
 
     def put(self, rows: NDArray[np.intp], answers: Outputs) -> None:
         """Fill these rows; `answers` has one row for each of them."""
@@ -44,11 +52,18 @@ class Outputs:
         for column, some in ((self.real, answers.real), (self.chain, answers.chain)):
             if column is not None and some is not None:
                 column[rows] = some
+        for own, others in zip(self.further, answers.further, strict=True):
+            own.put(rows, others)
 
     def take(self, rows: NDArray[np.intp]) -> Outputs:
         """These rows alone."""
         real, chain = (None if column is None else column[rows] for column in (self.real, self.chain))
-        return Outputs(self.oracle[rows], real, chain)
+        return Outputs(self.oracle[rows], real, chain, tuple(each.take(rows) for each in self.further))
+
+
+def tensors_are_windows(case: Case) -> bool:
+    """Whether nothing is prepared: there is no way from a raw window to the tensor that could lose anything."""
+    return all(each.prepare.id == "tensor" for each in case.of_inputs)
 
 
 class CaseModels:
@@ -110,21 +125,38 @@ class CaseModels:
 
     def answer(
         self,
-        prepared: Elements,
-        windows: NDArray[np.generic] | None = None,
+        prepared: Sequence[Elements],
+        windows: Sequence[NDArray[np.generic]] | None = None,
         fresh: NDArray[np.bool_] | None = None,
     ) -> Outputs:
-        """What both say to prepared tensors [n, input elements]. windows: [n, ...], the raw ones that they were
-        made of; without them there is no `chain`. fresh: bool [n], where the models' state begins anew, the first row
-        among them; by default at every row. Raises UsageError when a model cannot be run.
+        """What both say to prepared tensors [n, input elements] of each input. windows: [n, ...] of each input, the raw
+        ones that they were made of; without them there is no `chain`. fresh: bool [n], where the models' state begins
+        anew, the first row among them; by default at every row. Raises UsageError when a model cannot be run.
         """
-        output, case = self.oracle.run(prepared, fresh), self._case
-        if self.floating is None:
-            return Outputs(output, None, None)
-        real, chain = self.floating.run(prepared, case.model.input.quantisation, fresh), None
-        if windows is not None and case.prepare.id != "tensor":
-            chain = self.floating.run_real(real_values(windows, case.prepare, case.model.input), fresh)
-        return Outputs(output, real, chain)
+        case, real, chain = self._case, None, None
+        if self.floating is not None:
+            inputs = zip(prepared, case.model.inputs, strict=True)
+            real = self._float_answers([tensor.quantisation.real32(each) for each, tensor in inputs], fresh)
+            if windows is not None and not tensors_are_windows(case):
+                sources = zip(windows, case.of_inputs, strict=True)
+                values = [real_values(each, one.prepare, one.model.input) for each, one in sources]
+                chain = self._float_answers(values, fresh)
+        first, *further = (
+            Outputs(output, None if real is None else real[index], None if chain is None else chain[index])
+            for index, output in enumerate(case.model.decided_first(self.oracle.answers(prepared, fresh)))
+        )
+        return replace(first, further=tuple(further))
+
+    def _float_answers(
+        self, tensors: Sequence[NDArray[np.float32]], fresh: NDArray[np.bool_] | None
+    ) -> Sequence[NDArray[np.float32]]:
+        """Of the float model, for inputs in the order of the model under test; outputs in the order of `Outputs`."""
+        model, other = self._case.model, self._case.float_model
+        assert self.floating is not None
+        assert other is not None
+        inputs, outputs = paired(model.inputs, other.inputs), paired(model.outputs, other.outputs)
+        found = self.floating.answers([tensors[inputs.index(index)] for index in range(len(inputs))], fresh)
+        return model.decided_first([found[index] for index in outputs])
 
     def close(self) -> None:
         """End both processes. Safe to call twice."""
@@ -141,8 +173,11 @@ class CaseModels:
 
 
 def _require_fit(case: Case, floating: FloatReference) -> None:
-    sizes = (floating.input_elements, floating.output_elements)
-    wanted = (case.model.input.elements, case.model.output.elements)
+    model, other = case.model, case.float_model
+    assert other is not None
+    inputs, outputs = paired(model.inputs, other.inputs), paired(model.outputs, other.outputs)
+    sizes = (_sizes(floating.inputs, inputs), _sizes(floating.outputs, outputs))
+    wanted = (_sizes(model.inputs), _sizes(model.outputs))
     if sizes != wanted:
         raise CaseError(
             case.path,
@@ -150,3 +185,9 @@ def _require_fit(case: Case, floating: FloatReference) -> None:
             f"takes {sizes[0]} and gives {sizes[1]} values, the int8 model {wanted[0]} and {wanted[1]}",
             "name the float model that the int8 model was converted from",
         )
+
+
+def _sizes(tensors: Sequence[TensorContract], order: Sequence[int] | None = None) -> str:
+    """Elements of each, as in `240` or `240, 64`."""
+    indices = range(len(tensors)) if order is None else order
+    return ", ".join(str(tensors[index].elements) for index in indices)

@@ -52,9 +52,9 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 def _intended(result: Result, demand: Demand | None) -> str:
     case, rows = result.case, []
     if case.device is not None:
-        for side, tensor in (("input", case.device.input), ("output", case.device.output)):
+        for name, tensor in case.device.tensors():
             shape = " x ".join(map(str, tensor.shape))
-            rows.append((f"{side} tensor", f"{tensor.type}, {shape}, {tensor.quantisation}"))
+            rows.append((name, f"{tensor.type}, {shape}, {tensor.quantisation}"))
     if case.memory is not None:
         rows.append(("size of the model", f"{case.memory.model_bytes:,} bytes"))
     rows.append(("SHA-256 of the model", case.manifest.model_sha256))

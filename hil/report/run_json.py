@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 import hil
 from hil.board.config import BoardConfig
-from hil.case.types import Case, Limit
+from hil.case.types import Case, Limit, ModelFile
 from hil.contract.changes import baseline_document
 from hil.contract.gap import comparison
 from hil.contract.latency import latency_samples, latency_summary
@@ -27,6 +27,7 @@ from hil.contract.types import CheckResult, Evidence, Finding
 from hil.link.client import LinkCounters
 from hil.records import ClockSpec, Hello, RunRecords
 from hil.runfile import SCHEMA, seal
+from hil.tensor import TensorContract
 from hil.verdict import case_verdict, run_verdict
 
 PACKAGES = ("numpy", "scipy", "tflite-micro", "ai-edge-litert", "cbor2", "zcbor", "pytest", "pydantic", "pyelftools")
@@ -108,7 +109,7 @@ def records_archive(case: Case, records: RunRecords, evidence: Evidence | None =
     """The raw records as an .npz (docs/run-json.md): one array per column of RunRecords, `label_texts`, the vectors'
     names and, of a run that came to its end, what reports need of its references and latency samples.
     """
-    columns = {item.name: getattr(records, item.name) for item in fields(records) if item.name != "label_texts"}
+    columns: dict[str, Any] = dict(records.columns())
     columns["label_texts"] = np.array(records.label_texts, dtype=np.str_)
     columns["name"] = np.array([case.vectors.name(index) for index in range(len(records))], dtype=np.str_)
     label = case.vectors.label
@@ -136,6 +137,12 @@ def _reference_columns(evidence: Evidence) -> dict[str, NDArray[Any]]:
         columns["float_output"] = references.float_output
     if references.float_chain is not None:
         columns["float_chain"] = references.float_chain
+    for number, further in enumerate(references.outputs, 1):
+        columns[f"reference_output.{number}"] = further.output
+        if further.float_output is not None:
+            columns[f"float_output.{number}"] = further.float_output
+        if further.float_chain is not None:
+            columns[f"float_chain.{number}"] = further.float_chain
     return columns
 
 
@@ -226,7 +233,7 @@ def _evidence(evidence: Evidence) -> Json:
             "stack_bytes": evidence.image.stack_bytes,
         },
         "bundle": {"sha256": evidence.bundle_sha256, "bytes": evidence.bundle_bytes},
-        "device": _hello(evidence.hello),
+        "device": _hello(evidence.hello, evidence.case.model),
         "latency": latency_summary(evidence),
         "memory": _memory(evidence),
         "operators": [vars(operator) for operator in profile.operators],
@@ -267,18 +274,27 @@ def _memory(evidence: Evidence) -> Json:
     }
 
 
-def _hello(hello: Hello) -> Json:
+def _hello(hello: Hello, model: ModelFile) -> Json:
+    """Tensors beside the first input and the output that is decided on have their names, and are left out of others."""
     plain = {item.name: getattr(hello, item.name) for item in fields(hello)}
     for side in ("input", "output"):
-        tensor = plain[side]
-        plain[side] = {
-            "type": tensor.dtype,
-            "shape": list(tensor.shape),
-            "scale": tensor.quantisation.scale,
-            "zero_point": tensor.quantisation.zero_point,
-            "bytes": tensor.bytes,
-        }
+        plain[side] = _tensor(plain[side])
+        further, names = plain.pop(f"{side}s"), model.inputs[1:] if side == "input" else model.further_outputs
+        if further:
+            plain[f"{side}s"] = [
+                {"name": known.name, **_tensor(tensor)} for tensor, known in zip(further, names, strict=True)
+            ]
     return plain
+
+
+def _tensor(tensor: TensorContract) -> Json:
+    return {
+        "type": tensor.dtype,
+        "shape": list(tensor.shape),
+        "scale": tensor.quantisation.scale,
+        "zero_point": tensor.quantisation.zero_point,
+        "bytes": tensor.bytes,
+    }
 
 
 def check_document(result: CheckResult) -> Json:

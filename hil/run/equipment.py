@@ -24,7 +24,7 @@ class Equipment:
         self.opened_board: Board | None = None
         self._image: Image | None = None
         self._out: OutDir | None = None
-        self.own_kernels = False  # whether a case needs the image that has them; said before the image is asked for
+        self.larger_image = False  # whether a case needs that; said before the image is asked for
 
     @cached_property
     def config(self) -> BoardConfig:
@@ -70,7 +70,7 @@ class Equipment:
         """A copy, so that another build in this checkout does not change the image under a run."""
         target, folder = self.config.target, self.folder
         log, copy = folder / f"build.{target}.log", folder / kept_image(target)
-        image = WITH_KERNELS if self.own_kernels and not self.tflm.upstream else FIRMWARE
+        image = WITH_KERNELS if self.larger_image and not self.tflm.upstream else FIRMWARE
         return build(target, PROJECT, log=log, copy_to=copy, tflm=self.tflm, image=image)
 
     def board(self) -> Board:

@@ -79,7 +79,7 @@ class HilRun:
         the last results alone. Raises UsageError. A case of `cases` whose baseline or models do not do is refused, and
         the others are run nevertheless. others: those of tests written in Python, for which there has to be an image.
         """
-        self._equipment.own_kernels = any(case.model.own_operators for case in (*cases, *others))
+        self._equipment.larger_image = any(case.model.larger_image for case in (*cases, *others))
         self._equipment.check()
         if self.settings.quarantine is not None:
             self._quarantine = load_quarantine(self.settings.quarantine)
@@ -183,9 +183,13 @@ class HilRun:
 
     def _check_kernels(self, case: Case) -> None:
         """Raise CaseError when the image that was named lacks kernels of the case; one that is built has them."""
-        wanted = case.model.own_operators if self._equipment.engine != UPSTREAM else ()
+        model = case.model
+        wanted = model.larger_image and self._equipment.engine != UPSTREAM
         if wanted and self.settings.image is not None and not self.image().has_symbol(OWN_KERNELS_SYMBOL):
-            problem = f"the image {self.settings.image} computes {', '.join(wanted)} of this model wrong, or not at all"
+            lacks = f"computes {', '.join(model.own_operators)} of this model wrong, or not at all"
+            if not model.own_operators:
+                lacks = "takes one input and one output, and this model has more"
+            problem = f"the image {self.settings.image} {lacks}"
             fix = "leave out --hil-image, or name the image of the CMake target hil_firmware_kernels (docs/models.md)"
             raise CaseError(case.model.path, "", problem, fix)
 

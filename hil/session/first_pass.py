@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from dataclasses import astuple
 from itertools import chain
 
+from hil.case.types import Case
 from hil.contract.input import PreparedDifference, PreparedTensors
 from hil.contract.types import MAX_FINDINGS
 from hil.errors import LinkError
-from hil.records import Record, Status
+from hil.records import Record, RunRecords, Status
 from hil.session.order import unbroken
 from hil.session.state import SessionState
 from hil.session.step import Scope, Step
-from hil.tensor import of_dtype
+from hil.tensor import Elements, of_dtype
 
 
 def _warm_up(run: SessionState) -> None:
@@ -68,15 +69,48 @@ def _store(run: SessionState, index: int, record: Record) -> None:
     rows.digest[index] = record.digest
     rows.minimum[index], rows.maximum[index], rows.saturated[index] = record.minimum, record.maximum, record.saturated
     rows.output[index] = of_dtype(rows.output.dtype).read(record.output)
+    _store_further(rows, index, record)
+
+
+def _store_further(rows: RunRecords, index: int, record: Record) -> None:
+    """What the record of a model with several tensors says beside."""
+    told, wanted = (len(record.inputs), len(record.outputs)), (len(rows.inputs), len(rows.outputs))
+    if told != wanted:
+        raise LinkError(f"a record tells of {told} further inputs and outputs, the model has {wanted}")
+    for columns, seen in zip(rows.inputs, record.inputs, strict=True):
+        columns.digest[index], columns.saturated[index] = seen.digest, seen.saturated
+        columns.minimum[index], columns.maximum[index] = seen.minimum, seen.maximum
+    for column, data in zip(rows.outputs, record.outputs, strict=True):
+        if len(data) != column[index].nbytes:
+            raise LinkError(f"a record has {len(data)} bytes of a further output, the model {column[index].nbytes}")
+        column[index] = of_dtype(column.dtype).read(data)
 
 
 def _fetch_difference(run: SessionState, index: int, record: Record, differences: list[PreparedDifference]) -> None:
     """Bring the device's own tensor while it is still there, so that the first differing element can be named."""
-    wrong = record.status == Status.DONE and record.digest != run.stimuli.digest[index]
-    if wrong and len(differences) < MAX_FINDINGS:
-        tensor = run.attempt(index, run.device.prepared)
-        if tensor is not None:
-            differences.append(PreparedDifference(index, run.case.model.input.element.read(tensor)))
+    if record.status != Status.DONE or len(differences) >= MAX_FINDINGS:
+        return
+    wanted = (run.stimuli.digest, *(each.digest for each in run.stimuli.further))
+    told = (record.digest, *(each.digest for each in record.inputs))
+    wrong = [place for place, (seen, right) in enumerate(zip(told, wanted, strict=True)) if seen != right[index]]
+    if not wrong:
+        return
+    data = run.attempt(index, run.device.prepared)
+    if data is not None:
+        tensors = split_tensors(run.case, data)
+        names = [each.name for each in run.case.model.inputs] if run.case.further else [""]
+        differences += [PreparedDifference(index, tensors[place], names[place]) for place in wrong]
+
+
+def split_tensors(case: Case, data: bytes) -> list[Elements]:
+    """The elements of each input tensor, of the bytes of all of them."""
+    if not case.further:
+        return [case.model.input.element.read(data)]
+    tensors = []
+    for contract in case.model.inputs:
+        tensors.append(contract.element.read(data[: contract.bytes]))
+        data = data[contract.bytes :]
+    return tensors
 
 
 def _merge(sections: Sequence[PreparedTensors]) -> PreparedTensors:

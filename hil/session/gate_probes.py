@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
+from hil.case.types import Case
 from hil.contract.sent import GateProbe, GateProbes, ProbeOutput
 from hil.contract.types import MAX_FINDINGS
 from hil.device import FRAME_OVERHEAD_BYTES
-from hil.records import Record, Status
+from hil.records import Record, Status, prepared_of
 from hil.reference.prepare import prepare
 from hil.session.effort import effort
+from hil.session.first_pass import split_tensors
 from hil.session.state import NO_VECTOR, SessionState
 from hil.session.step import Scope, Step
-from hil.session.stimuli import GateStimulus, gate_stimuli
+from hil.session.stimuli import GateStimulus, gate_stimuli, of_each_input, split_windows
+from hil.tensor import Elements
 
 
 def _collect(run: SessionState) -> GateProbes:
@@ -24,13 +27,15 @@ def _collect(run: SessionState) -> GateProbes:
     if not len(done):
         return GateProbes()
     valid = run.case.vectors.payload(int(done[0]))
-    return send(run, gate_stimuli(run.case, valid, effort(run.case, run.device.board)), "gate probes")
+    afford = effort(run.case, run.device.board)
+    stimuli = of_each_input(run.case, valid, lambda case, part: gate_stimuli(case, part, afford))
+    return send(run, stimuli, "gate probes")
 
 
 def send(run: SessionState, stimuli: Iterable[GateStimulus], title: str) -> GateProbes:
     """One window after the other; title: what progress calls them."""
     probes: list[GateProbe] = []
-    outputs: list[tuple[str, bytes, bytes]] = []
+    outputs: list[_Sent] = []
     wrong = 0  # tensors
     for stimulus in stimuli:
         if run.stopped:
@@ -39,32 +44,63 @@ def send(run: SessionState, stimuli: Iterable[GateStimulus], title: str) -> Gate
             continue  # no frame can carry it, so no sensor of this product can deliver it
         record = run.attempt(NO_VECTOR, partial(_send, run, stimulus))
         run.note_other(record)
-        probe = GateProbe(stimulus.name, stimulus.reason, record, stimulus.digest)
+        probe = GateProbe(stimulus.name, stimulus.reason, record, stimulus.digest, input=stimulus.input)
         if record is not None and record.status == Status.DONE and stimulus.digest is not None:
-            if record.digest == stimulus.digest:
-                outputs.append((stimulus.name, stimulus.window, record.output))
+            if prepared_of(record, stimulus.input).digest == stimulus.digest:
+                outputs.append(_Sent(stimulus.name, stimulus.window, (record.output, *record.outputs)))
             elif (wrong := wrong + 1) <= MAX_FINDINGS:
-                tensor = run.attempt(NO_VECTOR, run.device.prepared)
-                probe = replace(probe, window=stimulus.window, observed=tensor)
+                probe = replace(probe, window=stimulus.window, observed=run.attempt(NO_VECTOR, run.device.prepared))
+                probe = _of_its_input(run.case, probe)
         probes.append(probe)
         if len(probes) % _TOLD_EVERY == 0:
             run.progress(title, len(probes), 0)
     return GateProbes(tuple(probes), tuple(_with_oracle(run, outputs)))
 
 
-def _with_oracle(run: SessionState, outputs: list[tuple[str, bytes, bytes]]) -> list[ProbeOutput]:
-    """Of name, window and device output of valid windows: what the oracle gives for the same prepared tensor."""
+@dataclass(frozen=True)
+class _Sent:
+    """A valid window of the harness's own, and the bytes of the device's outputs."""
+
+    name: str
+    window: bytes
+    outputs: tuple[bytes, ...]
+
+
+def _of_its_input(case: Case, probe: GateProbe) -> GateProbe:
+    """Window and tensor of the probe's input alone."""
+    if not case.further:
+        return probe
+    tensor = None if probe.observed is None else split_tensors(case, probe.observed)[probe.input].tobytes()
+    return replace(probe, window=split_windows(case, probe.window)[probe.input], observed=tensor)
+
+
+def _with_oracle(run: SessionState, outputs: list[_Sent]) -> list[ProbeOutput]:
+    """Of valid windows and the device's outputs: what the oracle gives for the same prepared tensors."""
     if not outputs:
         return []
-    case = run.case
-    different = {window: row for row, window in enumerate(dict.fromkeys(window for _, window, _ in outputs))}
+    model = run.case.model
+    different = {window: row for row, window in enumerate(dict.fromkeys(each.window for each in outputs))}
+    parts = zip(*(split_windows(run.case, window) for window in different), strict=True)
+    tensors = [_prepared(one, list(windows)) for one, windows in zip(run.case.of_inputs, parts, strict=True)]
+    wanted = model.decided_first(run.models.oracle.answers(tensors))
+    found = []
+    for place, (contract, rows) in enumerate(zip((model.output, *model.further_outputs), wanted, strict=True)):
+        name = contract.name if model.further_outputs else ""
+        written = [contract.element.write(row) for row in rows]
+        found += [
+            ProbeOutput(each.name, written[different[each.window]], each.outputs[place], name)
+            for each in outputs
+            if place < len(each.outputs)
+        ]
+    return found
+
+
+def _prepared(case: Case, windows: list[bytes]) -> Elements:
+    """The tensors [n, elements] of windows of the one input."""
     dtype = np.dtype(case.window.dtype).newbyteorder("<")
     shape = case.vectors.windows.shape[1:]
-    windows = np.stack([np.frombuffer(window, dtype).reshape(shape) for window in different])
-    tensors = prepare(windows.astype(case.window.dtype), case.prepare, case.model.input)
-    wanted = run.models.oracle.run(tensors)
-    written = [case.model.output.element.write(row) for row in wanted]
-    return [ProbeOutput(name, written[different[window]], observed) for name, window, observed in outputs]
+    stacked = np.stack([np.frombuffer(window, dtype).reshape(shape) for window in windows])
+    return prepare(stacked.astype(case.window.dtype), case.prepare, case.model.input)
 
 
 def _send(run: SessionState, stimulus: GateStimulus) -> Record:

@@ -17,11 +17,13 @@ def _collect(run: SessionState) -> OtherStates:
     if not len(ran):
         return OtherStates()
     rows = np.concatenate([each.rows for each in stretches(run.case, ran, len(ran))])[:MOST_LOOKED_AT]
-    prepared, oracle = run.stimuli.prepared, run.models.oracle
+    prepared, oracle = run.stimuli.tensors, run.models.oracle
     opening = [vector for vector, _ in run.opening]
     order = np.concatenate([np.array(opening, np.intp), rows])
     fresh = np.arange(len(order)) == 0
-    return OtherStates(rows, oracle.run(prepared[rows]), oracle.run(prepared[order], fresh)[len(opening) :])
+    each = oracle.run(*(tensors[rows] for tensors in prepared))
+    never = oracle.run(*(tensors[order] for tensors in prepared), fresh=fresh)
+    return OtherStates(rows, each, never[len(opening) :])
 
 
 def _merge(sections: Sequence[OtherStates]) -> OtherStates:

@@ -71,17 +71,24 @@ def total(counters: Sequence[LinkCounters]) -> LinkCounters:
     return LinkCounters(*(sum(getattr(each, item.name) for each in counters) for item in fields(LinkCounters)))
 
 
+def empty_records(case: Case) -> RunRecords:
+    """The records of a run that has not begun."""
+    model, output = case.model, case.model.output
+    further = len(model.inputs) - 1, model.further_outputs
+    return RunRecords.empty(len(case.vectors), output.elements, output.element, *further)
+
+
 def merge_records(case: Case, parts: Sequence[tuple[Share, RunRecords]]) -> RunRecords:
     """The records that a single board would have left; vectors of no share here are NOT_RUN."""
     if len(parts) == 1:
         return parts[0][1]
     ordered = sorted(parts, key=lambda part: part[0].number)
-    merged = RunRecords.empty(len(case.vectors), case.model.output.elements, case.model.output.element)
+    merged = empty_records(case)
     rows = [share.rows(case) for share, _ in ordered]
     for (_, records), own in zip(ordered, rows, strict=True):
-        for item in fields(RunRecords):
-            if item.name not in ("label", "label_texts"):
-                getattr(merged, item.name)[own] = getattr(records, item.name)[own]
+        for (name, column), (_, some) in zip(merged.columns(), records.columns(), strict=True):
+            if name != "label":
+                column[own] = some[own]
         _merge_labels(merged, records, own)
     for name in _MARKS:
         _merge_marks(getattr(merged, name), np.concatenate(rows), case.contracts.passes)

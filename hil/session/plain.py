@@ -9,7 +9,7 @@ from itertools import chain, islice
 import numpy as np
 
 from hil.contract.plain import PlainDifference, PlainRuns
-from hil.contract.same import decision_of
+from hil.contract.same import decision_of, outputs_of, outputs_text
 from hil.contract.types import MAX_FINDINGS
 from hil.device import PlainRun
 from hil.records import Status
@@ -67,11 +67,11 @@ def _compare(run: SessionState, vector: int, found: PlainRun, whole: bool) -> li
     rows, record, decision = run.records, found.record, found.record.decision
     again = decision.winner, decision.score, decision.answer, int(decision.reason), decision.label
     told = slice(None if whole else 2)  # winner and score know of no state
-    before = rows.output[vector]
+    nothing = "\n".join(bytes(column[vector].nbytes).hex(" ") for column in (rows.output, *rows.outputs))
     pairs = (
         ("status", Status(rows.status[vector]).name, record.status.name),
         ("gate", str(int(rows.gate[vector])), str(int(record.gate))),
-        ("output", before.tobytes().hex(" "), (record.output or bytes(before.nbytes)).hex(" ")),
+        ("output", outputs_of(rows, vector), outputs_text(record) if record.output else nothing),
         ("decision", str(decision_of(rows, vector)[told]), str(again[told])),
     )
     return [PlainDifference(vector, *pair) for pair in pairs if pair[1] != pair[2]][:1]

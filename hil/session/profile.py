@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.contract.operators import OperatorProfile, OperatorTicks
-from hil.contract.same import decision_of
+from hil.contract.same import decision_of, digests_of, digests_text, outputs_of, outputs_text
 from hil.contract.types import ReplayDifference
 from hil.device import Profile
 from hil.errors import LinkError
@@ -51,8 +51,8 @@ def _difference(run: SessionState, vector: int, record: Record) -> ReplayDiffere
     seen = decision.winner, decision.score, decision.answer, int(decision.reason), decision.label
     pairs = (
         ("status", Status.DONE.name, record.status.name),
-        ("digest", f"{int(rows.digest[vector]):#010x}", f"{record.digest:#010x}"),
-        ("output", rows.output[vector].tobytes().hex(" "), record.output.hex(" ")),
+        ("digest", digests_of(rows, vector), digests_text(record)),
+        ("output", outputs_of(rows, vector), outputs_text(record)),
         ("decision", str(decision_of(rows, vector)), str(seen)),
     )
     for field, first, again in pairs:

@@ -23,7 +23,7 @@ from hil.reference.compute import prepare_all, references
 from hil.reference.job import ReferenceJob
 from hil.reference.models import CaseModels
 from hil.session.arena import arena_of
-from hil.session.part import Part, merge, total
+from hil.session.part import Part, empty_records, merge, total
 from hil.session.room import require_room
 from hil.session.share import Share, whole
 from hil.session.state import NO_VECTOR, SessionState
@@ -79,8 +79,8 @@ def run_share(
     job = ReferenceJob(case, share.rows(case))
     board.progress = progress
     try:
-        device, start_fault = _connect(board, image, provisioned)
-        records = RunRecords.empty(len(case.vectors), case.model.output.elements, case.model.output.element)
+        device, start_fault = _connect(case, board, image, provisioned)
+        records = empty_records(case)
         keep(records)
         deadline = _deadline(case, board)
         run = SessionState(
@@ -137,7 +137,7 @@ def conclude(
     part, stimuli = merge(case, parts), prepare_all(case)
     steps = wanted(case, Scope.WHOLE)
     if steps and part.hello.bundle_status == 0 and not part.stopped:
-        device, _ = _connect(board, image, provisioned)
+        device, _ = _connect(case, board, image, provisioned)
         deadline = _deadline(case, board)
         with CaseModels(case) as models:
             run = SessionState(
@@ -174,13 +174,13 @@ def _joined(part: Part, run: SessionState, sections: Sections) -> Part:
     )
 
 
-def _connect(board: Board, image: Image, bundle: bytes) -> tuple[Device, VectorFault | None]:
+def _connect(case: Case, board: Board, image: Image, bundle: bytes) -> tuple[Device, VectorFault | None]:
     """The agent, and the fault by which the firmware does not start with this bundle but does without one: then the
     agent is that of a board without a bundle. Raises BoardError when it does not start either way.
     """
     try:
         board.provision(image, bundle)
-        return Device(board), None
+        return Device(board, case.model), None
     except DeviceFault as error:
         report = board.postmortem()
         device = _without_bundle(board, image, len(bundle)) if report.stage == "start" else None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import json
 import re
 import struct
 from dataclasses import replace
@@ -13,9 +15,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from several_tensors import write_several
 from zcbor import CddlValidationError, DataTranslator
 
 from hil.bundle import BUNDLE_STATUS, BundleError, build_bundle, describe, parse_bundle, sha256
+from hil.case.load import load_case
 from hil.case.types import Case, Channel, Contracts, Decide, Gate, ModelFile, Prepare, Vectors, Window
 from hil.tensor import Quantisation, TensorContract
 
@@ -45,7 +49,7 @@ def cases(draw: st.DrawFn) -> Case:
         version=draw(U32),
         source="",
         rate_hz=None,
-        model=ModelFile(Path("m.tflite"), model, "", (), draw(tensors()), draw(tensors())),
+        model=ModelFile(Path("m.tflite"), model, "", (), (draw(tensors()),), (draw(tensors()),)),
         float_model=None,
         window=window,
         gate=Gate(draw(F32), draw(F32), draw(F32)),
@@ -68,8 +72,8 @@ CASE = Case(
         b"model bytes",
         "",
         (),
-        TensorContract("INT8", (1, 4, 2), Quantisation(0.5, 3), 8),
-        TensorContract("INT8", (1, 2), Quantisation(1 / 256, -128), 2),
+        (TensorContract("INT8", (1, 4, 2), Quantisation(0.5, 3), 8),),
+        (TensorContract("INT8", (1, 2), Quantisation(1 / 256, -128), 2),),
     ),
     float_model=None,
     window=Window("int16", 4, 2),
@@ -129,6 +133,31 @@ def test_what_is_built_is_read_back(case: Case) -> None:
         *(case.window, case.gate, case.prepare, case.decide),
     )
     assert (bundle.input, bundle.output, bundle.model) == (case.model.input, case.model.output, case.model.data)
+
+
+def test_further_tensors_are_items_behind_the_metadata(tmp_path: Path) -> None:
+    """And a model without any has the metadata that it had: the one item."""
+    case = load_case(write_several(tmp_path))
+    cddl = (ROOT / "firmware/link/link.cddl").read_text()
+    types = DataTranslator.from_cddl(cddl, 16).my_types
+    stream = io.BytesIO(metadata(build_bundle(case)))
+    items = []
+    while (start := stream.tell()) < len(stream.getvalue()):
+        cbor2.load(stream)
+        items.append(stream.getvalue()[start : stream.tell()])
+    for item, name in zip(items, ("bundle-meta", "bundle-further", "bundle-further"), strict=True):
+        assert types[name].validate_str(item)
+    bundle = parse_bundle(build_bundle(case))
+    assert (bundle.decided, bundle.outputs) == (1, case.model.further_outputs)
+    (right,) = bundle.inputs
+    assert (right.input, right.window) == (case.model.inputs[1], case.further[0].window)
+    assert (right.gate, right.prepare) == (case.further[0].gate, case.further[0].prepare)
+
+
+def test_the_bundle_of_imu_motion_is_the_one_that_was_accepted() -> None:
+    folder = ROOT / "golden_vectors" / "imu_motion"
+    accepted = json.loads((folder / "baseline" / "qemu.json").read_text())
+    assert sha256(build_bundle(load_case(folder))) == accepted["made"]["bundle_sha256"]
 
 
 def test_every_real_number_travels_as_a_single() -> None:

@@ -139,17 +139,22 @@ def test_the_hybrid_keyword_model_is_refused_as_product_and_as_reference() -> No
 # ---- refusals
 
 
-def two_inputs() -> bytes:
+def five_inputs() -> bytes:
     m = ModelBuilder()
-    x, other, y = m.tensor("x", (1, 4)), m.tensor("other", (1, 4)), m.tensor("y", (1, 4))
-    return m.operator("ADD", [x, other], [y]).build([x, other], [y])
+    inputs = [m.tensor(f"x{place}", (1, 4)) for place in range(5)]
+    at = inputs[0]
+    for each in inputs[1:]:
+        total = m.tensor("y", (1, 4))
+        m.operator("ADD", [at, each], [total])
+        at = total
+    return m.build(inputs, [at])
 
 
-def two_outputs() -> bytes:
+def nine_outputs() -> bytes:
     m = ModelBuilder()
     axis = m.tensor("axis", (), "INT32", None, data=np.array(1))
-    x, y, z = m.tensor("x", (1, 4)), m.tensor("y", (1, 2)), m.tensor("z", (1, 2))
-    return m.operator("SPLIT", [axis, x], [y, z]).build([x], [y, z])
+    x, outputs = m.tensor("x", (1, 9)), [m.tensor(f"y{place}", (1, 1)) for place in range(9)]
+    return m.operator("SPLIT", [axis, x], outputs).build([x], outputs)
 
 
 def two_subgraphs() -> bytes:
@@ -230,8 +235,8 @@ WRONG: list[tuple[str, bytes, str, str, str]] = [
     ),
     ("conv scales", conv(4), "operator 0 CONV_2D", "'kernel' have 4 scales, 1 or 6", "convert"),
     ("subgraphs", two_subgraphs(), "subgraphs", "2 subgraphs", "without control flow"),
-    ("inputs", two_inputs(), "inputs", "2 inputs", "one input and one output"),
-    ("outputs", two_outputs(), "outputs", "2 outputs", "one input and one output"),
+    ("inputs", five_inputs(), "inputs", "5 inputs, the firmware takes 1 to 4", "concatenate"),
+    ("outputs", nine_outputs(), "outputs", "9 outputs, the firmware takes 1 to 8", "concatenate"),
     ("batch", dense_model(shape=(4, 8)), "input tensor 'x'", "batch is 4", "batch_shape=(1, ...)"),
     ("dynamic", dense_model(shape=(1, 1, 8), signature=[-1, -1, 8]), "input tensor 'x'", "is dynamic", "fixed size"),
     ("no input scale", dense_model(input_scale=None), "input tensor 'x'", "no quantisation", "representative_dataset"),

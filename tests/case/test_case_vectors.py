@@ -17,13 +17,21 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from hil.case.types import Vectors, Window
-from hil.case.vectors import Wanted, read_vectors
+from hil.case.vectors import Wanted, WantedInput, WantedOutput, read_vectors
 from hil.errors import CaseError
 from hil.tensor import FLOAT32, INT8, UINT8, ElementType
 
 FILE = Path("folder/vectors.npz")
-INT16 = Wanted(Window("int16", 4, 2), False, (8,), (3,), INT8, ("a", "b", "c"))
-TENSOR = Wanted(Window("int8", 4, 6), True, (4, 2, 3), (3,), INT8, ("a", "b", "c"))
+
+
+def wanting(window: Window, tensor_input: bool, shape: tuple[int, ...], labels: str, output: ElementType) -> Wanted:
+    """One input, and one output of three elements."""
+    outputs = (WantedOutput("expected_output", (3,), output),)
+    return Wanted((WantedInput("windows", window, tensor_input, shape),), outputs, tuple(labels))
+
+
+INT16 = wanting(Window("int16", 4, 2), False, (8,), "abc", INT8)
+TENSOR = wanting(Window("int8", 4, 6), True, (4, 2, 3), "abc", INT8)
 
 
 def read(wanted: Wanted = INT16, **arrays: object) -> Vectors:
@@ -89,7 +97,9 @@ LAYOUTS = {
 def test_windows_of_another_shape_are_told_by_their_axes_and_the_fix_mends_them(
     wanted: Wanted, dtype: str, layout: str
 ) -> None:
-    values = np.arange(7 * np.prod(wanted.window_shape), dtype=dtype).reshape(7, *wanted.window_shape)
+    values = np.arange(7 * np.prod(wanted.inputs[0].window_shape), dtype=dtype).reshape(
+        7, *wanted.inputs[0].window_shape
+    )
     found = LAYOUTS[layout](values)
     error = refused(npz(windows=found), wanted)
     names = "samples, channels" if wanted is INT16 else "height, width, channels"
@@ -203,9 +213,7 @@ def test_text_beyond_unicode_is_refused() -> None:
 
 
 def test_a_payload_is_at_most_what_a_frame_carries() -> None:
-    wanted = Wanted(
-        Window("int16", 10_000, 1), False, (10_000,), (3,), INT8, ()
-    )  # 20,000 bytes: two windows fit, not four
+    wanted = wanting(Window("int16", 10_000, 1), False, (10_000,), "", INT8)  # 20,000 bytes: two fit, not four
     several = windows(1, "int16", (10_000, 1))
     assert len(read(wanted, windows=several, samples=np.array([20_000])).payload(0)) == 40_000
     error = refused(npz(windows=several, samples=np.array([20_001])), wanted)
@@ -256,7 +264,7 @@ def test_damage_never_ends_in_another_exception(data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("element", [UINT8, FLOAT32], ids=lambda each: each.name)
 def test_windows_and_expected_outputs_have_the_types_of_the_tensors(element: ElementType) -> None:
-    wanted = Wanted(Window(element.dtype.name, 4, 6), True, (4, 2, 3), (3,), element, ("a", "b", "c"))
+    wanted = wanting(Window(element.dtype.name, 4, 6), True, (4, 2, 3), "abc", element)
     right = np.ones((2, 4, 2, 3), element.dtype)
     found = read(wanted, windows=right, expected_output=np.zeros((2, 3), element.dtype.newbyteorder(">")))
     assert found.windows.dtype == element.dtype

@@ -102,7 +102,7 @@ def test_wide_outputs_are_widened_a_block_at_a_time(evidence: Evidence) -> None:
             for name in ("gate", "prepared", "digest", "winner", "score", "answer", "reason")
         },
     )
-    columns = {name: column[repeat] for name, column in vars(evidence.records).items() if name != "label_texts"}
+    columns = {name: column[repeat] for name, column in evidence.records.columns()}
     records = replace(evidence.records, **{**columns, "output": output.copy()})
     vectors = replace(
         evidence.case.vectors,
@@ -112,7 +112,7 @@ def test_wide_outputs_are_widened_a_block_at_a_time(evidence: Evidence) -> None:
         label=None,
         expected_output=None,
     )
-    model = replace(evidence.case.model, output=replace(evidence.case.model.output, quantisation=quantisation))
+    model = replace(evidence.case.model, outputs=(replace(evidence.case.model.output, quantisation=quantisation),))
     case = replace(evidence.case, vectors=vectors, model=model)
     evidence = replace(evidence, references=references, records=records, case=case)
     tracemalloc.start()

@@ -198,7 +198,7 @@ def test_a_window_that_is_the_tensor_may_be_on_the_rails_by_half(
     windows = np.zeros((N, 10), np.int8)
     windows[:, : round(10 * share)] = 127  # some elements always: one of an image's may well be white
     quantisation = replace(evidence.case.model.input.quantisation, zero_point=zero_point)
-    model = replace(evidence.case.model, input=TensorContract("INT8", (1, 10), quantisation, 10))
+    model = replace(evidence.case.model, inputs=(TensorContract("INT8", (1, 10), quantisation, 10),))
     case = replace(evidence.case, prepare=Prepare("tensor", 1), window=Window("int8", 10, 1), model=model)
     assert look("saturated_input", with_windows(replace(evidence, case=case), windows)).outcome is outcome
 

@@ -144,7 +144,7 @@ SCALE = "static_cast<int8_t>(std::clamp<int64_t>(q, -128, 127))"
 ROUND = "zero_point + ((acc + (int64_t{1} << 30)) >> 31)"
 LOAD = "LoadElement<int16_t>(window, row + channel.source)"
 RUN_PREPARE = (
-    "  bundle_->prepare_run(bundle_->prepare_parameters, bundle_->window, window, bundle_->input.element(),\n"
+    "  bundle_->prepare_run(bundle_->prepare_parameters, bundle_->window, first, bundle_->input.element(),\n"
     "                       bundle_->input.zero_point, input_);"
 )
 SAMPLES = "  for (uint32_t sample = 0; sample < format.samples; ++sample) {\n"

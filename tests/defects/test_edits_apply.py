@@ -10,12 +10,13 @@ from defect_table import CONTROLS, DEFECTS
 from firmware_workbench import PROJECT, Edit
 from instrument_table import LIES
 from kernel_table import KERNEL_DEFECTS
+from several_table import SEVERAL_DEFECTS
 
 sys.path += [str(PROJECT / "tests" / room) for room in ("regressions", "session")]
 import test_planted_defects as planted
 from regression_table import REGRESSIONS
 
-ROWS = [*DEFECTS, *CONTROLS, *LIES, *KERNEL_DEFECTS, *REGRESSIONS]
+ROWS = [*DEFECTS, *CONTROLS, *LIES, *KERNEL_DEFECTS, *SEVERAL_DEFECTS, *REGRESSIONS]
 
 
 def sources(edits: tuple[Edit, ...]) -> None:

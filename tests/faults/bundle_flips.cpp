@@ -39,10 +39,14 @@ uint32_t Parse(const std::vector<uint8_t> &bundle) {
   // A copy of exact size on the heap: the sanitizer sees every byte read beyond
   // it.
   const std::vector<uint8_t> region(bundle);
-  return static_cast<uint32_t>(
-      hil::ParseBundle(hil::Bytes(region.data(), region.size()), kLimits,
-                       &parsed)
-          .status);
+  hil::Bytes further;
+  hil::BundleResult result = hil::ParseBundle(
+      hil::Bytes(region.data(), region.size()), kLimits, &parsed, &further);
+  static hil::FurtherPart part;
+  while (result.ok() && !further.empty()) {
+    result = hil::ParseFurther(&further, kLimits, &part);
+  }
+  return static_cast<uint32_t>(result.status);
 }
 
 } // namespace

@@ -33,7 +33,7 @@ def mlperf() -> Path:
 
 def model_file(path: Path, contracts: tuple[TensorContract, TensorContract]) -> ModelFile:
     data = path.read_bytes()
-    return ModelFile(path, data, hashlib.sha256(data).hexdigest(), (), *contracts)
+    return ModelFile(path, data, hashlib.sha256(data).hexdigest(), (), *((each,) for each in contracts))
 
 
 @pytest.fixture(scope="session")

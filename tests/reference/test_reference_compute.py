@@ -166,7 +166,7 @@ def test_preparing_many_windows_copies_only_a_few_at_a_time(imu_folder: Path, bu
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(stimuli.valid) == len(windows)
-    assert peak - sum(column.nbytes for column in vars(stimuli).values()) < 4 << 20
+    assert peak - sum(column.nbytes for column in vars(stimuli).values() if isinstance(column, np.ndarray)) < 4 << 20
 
 
 def test_memory_beyond_the_columns_does_not_grow_with_the_vectors(mlperf: Path, build_case: BuildCase) -> None:
@@ -178,7 +178,7 @@ def test_memory_beyond_the_columns_does_not_grow_with_the_vectors(mlperf: Path, 
     references = compute(case)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    columns = [column for column in vars(references).values() if column is not None]
+    columns = [column for column in vars(references).values() if isinstance(column, np.ndarray)]
     held = sum(column.nbytes for column in columns)
     assert references.output[:, 0].any()
     assert peak - held < 4 << 20

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -98,8 +98,7 @@ class Kept:
         return self.row(index)
 
     def row(self, index: int) -> dict[str, Any]:
-        names = (item.name for item in fields(RunRecords) if item.name != "label_texts")
-        return {name: getattr(self.records, name)[index].tolist() for name in names}
+        return {name: column[index].tolist() for name, column in self.records.columns()}
 
 
 @pytest.mark.parametrize("index", range(3))

@@ -17,7 +17,7 @@ import pytest
 from native_session import imu_motion, native_board, native_image, with_vectors
 
 from hil.board.native import NativeBoard
-from hil.case.types import Case
+from hil.case.types import Case, ModelFile
 from hil.contract import CHECKS, judge
 from hil.contract.repeats import Repeats
 from hil.contract.types import Alone, Evidence, Outcome
@@ -66,8 +66,8 @@ class Tampered(Device):
     way: Way
     places: list[Place]
 
-    def __init__(self, board: NativeBoard) -> None:
-        super().__init__(board)
+    def __init__(self, board: NativeBoard, model: ModelFile) -> None:
+        super().__init__(board, model)
         self._names = {self.case.vectors.payload(index): index for index in range(len(self.case.vectors))}
         self._phases = iter(phases(self.case))
         self._alone, self._before = 0, -1

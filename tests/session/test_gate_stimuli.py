@@ -31,7 +31,7 @@ def float_case(samples: int = 40, channels: int = 6) -> Case:
         window=Window("float32", samples, channels),
         gate=Gate(-50.0, 50.0, 0.5),
         prepare=Prepare("quantize", 1, factor=16.0),
-        model=replace(base.model, input=tensor),
+        model=replace(base.model, inputs=(tensor,)),
         vectors=replace(base.vectors, windows=np.zeros((1, samples, channels), np.float32)),
     )
 

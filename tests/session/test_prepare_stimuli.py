@@ -33,7 +33,7 @@ def case_of(
     tensor = TensorContract(element.name, (1, SAMPLES, channels), Quantisation(scale, zero_point), size)
     base = imu_motion()
     vectors = replace(base.vectors, windows=np.zeros((1, SAMPLES, window.channels), window.dtype))
-    model = replace(base.model, input=tensor)
+    model = replace(base.model, inputs=(tensor,))
     return replace(base, window=window, gate=gate, prepare=stage, model=model, vectors=vectors)
 
 

@@ -8,7 +8,7 @@ import json
 import re
 import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from hil.case.load import FILE_NAME, load_case
 from hil.case.notes import shown_state
 from hil.case.schema import MAX_LABELS, NAME
-from hil.case.start.windows import Target, Windows, made_up, read_windows
+from hil.case.start.windows import Target, Windows, made_up, read_several, read_windows
 from hil.case.types import Case, ModelFile
 from hil.errors import UsageError
 from hil.model.check import check_float_model, check_model
@@ -54,16 +54,20 @@ class _Plan:
     model: ModelFile
     model_name: str
     float_name: str | None
-    windows: Windows
+    inputs: tuple[Windows, ...]  # of each
     labels: tuple[str, ...]
     labels_by: str
-    arrays: dict[str, NDArray[Any]]
     tolerance: float | None  # of the outputs of a model that computes in float32 throughout
 
     @property
     def state(self) -> bool:
         """Whether the model's state is guessed to last from window to window."""
         return keeps_streams(self.model.operators)
+
+    @property
+    def windows(self) -> Windows:
+        """Of the first input, for most the only one."""
+        return self.inputs[0]
 
 
 def new_case(folder: Path, model: Path, float_model: Path | None = None, vectors: Path | None = None) -> NewCase:
@@ -85,28 +89,46 @@ def new_case(folder: Path, model: Path, float_model: Path | None = None, vectors
         float_name = _safe(float_model.name, "model_float.tflite")
         float_name = "model_float.tflite" if float_name in files else float_name
         files[float_name] = float_data
-    target = Target.of(read)
-    windows = made_up(target) if vectors is None else read_windows(vectors, target)
-    labels, labels_by, arrays = _labels(read, dict(windows.others))
+    inputs, others = _windows(read, vectors)
+    read = replace(read, decided=_scores(read))
+    labels, labels_by, arrays = _labels(read, others)
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", folder.resolve().name)[:63] or "case"
     assert re.fullmatch(NAME, name)
-    tolerance = _tolerance(read, windows) if read.all_float else None
-    plan = _Plan(name, read, next(iter(files)), float_name, windows, labels, labels_by, arrays, tolerance)
+    tolerance = _tolerance(read, inputs) if read.all_float else None
+    plan = _Plan(name, read, next(iter(files)), float_name, inputs, labels, labels_by, tolerance)
     if plan.state and vectors is None:
-        arrays["sequence"] = np.arange(len(windows.windows)) // MADE_UP_STREAM
-    files[VECTORS] = _archive({"windows": windows.windows, **arrays})
+        arrays["sequence"] = np.arange(len(plan.windows.windows)) // MADE_UP_STREAM
+    names = [f".{tensor.name}" for tensor in read.inputs] if len(inputs) > 1 else [""]
+    windows = {f"windows{name}": each.windows for name, each in zip(names, inputs, strict=True)}
+    files[VECTORS] = _archive({**windows, **arrays})
     files[FILE_NAME] = "\n".join((*_toml(plan, folder, vectors), "")).encode()
     return NewCase(_written(folder, files, model, float_model), tuple(_notes(plan)))
 
 
-def _tolerance(model: ModelFile, windows: Windows) -> float | None:
-    """What two builds of a float32 model may differ by, in the unit of its output; None when that is no real number."""
-    if not model.output.element.real:
+def _tolerance(model: ModelFile, inputs: Sequence[Windows]) -> float | None:
+    """What two builds of a float32 model may differ by, in the unit of its outputs; None when those are no real
+    numbers.
+    """
+    if not any(output.element.real for output in model.outputs):
         return None
+    pairs = zip(inputs, model.inputs, strict=True)
+    tensors = [each.windows.reshape(len(each.windows), -1).astype(input.element.dtype) for each, input in pairs]
     with closing(Int8Oracle(model.data, str(model.path))) as oracle:
-        outputs = oracle.run(windows.windows.reshape(len(windows.windows), -1).astype(model.input.element.dtype))
-    largest = float(np.nan_to_num(np.abs(outputs), posinf=0.0).max(initial=0.0))
+        outputs = [output for output in oracle.answers(tensors) if output.dtype.kind == "f"]
+    largest = max(float(np.nan_to_num(np.abs(each), posinf=0.0).max(initial=0.0)) for each in outputs)
     return float(f"{FLOAT_ROUNDING * (largest or 1.0):.1g}")
+
+
+def _windows(model: ModelFile, vectors: Path | None) -> tuple[tuple[Windows, ...], dict[str, NDArray[Any]]]:
+    """The windows of each input, and the other arrays that came with them."""
+    targets = {tensor.name: Target.of(model, index) for index, tensor in enumerate(model.inputs)}
+    if vectors is None:
+        return tuple(made_up(target, index) for index, target in enumerate(targets.values())), {}
+    if len(targets) > 1:
+        several, others = read_several(vectors, targets)
+        return tuple(several), others
+    windows = read_windows(vectors, Target.of(model))
+    return (windows,), dict(windows.others)
 
 
 def _safe(name: str, otherwise: str) -> str:
@@ -169,10 +191,15 @@ def _labels(model: ModelFile, arrays: dict[str, NDArray[Any]]) -> tuple[tuple[st
     return tuple(f"class_{index}" for index in range(count)), why, rest
 
 
+def _scores(model: ModelFile) -> int:
+    """The first output that looks like scores of classes, else the first."""
+    return next((index for index in range(len(model.outputs)) if _probabilities(replace(model, decided=index))), 0)
+
+
 def _probabilities(model: ModelFile) -> bool:
     """Whether the output comes of a softmax or a sigmoid, or looks like it."""
     graph = read_graph(model.data, model.path)
-    wanted, last = graph.outputs[0], ""
+    wanted, last = graph.outputs[model.decided], ""
     for operator in reversed(graph.operators):
         if wanted in operator.outputs:
             last = operator.name
@@ -219,11 +246,14 @@ def _toml(plan: _Plan, folder: Path, vectors: Path | None) -> Iterator[str]:
         yield f"rate_hz = {windows.rate_hz!r}"
     for remark in windows.remarks:
         yield f"# {remark}"
+    yield from _of_further_inputs(plan)
     yield ""
     yield from _float_limits(plan)
     if plan.labels:
         yield "[decision]"
         yield f"# A guess: {plan.labels_by}."
+        if plan.model.further_outputs:
+            yield f"output = {_text(plan.model.output.name)}"
         yield f"labels = [{', '.join(map(_text, plan.labels))}]"
         yield f"threshold = {THRESHOLD}             # a guess"
     else:
@@ -239,16 +269,35 @@ def _float_limits(plan: _Plan) -> Iterator[str]:
     """What a case of a float32 model cannot do without."""
     if not plan.model.all_float:
         return
-    values = plan.windows.windows
     yield "[input.gate]"
     yield "# The range of the windows above; a guess at what the sensor can give."
-    yield f"minimum = {float(values.min())!r}"
-    yield f"maximum = {float(values.max())!r}"
+    yield f"minimum = {min(float(each.windows.min()) for each in plan.inputs)!r}"
+    yield f"maximum = {max(float(each.windows.max()) for each in plan.inputs)!r}"
     yield ""
     if plan.tolerance is not None:
         yield "[contract.execution]"
         yield f"tolerance = {plan.tolerance!r}          # a guess: {FLOAT_ROUNDING:g} of the largest output"
         yield ""
+
+
+def _of_further_inputs(plan: _Plan) -> Iterator[str]:
+    """Tables of the inputs that [input] does not do for."""
+    for tensor, windows in zip(plan.model.inputs[1:], plan.inputs[1:], strict=True):
+        own = dict(_keys(windows))
+        if own != dict(_keys(plan.windows)):
+            yield ""
+            yield f"[input.tensors.{_text(tensor.name)}]"
+            yield f"# A guess: {windows.why}."
+            yield from (f"{key} = {value}" for key, value in own.items())
+
+
+def _keys(windows: Windows) -> Iterator[tuple[str, str]]:
+    yield "prepare", _text(windows.prepare)
+    if windows.prepare != "tensor/1":
+        yield "window", str(windows.windows.shape[1])
+        yield "channels", str(windows.windows.shape[2])
+    if windows.full_scale is not None:
+        yield "full_scale", repr(windows.full_scale)
 
 
 def _source(plan: _Plan, vectors: Path | None) -> str:

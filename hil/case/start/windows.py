@@ -40,13 +40,14 @@ class Target:
     zero_point: int = 0
 
     @classmethod
-    def of(cls, model: ModelFile) -> Target:
-        contract = model.input
+    def of(cls, model: ModelFile, input: int = 0) -> Target:
+        """input: which of the model's."""
+        contract = model.inputs[input]
         dtype = contract.dtype.lower()
         tensor = contract.shape[1:] if len(contract.shape) > 1 else (*contract.shape, 1)
         scale, zero = contract.quantisation.scale, contract.quantisation.zero_point
         if dtype == "float32":
-            return cls(tensor, dtype, *_quantised_range(model))
+            return cls(tensor, dtype, *_quantised_range(model, input))
         info = np.iinfo(dtype)
         return cls(tensor, dtype, (int(info.min) - zero) * scale, (int(info.max) - zero) * scale, scale, zero)
 
@@ -72,12 +73,12 @@ class Target:
         return math.prod(self.tensor)
 
 
-def _quantised_range(model: ModelFile) -> tuple[float, float]:
+def _quantised_range(model: ModelFile, input: int) -> tuple[float, float]:
     """The real values that the QUANTIZE operator behind a float32 input can tell apart; -1 to 1 without one."""
     graph = read_graph(model.data, model.path)
     for operator in graph.operators:
         inner = graph.tensor(operator.outputs[0]) if operator.name == "QUANTIZE" else None
-        if inner is not None and inner.scales and operator.inputs[:1] == graph.inputs[:1]:
+        if inner is not None and inner.scales and operator.inputs[:1] == graph.inputs[input : input + 1]:
             info, zero = np.iinfo(inner.dtype.lower()), (*inner.zero_points, 0)[0]
             return (int(info.min) - zero) * inner.scales[0], (int(info.max) - zero) * inner.scales[0]
     return -1.0, 1.0
@@ -100,9 +101,9 @@ class Windows:
     full_scale: float | None = None
 
 
-def made_up(target: Target) -> Windows:
-    """Seeded input tensors: noise, and slow walks, over all that the tensor holds."""
-    random, elements = np.random.default_rng(SEED), target.elements
+def made_up(target: Target, input: int = 0) -> Windows:
+    """Seeded input tensors: noise, and slow walks, over all that the tensor holds; others for each input."""
+    random, elements = np.random.default_rng(SEED + input), target.elements
     if elements == 1:
         flat = np.linspace(0, 1, MADE_UP)[:, None]
     else:
@@ -140,16 +141,44 @@ def read_windows(file: Path, target: Target) -> Windows:
     return _beyond(found, target)
 
 
+def read_several(file: Path, targets: Mapping[str, Target]) -> tuple[list[Windows], dict[str, NDArray[Any]]]:
+    """The windows of each of several inputs, by the tensor's name, in an .npz; and the other arrays of vectors.npz that
+    came with them. Raises CaseError as read_windows.
+    """
+    if file.suffix.lower() != ".npz":
+        problem = f"the model has {len(targets)} inputs, and this file holds windows of one"
+        raise CaseError(file, "", problem, f"save an .npz with {', '.join(f'windows.{name}' for name in targets)}")
+    try:
+        arrays = _arrays(file)
+    except OSError as error:
+        raise CaseError(file, "", f"cannot be read ({reason_of(error)})", "name a file that is there") from None
+    found = []
+    for name, target in targets.items():
+        key = f"windows.{name}"
+        values = arrays.get(key)
+        if values is None or not _is_windows(values, target) or values.dtype.kind not in "iuf" or not len(values):
+            held = "it is missing" if values is None else f"it is {values.dtype} {list(values.shape)}"
+            wanted = f"save numbers [n, {', '.join(map(str, target.tensor))}] under this name, n at least 1"
+            raise CaseError(file, f"array {key!r}", held, wanted)
+        typed = _typed(values.reshape(-1, target.samples, target.channels), target, file)
+        found.append(_beyond(replace(typed, source=f"array {key} of {file.name}"), target))
+    return found, {name: arrays[name] for name in KEYS if name in arrays and not name.startswith("windows")}
+
+
 # ---- .npz ------------------------------------------------------------------------------------------------------------
 
 
-def _npz(file: Path, target: Target) -> Windows:
+def _arrays(file: Path) -> dict[str, NDArray[Any]]:
     try:
         with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+            return {name: archive[name] for name in archive.files}
     except (ValueError, zipfile.BadZipFile, EOFError, KeyError, AttributeError) as error:
         problem = f"cannot be read as plain arrays ({error})"
         raise CaseError(file, "", problem, "save it with numpy.savez, and numbers or text in it") from None
+
+
+def _npz(file: Path, target: Target) -> Windows:
+    arrays = _arrays(file)
     listed = ", ".join(f"{name} {array.dtype} {list(array.shape)}" for name, array in arrays.items()) or "nothing"
     wanted = f"windows [n, {', '.join(map(str, target.tensor))}], or a recording [samples, {target.channels}]"
     names = ["windows"] if "windows" in arrays else [name for name in arrays if _is_windows(arrays[name], target)]

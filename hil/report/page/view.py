@@ -355,12 +355,9 @@ def _facts(case: Case) -> Iterator[tuple[str, str]]:
         yield "compiler", clip(case.device.compiler)
         yield "flags", clip(case.device.flags, 1500)
         yield "kernels", clip(case.device.kernels)
-        for name, tensor in (("input", case.device.input), ("output", case.device.output)):
+        for name, tensor in case.device.tensors():
             shape = " x ".join(map(str, tensor.shape))
-            yield (
-                f"{name} tensor",
-                f"{clip(tensor.type, 40)} {shape}, {tensor.quantisation}",
-            )
+            yield clip(name, 80), f"{clip(tensor.type, 40)} {shape}, {tensor.quantisation}"
     if case.link is not None:
         link = case.link
         yield "link", f"{link.repeats} frames repeated, {link.damaged} damaged, {link.ignored} ignored"

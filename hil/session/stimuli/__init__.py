@@ -8,7 +8,7 @@ from hil.session.stimuli.gate import gate_stimuli
 from hil.session.stimuli.prepare import prepare_windows
 from hil.session.stimuli.scores import ScoreStimulus, expected_decisions, score_stimuli
 from hil.session.stimuli.search import Found, Search
-from hil.session.stimuli.windows import GateStimulus, judged, refusals
+from hil.session.stimuli.windows import GateStimulus, judged, of_each_input, refusals, split_windows
 
 __all__ = [
     "BundleStimulus",
@@ -20,7 +20,9 @@ __all__ = [
     "expected_decisions",
     "gate_stimuli",
     "judged",
+    "of_each_input",
     "prepare_windows",
     "refusals",
     "score_stimuli",
+    "split_windows",
 ]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,8 @@ Named = Iterator[tuple[str, Window]]
 
 @dataclass(frozen=True)
 class GateStimulus:
-    """A window, the verdict that it must get and, when that is valid, the digest of its prepared tensor.
+    """A window, the verdict that it must get and, when that is valid, the digest of its prepared tensor. input: of a
+    model with several, whose window it is.
 
     Windows are sent in their order, as some depend on those before. capture: its number, one that no window had when
     None; equal numbers are equal captures. restart: start the firmware anew first.
@@ -32,6 +33,32 @@ class GateStimulus:
     digest: int | None = None
     capture: int | None = None
     restart: bool = False
+    input: int = 0
+
+
+def of_each_input(
+    case: Case, valid: bytes, make: Callable[[Case, bytes], Iterable[GateStimulus]]
+) -> Iterator[GateStimulus]:
+    """The stimuli that `make` gives of each input, beside windows of the other inputs that the gate accepts.
+
+    make: is given the case with that input alone, and the bytes of a window of it that the gate accepts.
+    """
+    cases = case.of_inputs
+    parts = split_windows(case, valid)
+    for place, (one, part) in enumerate(zip(cases, parts, strict=True)):
+        before, behind = b"".join(parts[:place]), b"".join(parts[place + 1 :])
+        of = f"{one.model.input.name}: " if len(cases) > 1 else ""
+        for each in make(one, part):
+            yield replace(each, name=f"{of}{each.name}", window=before + each.window + behind, input=place)
+
+
+def split_windows(case: Case, sent: bytes) -> list[bytes]:
+    """The window of each input in what is sent of all."""
+    parts = []
+    for one in case.of_inputs:
+        parts.append(sent[: one.window.bytes])
+        sent = sent[one.window.bytes :]
+    return parts
 
 
 def judged(case: Case, named: Iterable[tuple[str, Window]]) -> Iterator[GateStimulus]:
@@ -107,6 +134,9 @@ def spans(case: Case, dtype: np.dtype[Any]) -> tuple[float, float] | None:
 
 def refusals(case: Case, valid: bytes) -> dict[GateReason, bytes]:
     """A window for each rule that this case can break by itself, all but the stale one; valid: one that it accepts."""
+    if case.further:
+        first, *rest = split_windows(case, valid)
+        return {reason: window + b"".join(rest) for reason, window in refusals(case.of_inputs[0], first).items()}
     found = {GateReason.LENGTH: valid[:-1]}
     values = values_of(case, valid)
     for name, value in bad_values(case, values.dtype).items():

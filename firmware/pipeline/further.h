@@ -1,0 +1,83 @@
+// The tensors of a model beside its first input and the output that is decided on. Most models have none, and the image
+// for those (without HIL_SEVERAL_TENSORS) does not pay for them.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "base/span.h"
+#include "bundle/bundle.h"
+#include "tflm/engine.h"
+
+namespace hil {
+
+// What a tensor of the model that was set up looks like.
+TensorContract ToContract(const EngineTensor& tensor);
+
+struct FurtherInput {
+  InputPart part;
+  Span<uint8_t> data;  // of the model's tensor
+};
+
+struct FurtherOutput {
+  uint32_t index;  // among the model's outputs
+  TensorContract tensor;
+  Bytes data;
+};
+
+class SeveralTensors {
+ public:
+  static constexpr size_t kMostInputs = 3;
+  static constexpr size_t kMostOutputs = 7;
+
+  // Reads the bundle's items of further tensors: codes 8 to 16 and 22.
+  BundleResult Read(Bytes items, const Bundle& bundle, const BundleLimits& limits);
+
+  Span<const FurtherInput> inputs() const { return {inputs_.data(), input_count_}; }
+  Span<const FurtherOutput> outputs() const { return {outputs_.data(), output_count_}; }
+  size_t decided() const;  // index of the output that is not among outputs()
+
+  // Finds their memory in the model that was set up, which has as many tensors: codes 40 to 49.
+  BundleResult Bind();
+
+  // A request's window holds those of all inputs, one behind the other. Nothing of one that has another length.
+  Bytes FirstOf(Bytes window) const;
+
+  // Of a window whose first part passed the gate.
+  GateReason Check(Bytes window) const;
+  void Prepare(Bytes window) const;
+
+ private:
+  size_t first_bytes_ = 0;
+  size_t window_bytes_ = 0;  // of all inputs
+  std::array<FurtherInput, kMostInputs> inputs_{};
+  size_t input_count_ = 0;
+  std::array<FurtherOutput, kMostOutputs> outputs_{};
+  size_t output_count_ = 0;
+};
+
+// The same of models that have none.
+class NoFurtherTensors {
+ public:
+  static constexpr size_t kMostInputs = 0;
+  static constexpr size_t kMostOutputs = 0;
+
+  BundleResult Read(Bytes items, const Bundle&, const BundleLimits&) {
+    return items.empty() ? BundleResult{} : BundleResult{BundleStatus::kSeveralTensors, 0};
+  }
+  Span<const FurtherInput> inputs() const { return {}; }
+  Span<const FurtherOutput> outputs() const { return {}; }
+  size_t decided() const { return 0; }
+  BundleResult Bind() { return {}; }
+  const Bytes& FirstOf(const Bytes& window) const { return window; }
+  GateReason Check(Bytes) const { return GateReason::kValid; }
+  void Prepare(Bytes) const {}
+};
+
+#ifdef HIL_SEVERAL_TENSORS
+using FurtherTensors = SeveralTensors;
+#else
+using FurtherTensors = NoFurtherTensors;
+#endif
+
+}  // namespace hil

@@ -1,0 +1,117 @@
+"""Several tensors are several times one: the worst outcome, the worst value, and the name of the tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made_evidence import INPUT, OUTPUT
+
+from hil.case.types import InputPart
+from hil.contract import checks_for, judge
+from hil.contract.blame import blame
+from hil.contract.tensors import input_views, output_views
+from hil.contract.types import CheckResult, Evidence, InputReference, Outcome, OutputReference
+from hil.records import PreparedColumns
+
+AUX = replace(OUTPUT, name="aux")
+SCORES, LEFT, RIGHT = replace(OUTPUT, name="scores"), replace(INPUT, name="left"), replace(INPUT, name="right")
+
+
+@pytest.fixture
+def several(evidence: Evidence) -> Evidence:
+    """The run of made_evidence on a model with each of its tensors twice, all as they should be."""
+    case, records, references, hello = evidence.case, evidence.records, evidence.references, evidence.hello
+    model = replace(case.model, inputs=(LEFT, RIGHT), outputs=(AUX, SCORES), decided=1)
+    vectors = replace(case.vectors, further=(case.vectors.windows.copy(),), further_expected=(None,))
+    part = InputPart(case.window, case.gate, case.prepare)
+    seen = PreparedColumns(*(getattr(records, name).copy() for name in ("digest", "minimum", "maximum", "saturated")))
+    floats = references.float_output
+    assert floats is not None
+    aux = OutputReference(references.output.copy(), floats.copy(), floats.copy())
+    return replace(
+        evidence,
+        case=replace(case, model=model, vectors=vectors, further=(part,)),
+        records=replace(records, inputs=(seen,), outputs=(records.output.copy(),)),
+        references=replace(
+            references, inputs=(InputReference(references.prepared, references.digest),), outputs=(aux,)
+        ),
+        hello=replace(hello, inputs=(INPUT,), outputs=(OUTPUT,)),
+    )
+
+
+def result(evidence: Evidence, check: str) -> CheckResult:
+    (found,) = (judge(each, evidence) for each in checks_for(evidence.case) if each.id == check)
+    return found
+
+
+def aux(evidence: Evidence, change: Callable[[np.ndarray], np.ndarray]) -> Evidence:
+    """With the float model's answer of the further output changed."""
+    (reference,) = evidence.references.outputs
+    assert reference.float_chain is not None
+    floats = change(reference.float_chain.copy())
+    changed = replace(reference, float_chain=floats, float_output=floats)
+    return replace(evidence, references=replace(evidence.references, outputs=(changed,)))
+
+
+def test_with_one_of_each_the_evidence_is_judged_as_it_is(evidence: Evidence) -> None:
+    assert input_views(evidence)[0] is evidence
+    assert output_views(evidence)[0] is evidence
+
+
+def test_a_run_in_which_every_tensor_is_right_breaks_nothing(several: Evidence) -> None:
+    checks = ("input.shape", "input.prepared", "input.saturation", "execution.output", "decision.answer")
+    assert [result(several, check).outcome for check in checks] == [Outcome.PASSED] * len(checks)
+    assert not blame(several).broke.any()
+
+
+def test_the_view_of_another_output_knows_no_decision(several: Evidence) -> None:
+    scores, other = output_views(several)
+    assert (scores.case.model.output.name, scores.case.decide) == ("scores", several.case.decide)
+    assert (other.case.model.output.name, other.case.decide.id) == ("aux", "none")
+    assert not blame(other).broke.any()
+
+
+def test_agreement_is_that_of_the_worst_output(several: Evidence) -> None:
+    worse = aux(several, lambda floats: floats + np.float32(0.5))
+    for check, pick in (("agreement.max_abs_error", max), ("agreement.sqnr_db", min)):
+        alone = [result(view, check).value for view in output_views(worse)]
+        found = result(worse, check)
+        assert found.outcome is Outcome.FAILED
+        assert found.value == pick(value for value in alone if value is not None)
+        assert [finding.expected.split(":")[0] for finding in found.findings] == ["output 'aux'"]
+        assert {name.split(":")[0] for name in found.numbers} == {"output 'scores'", "output 'aux'"}
+
+
+def test_winners_are_about_the_output_that_is_decided_on(several: Evidence) -> None:
+    turned = aux(several, lambda floats: floats[:, ::-1].copy())
+    assert result(turned, "agreement.top1").outcome is Outcome.PASSED
+    assert result(turned, "agreement.flips").outcome is Outcome.PASSED
+    assert result(turned, "agreement.cosine").outcome is Outcome.FAILED
+
+
+def test_what_the_device_says_of_a_further_input_is_held_against_the_model(several: Evidence) -> None:
+    wrong = replace(several, hello=replace(several.hello, inputs=(replace(INPUT, dtype="UINT8"),)))
+    (finding,) = result(wrong, "input.type").findings
+    assert (finding.expected, finding.observed) == ("input 'right': INT8", "UINT8")
+
+
+def test_saturation_is_that_of_the_input_that_saturates_most(several: Evidence) -> None:
+    (seen,) = several.records.inputs
+    prepared = np.full_like(several.references.prepared, 127)
+    reference = InputReference(prepared, seen.digest)
+    full = replace(several, references=replace(several.references, inputs=(reference,)))
+    found = result(full, "input.saturation")
+    assert (found.outcome, found.value) == (Outcome.FAILED, 1.0)
+    assert found.findings[0].expected.startswith("input 'right': share <=")
+
+
+def test_no_number_in_a_further_output_is_told_of_it(several: Evidence) -> None:
+    output = several.records.outputs[0].astype(np.float32)
+    output[3, 1] = np.nan
+    wrong = replace(several, records=replace(several.records, outputs=(output,)))
+    (finding,) = result(wrong, "execution.complete").findings
+    assert finding.expected == "output 'aux': an output of numbers"
+    assert "decided" not in finding.observed
