@@ -174,6 +174,10 @@ def test_an_interruption_inside_an_open_leaves_no_file_open(interruption: Interr
     """Such a file belongs to nobody yet: nobody closes it, and `-W error` turns that into an error of the whole run."""
     opened: list[object] = []
 
+    def work() -> bool:
+        (tmp_path / "board.log").write_bytes(b"")
+        return callable(work)  # the next call: there it is raised
+
     def interrupt(frame: FrameType, event: str, function: object) -> None:
         if event == "c_return" and getattr(function, "__name__", "") == "open":
             opened.append(frame.f_code.co_name)
@@ -184,7 +188,7 @@ def test_an_interruption_inside_an_open_leaves_no_file_open(interruption: Interr
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         with pytest.raises(KeyboardInterrupt):
-            (tmp_path / "board.log").write_bytes(b"")
+            work()
         gc.collect()
     assert opened == ["open"]
     assert sys.getprofile() is None
