@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from native_session import imu_motion, native_board, native_image, with_vectors
+from native_session import imu_motion, with_vectors
 
 from hil.case.types import Case
-from hil.contract.repeats import Repeats
-from hil.contract.scores import ScoreProbes, StreamProbes
 from hil.records import RunRecords, Status
-from hil.session import Share, case_cost, conclude, groups, merge_records, plan, run_case, run_share, whole
+from hil.session import Share, case_cost, groups, merge_records, plan, whole
 
 SEQUENCES = st.lists(st.integers(-1, 6), min_size=1, max_size=60)
 
@@ -75,34 +72,6 @@ def test_merged_records_hold_the_rows_of_their_shares(cut: int, texts: list[str]
     assert merged.score.tolist() == list(range(6))
     assert [merged.label_texts[index] for index in merged.label] == texts
     assert merged.label_texts == list(dict.fromkeys(texts))
-
-
-def test_shares_of_streams_give_what_one_run_gives(tmp_path: Path) -> None:
-    """Debounce and cooldown carry state from window to window; shares must not cut a stream."""
-    base = imu_motion()
-    decide = replace(base.decide, debounce=2, cooldown=3)
-    sequence = [number for number in range(8) for _ in range(5)]
-    case = with_vectors(replace(base, decide=decide), list(range(0, 520, 13)), sequence)
-    with native_board(tmp_path) as board:
-        image = native_image()
-        alone = run_case(case, board, image)
-        cuts = [Share(0, 0, 3, lead=False), Share(1, 3, 4, lead=True), Share(2, 4, 8, lead=False)]
-        parts = [run_share(case, share, board, image) for share in (cuts[1], cuts[2], cuts[0])]
-        together = conclude(case, parts, board, image)
-    for item in fields(RunRecords):
-        if item.name not in ("ticks", "gate_ticks"):  # host time here
-            one, other = (getattr(result.evidence.records, item.name) for result in (alone, together))
-            np.testing.assert_array_equal(one, other, err_msg=item.name)
-    for name in ("output", "winner", "score", "answer", "reason", "gate", "digest", "float_output", "float_chain"):
-        one, other = (getattr(result.evidence.references, name) for result in (alone, together))
-        np.testing.assert_array_equal(one, other, err_msg=name)
-    for kind in (ScoreProbes, StreamProbes):
-        probes = together.evidence.section(kind).probes
-        assert probes == alone.evidence.section(kind).probes
-        assert probes
-    one, other = alone.evidence.section(Repeats), together.evidence.section(Repeats)
-    assert one.replay_runs == other.replay_runs > 0
-    assert one.pass_runs == other.pass_runs == len(case.vectors)
 
 
 @pytest.mark.parametrize("passes", [1, 2])
