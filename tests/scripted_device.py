@@ -126,6 +126,12 @@ class Scripted:
         self.sequence += 1
         return self.sequence
 
+    def vector_of(self, window: bytes) -> int:
+        return self._vectors.get(window, -1)
+
+    def asking(self, what: str, window: bytes) -> Asked:
+        return Asked(what, self.vector_of(window), window=window)
+
     def _answer(self, asked: Asked, right: Record) -> Any:
         number = len(self.asked)
         self.asked.append(asked)
