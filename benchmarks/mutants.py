@@ -44,6 +44,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "tests/session/test_session_state.py",
         "tests/session/test_session_repeats.py",
         "tests/session/test_session_steps.py",
+        "tests/session/test_session_instruments.py",
         "tests/session/test_bundle_stimuli.py",
         "tests/session/test_gate_stimuli.py",
         "tests/session/test_prepare_stimuli.py",
