@@ -41,6 +41,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "tests/session/test_order.py",
         "tests/session/test_shares.py",
         "tests/session/test_bookkeeping.py",
+        "tests/session/test_session_run.py",
         "tests/session/test_session_state.py",
         "tests/session/test_session_repeats.py",
         "tests/session/test_session_steps.py",
