@@ -260,10 +260,11 @@ def _scale_lsb(windows: Raw, prepare: Prepare, _: TensorContract) -> Wide:
 def _scale_product(windows: Raw, prepare: Prepare, *, gain: int = 0, offset: int = 0, narrow: bool = False) -> Wide:
     """(count - offset) * gain of each element; gain, offset: what they are off by. narrow: difference in 16 bits."""
     source = [channel.source for channel in prepare.channels]
-    offsets = np.array([channel.offset + offset for channel in prepare.channels], np.int64)
-    gains = np.array([channel.gain + gain for channel in prepare.channels], np.int64)
+    offsets = np.array([channel.offset + offset for channel in prepare.channels])
+    gains = np.array([channel.gain + gain for channel in prepare.channels])
     difference = windows[..., source].astype(np.int64) - offsets
-    return (difference.astype(np.int16).astype(np.int64) if narrow else difference) * gains
+    product: Wide = (difference.astype(np.int16).astype(np.int64) if narrow else difference) * gains
+    return product
 
 
 def _scale_rounded(round_: Callable[[Real], Wide]) -> Mistake:
@@ -289,8 +290,8 @@ def _scale_twice(windows: Raw, prepare: Prepare, input: TensorContract) -> Eleme
 
 def _scale_float(windows: Raw, prepare: Prepare, input: TensorContract, *, divide: bool) -> Elements:
     source = [channel.source for channel in prepare.channels]
-    offsets = np.array([channel.offset for channel in prepare.channels], np.int64)
-    gains: Real = np.array([channel.gain for channel in prepare.channels], np.float64)
+    offsets = np.array([channel.offset for channel in prepare.channels])
+    gains = np.array([channel.gain for channel in prepare.channels])
     counts = (windows[..., source].astype(np.int64) - offsets).astype(np.float32)
     factors, steps = (gains / 2.0**SHIFT).astype(np.float32), (2.0**SHIFT / gains).astype(np.float32)
     lsb = counts / steps if divide else counts * factors

@@ -125,7 +125,7 @@ def _merge(sections: Sequence[Repeats]) -> Repeats:
         sum(each.replay_runs for each in sections),
         sum(each.pass_runs for each in sections),
         tuple(chain.from_iterable(each.differences for each in sections)),
-        SEED,
+        sections[0].seed,
     )
 
 
