@@ -105,7 +105,7 @@ def test_a_float_is_accepted_exactly_when_it_reaches_the_score(score: float) -> 
 
 
 MOST_RANK = FLOAT32.high - 1
-# Scores that no float32 shows: beyond the largest, next to zero, and so near the middle of two that a double lies there.
+# Scores that no float32 shows: beyond the largest, next to zero, and so near the middle of two that it rounds there.
 BEYOND: tuple[tuple[float | Fraction, int], ...] = (
     (1e39, MOST_RANK),
     (1e300, MOST_RANK),
