@@ -113,6 +113,10 @@ SCALED: tuple[tuple[str, Prepare, list[int], list[int], list[int]], ...] = (
     ("rounded twice", scale(32_767), [32_767], [0], [0]),  # just below: the first time it is rounded down
     ("computed in float32", scale(42_129), [25_487, 25_486], [0, 0], [1, 0]),  # 2^30 - 1, the second well below it
     ("divided in float32", scale(42_129), [25_487, 25_486], [0, 0], [1, 0]),
+    ("computed in float32", scale(40_203), [26_708], [0], [0]),  # 2^30 - 100
+    ("divided in float32", scale(40_203), [26_708], [0], [1]),
+    ("computed in float32", scale(50_203), [21_388], [0], [1]),  # 2^30 - 60
+    ("divided in float32", scale(50_203), [21_388], [0], [0]),
 )
 
 
@@ -120,6 +124,14 @@ SCALED: tuple[tuple[str, Prepare, list[int], list[int], list[int]], ...] = (
 def test_a_mistake_of_scale(name: str, stage: Prepare, values: list[int], right: list[int], wrong: list[int]) -> None:
     found = both(name, counts(values), stage, tensor(len(values)))
     assert found == ([value + ZP for value in right], [value + ZP for value in wrong])
+
+
+def test_a_difference_of_17_bits_is_only_cut_by_the_mistake_that_is_called_so() -> None:
+    """40,960 counts are 40 LSB; in 16 bits they are -24,576, which are -24."""
+    stage, window = scale(1 << 21, -20_480), counts([20_480])
+    made = {name: make(window, stage, tensor(1)).item() - ZP for name, make in PITFALLS["scale/1"].mistakes.items()}
+    moved = {"difference from the offset in 16 bits": -24, "zero point off by 128": 124, "zero point off by -128": -88}
+    assert made == {**dict.fromkeys(made, 40), **moved}
 
 
 def test_each_mistake_of_scale_is_in_a_table() -> None:
@@ -218,6 +230,13 @@ def test_a_mistake_of_quantize(name: str, zero_point: int) -> None:
     assert wrong != right
 
 
+@pytest.mark.parametrize("lsb", [2000, -2000])
+def test_a_value_that_wraps_around_was_limited_before(lsb: int) -> None:
+    """To 1,024 LSB, which are 0 in 8 bits."""
+    window, stage = np.array([[lsb]], np.float32), Prepare("quantize", 1, factor=1.0)
+    assert PITFALLS["quantize/1"].mistakes["no clamp, values wrapped around"](window, stage, tensor(1)).item() == ZP
+
+
 def test_each_mistake_of_quantize_is_in_a_table() -> None:
     assert {*ROUNDED, *FINISHED, *QUANTIZED} - {""} == set(PITFALLS["quantize/1"].mistakes)
 
@@ -292,6 +311,14 @@ def test_a_mistake_is_found_by_its_tensor(name: str) -> None:
     assert mistake_of(window, wrong, Prepare("tensor", 1), tensor(len(BYTES))) == ""
 
 
+def test_a_mistake_is_found_with_the_parameters_of_its_stage() -> None:
+    window, stage = counts([1 << 14, -(1 << 14), 5000]), scale(1 << 16)
+    assert (
+        mistake_of(window, np.array([ZP + 1, ZP - 1, ZP], np.int8), stage, tensor(3)) == "ties rounded away from zero"
+    )
+    assert mistake_of(window, np.array([ZP + 1, ZP, ZP + 1], np.int8), stage, tensor(3)) == ""
+
+
 # ---- landmarks -------------------------------------------------------------------------------------------------------
 
 ALL_COUNTS = (-32768.0, 32767.0)
@@ -342,6 +369,24 @@ def test_ties_of_counts_and_what_lies_next_to_them(sign: int) -> None:
             assert all((value - step) % 8 == 4 and value * side > 0 for value in near)
 
 
+def test_nearest_to_a_tie_come_first_and_of_equal_ones_the_lowest() -> None:
+    """A count is an eighth of an LSB: of the counts next to a tie there are more than are taken."""
+    found = landmarks(Prepare("scale", 1, (Channel(0, 0, 1 << 28),)), ALL_COUNTS)
+    assert found["just above a positive tie"] == [5 + 8 * number for number in range(64)]
+    assert found["just below a positive tie"] == [3 + 8 * number for number in range(64)]
+    few = landmarks(Prepare("scale", 1, (Channel(0, 0, 1 << 28),)), (-2.0, 2.0))
+    assert (few["just below a positive tie"], few["just above a negative tie"]) == ([2, 1, 0], [-2, -1])
+    assert few["just above a positive tie"] == few["just below a negative tie"] == []
+
+
+def test_a_count_that_a_step_of_the_product_parts_from_a_tie_is_none() -> None:
+    """Count 1 lies 2^-31 LSB above a tie, count 3 three times as far."""
+    found = landmarks(Prepare("scale", 1, (Channel(0, 0, HALF_LSB + 1),)), (-5.0, 5.0))
+    assert found["positive ties"] == found["negative ties"] == []
+    assert found["just above a positive tie"] == [1, 3, 5]
+    assert found["just below a negative tie"] == [-1, -3, -5]
+
+
 def test_each_window_channel_has_the_landmarks_of_the_tensor_s_that_read_it() -> None:
     stage = Prepare("scale", 1, (Channel(1, 100, HALF_LSB), Channel(0, 700, HALF_LSB), Channel(1, -300, HALF_LSB)))
     assert landmarks(stage, ALL_COUNTS, 0)["around the offset"] == [699, 700, 701]
@@ -383,6 +428,9 @@ def test_landmarks_of_real_numbers_end_where_the_gate_ends() -> None:
     assert all(-10 <= value <= 4 for values in found.values() for value in values)
     assert found["ends of the range"] == [-10, 4]
     assert found["upper clamp"] == found["limit of LSB at the upper clamp"] == []
+    at_the_ends = landmarks(Prepare("quantize", 1, factor=1.0), (-1.5, 2.5))
+    assert -1.5 in at_the_ends["negative ties and their neighbours"]
+    assert 2.5 in at_the_ends["positive ties and their neighbours"]
     assert {0.25, 3.75, -0.25, -9.75} <= {value for values in found.values() for value in values}
 
 
