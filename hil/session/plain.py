@@ -51,7 +51,7 @@ def _chosen(run: SessionState) -> list[int]:
     status = run.records.status
     ran = [index for group in run.groups for index in group if status[index] in (Status.DONE, Status.REJECTED)]
     count = min(len(ran), max(_LEAST, min(_MOST, round(_SHARE * len(ran)))))
-    return sorted(np.random.default_rng(_SEED).permutation(np.array(ran, np.int64))[:count].tolist())
+    return sorted(np.random.default_rng(_SEED).permutation(ran)[:count].tolist())
 
 
 def _compare(run: SessionState, vector: int, found: PlainRun, lone: bool) -> list[PlainDifference]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -27,22 +28,38 @@ from scripted_device import (
 )
 
 from hil.case.types import Decide
+from hil.contract.execution import InvokeRun, Invokes
 from hil.contract.history import Again
 from hil.contract.plain import PlainDifference
 from hil.contract.scores import StreamProbes
 from hil.contract.sent import GateProbes
 from hil.contract.soak import Soak
 from hil.contract.types import MAX_FINDINGS, ReplayDifference
-from hil.device import FRAME_OVERHEAD_BYTES
+from hil.contract.wire import Wire
+from hil.contract.witnessed import Witnessed
+from hil.device import FRAME_OVERHEAD_BYTES, InvokeCalls, Witness
 from hil.errors import DeviceFault
-from hil.records import DecisionReason, GateReason, Record, Status
-from hil.session import gate_probes, groups, history, plain, remembered, score_probes, soak, stream_probes
+from hil.link.client import LinkCounters
+from hil.records import CoreState, DecisionReason, GateReason, Record, Status
+from hil.session import (
+    gate_probes,
+    groups,
+    history,
+    invokes,
+    plain,
+    remembered,
+    score_probes,
+    soak,
+    stream_probes,
+    wire,
+    witness,
+)
 from hil.session.effort import effort
 from hil.session.order import shuffled, steps
 from hil.session.own_windows import usual_vector
 from hil.session.refuser import Refuser
 from hil.session.state import NO_VECTOR, SessionState
-from hil.session.stimuli import GateStimulus, expected_decisions, score_stimuli
+from hil.session.stimuli import GateStimulus, expected_decisions, refusals, score_stimuli
 
 STREAMS = (0, -1, 0, 1, 1, -1)  # groups: 0 and 2, 1, 3 (refused) and 4, 5
 NAME = case_of().vectors.name
@@ -78,6 +95,14 @@ def chosen(count: int, undone: tuple[int, ...] = ()) -> list[int]:
     status[list(undone)] = Status.FAULT
     run = SimpleNamespace(records=SimpleNamespace(status=status), groups=[[index] for index in range(count)])
     return plain._chosen(cast(SessionState, run))
+
+
+def test_without_a_plain_window_there_are_no_times() -> None:
+    run = after_first_pass(Scripted())
+    run.broken = True
+    found = plain.STEP.collect(run)
+    assert (found.tried, found.able, len(found.vectors), len(found.units)) == (False, True, 0, 0)
+    assert (found.vectors.dtype, found.units.dtype) == (np.int64, np.int64)
 
 
 @pytest.mark.parametrize(
@@ -271,14 +296,16 @@ def test_every_thirty_second_window_of_the_harness_is_told() -> None:
 
 
 def test_the_gate_is_probed_with_a_window_that_was_done() -> None:
+    told: list[tuple[str, int, int]] = []
     device = Scripted({0: fault()})
     assert gate_probes.STEP.collect(session_with(device)) == GateProbes()
     assert device.asked == []
-    run = after_first_pass(device)
+    run = after_first_pass(device, told=lambda *what: told.append(what))
     run.models = cast(Any, Oracle())
     run.records.status[0] = Status.FAULT
     found = gate_probes.STEP.collect(run)
     assert len(found.probes) > 100
+    assert told[-1] == ("gate probes", len(found.probes) // 32 * 32, 0)
     assert {each.vector for each in device.asked} >= {1}  # the first that was done, as it is
 
 
@@ -294,9 +321,19 @@ def test_a_refused_window_leaves_the_state_and_has_the_number_that_its_rule_need
         assert refuser.refuse(reason)
     assert [asked.sequence for asked in device.asked] == [1, 1, 2, 2, 2]
     assert [asked.window for asked in device.asked][::4] == [WINDOW(0)] * 2
-    assert len(device.asked[3].window) < len(WINDOW(0))
+    assert [asked.window for asked in device.asked[2:4]] == [
+        refusals(run.case, WINDOW(0))[reason] for reason in (GateReason.RANGE, GateReason.LENGTH)
+    ]
     assert {(asked.fresh, asked.deadline_ticks) for asked in device.asked} == {(False, 777)}
     assert run.other_canaries == 1
+
+
+def test_a_session_that_has_ended_refuses_nothing() -> None:
+    device = Scripted()
+    run = session_with(device)
+    run.broken = True
+    assert not Refuser(run, WINDOW(0)).refuse(GateReason.RANGE)
+    assert device.asked == []
 
 
 def test_of_a_case_in_which_nothing_is_accepted_only_a_length_is_refused() -> None:
@@ -333,6 +370,18 @@ def test_one_vector_is_run_behind_each_class_each_refusal_and_everything() -> No
     assert found[-1] == Again(0, "behind all probes of the harness", record_of(0))
     assert {each.vector for each in found} == {0}
     assert [each.start for each in found] == [True] + [False] * (len(found) - 1)
+
+
+@pytest.mark.parametrize(("afforded", "classes_run"), [(4, 2), (16, 2), (24, 3), (31, 3), (32, 4), (200, 5)])
+def test_no_more_classes_are_tried_than_a_case_affords(
+    afforded: int, classes_run: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An eighth of its inferences, and two at least; five vectors of a class each were done."""
+    monkeypatch.setattr(history, "effort", lambda *_: SimpleNamespace(inferences=afforded))
+    run = after_first_pass(Scripted())
+    run.case = replace(run.case, vectors=replace(run.case.vectors, label=classes(0, 1, 2, 3, 4, 5)))
+    found = history.STEP.collect(run).runs
+    assert sum("refused" not in each.after and "behind" not in each.after for each in found) == classes_run
 
 
 def test_without_labels_the_highest_output_is_the_class() -> None:
@@ -409,6 +458,23 @@ def test_a_window_of_a_long_run_that_differs_is_told_with_the_one_before(place: 
     assert (found.wrong, found.slow, run.other_canaries) == (1, 0, 1)
 
 
+def test_a_window_of_a_long_run_that_was_not_done_has_no_time() -> None:
+    order = soaked(Scripted(), N)[0].vector.tolist()
+    late = with_changes(REFUSED, ticks=(1, 2, 3))
+    found, _ = soaked(Scripted({order.index(REFUSED): late}), N)
+    assert found.total[order.index(REFUSED)] == 0
+
+
+def test_a_long_run_of_a_session_that_has_ended_is_empty() -> None:
+    run = after_first_pass(Scripted())
+    run.broken = True
+    contracts = replace(run.case.contracts, soak=replace(run.case.contracts.soak, windows=5))
+    run.case = replace(run.case, contracts=contracts)
+    found = soak.STEP.collect(run)
+    assert (found.windows, len(found.vector), len(found.total)) == (0, 0, 0)
+    assert (found.vector.dtype, found.total.dtype) == (np.int64, np.int64)
+
+
 def test_slow_windows_of_a_long_run_are_counted_apart_where_time_repeats() -> None:
     def slow(number: int, order: list[int]) -> Record:
         return with_changes(order[number], ticks=(1, 2, 9999))
@@ -462,6 +528,27 @@ def test_scores_are_sent_as_they_are_made_until_the_firmware_breaks() -> None:
     assert refused > 0
     assert len(device.asked) == 1 + len(asked) + refused
     assert told[N:] == [("score probes", done, 0) for done in range(64, len(found) + 1, 64)]
+
+
+def test_scores_of_a_case_in_which_nothing_was_done_meet_refusals_of_length_only() -> None:
+    device = Scripted()
+    found = score_probes.STEP.collect(session_with(device)).probes
+    assert len(found) > 10
+    assert {asked.window for asked in device.asked if asked.what == "run"} == {b""}
+
+
+def test_scores_are_refused_between_with_the_first_window_that_was_done() -> None:
+    device = Scripted()
+    run = after_first_pass(device)
+    run.records.status[0] = Status.INVOKE_FAILED
+    score_probes.STEP.collect(run)
+    assert device.asked[0].vector == 1
+
+
+def test_scores_of_a_session_that_has_ended_are_none() -> None:
+    run = after_first_pass(Scripted())
+    run.broken = True
+    assert score_probes.STEP.collect(run).probes == ()
 
 
 @pytest.mark.parametrize("number", [1, 5])
@@ -538,6 +625,35 @@ def test_a_stream_is_for_a_decide_stage_with_a_memory(decide: Decide, remembers:
     assert stream_probes.STEP.applies(replace(case_of(), decide=decide)) == remembers
 
 
+# ---- what the session itself went through ----------------------------------------------------------------------------
+
+
+def test_what_the_link_mended_is_told_with_the_vectors_it_was_on() -> None:
+    device = Scripted()
+    device.counters = LinkCounters(1, 2, 3)
+    run = session_with(device)
+    run.repeated = [5, 0, 5]
+    assert wire.STEP.collect(run) == Wire(1, 2, 3, (0, 5))
+
+
+def test_what_the_records_told_beside_answers_is_kept() -> None:
+    device = Scripted()
+    device.witness = Witness(4, 3, 2, CoreState(1, 0, 0, 0))
+    assert witness.STEP.collect(session_with(device)) == Witnessed(True, 4, 3, 2, CoreState(1, 0, 0, 0))
+
+
+def test_invokes_are_told_by_the_start_they_belong_to() -> None:
+    device = Scripted()
+    device.invokes = [InvokeCalls(3, [1]), InvokeCalls(5, [])]
+    assert invokes.STEP.collect(session_with(device)) == Invokes((InvokeRun(3, (1,)), InvokeRun(5, ())))
+
+
+def test_a_step_that_one_board_takes_has_one_section() -> None:
+    assert gate_probes.STEP.merge([GateProbes()]) == GateProbes()
+    with pytest.raises(ValueError, match="too many values"):
+        gate_probes.STEP.merge([GateProbes(), GateProbes()])
+
+
 # ---- the window that is taken where any will do ----------------------------------------------------------------------
 
 
@@ -567,7 +683,8 @@ class Shown:
         self.run = session_with(self.device)
 
     def __call__(self, what: str = "guards", finds: int = 7) -> str:
-        def collect(_: SessionState) -> str:
+        def collect(run: SessionState) -> str:
+            assert run is self.run
             self.count += 1
             return f"found {finds}"
 
@@ -581,7 +698,7 @@ class Shown:
 
 
 def _told(found: Mapping[str, Any], day: str) -> str:
-    return f"found {found['n'] + 0} on {day}"
+    return f"found {int(found['n'])} on {day}"
 
 
 @pytest.fixture
@@ -592,6 +709,22 @@ def shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Shown:
 def test_an_image_is_shown_a_test_once_and_then_told_with_the_day(shown: Shown) -> None:
     assert (shown(), shown.count) == ("found 7", 1)
     assert (shown(finds=9), shown.count) == (f"found 7 on {datetime.now(UTC).date().isoformat()}", 1)
+
+
+def test_the_day_is_that_of_utc(shown: Shown, monkeypatch: pytest.MonkeyPatch) -> None:
+    late = datetime(2020, 1, 2, 1, tzinfo=timezone(timedelta(hours=3)))
+    monkeypatch.setattr(remembered, "datetime", SimpleNamespace(now=lambda zone: late.astimezone(zone or late.tzinfo)))
+    shown()
+    assert shown() == "found 7 on 2020-01-01"
+
+
+def test_a_memory_is_written_beside_itself(shown: Shown, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A file of another file system cannot take its place at once."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "not there"))
+    shown()
+    shown()
+    assert shown.count == 1
+    assert list(remembered.memory_file().parent.iterdir()) == [remembered.memory_file()]
 
 
 def test_another_test_image_kind_or_deadline_is_shown_again(shown: Shown) -> None:
@@ -629,7 +762,14 @@ def test_a_memory_that_cannot_be_read_is_made_anew(text: str, shown: Shown) -> N
 
 
 @pytest.mark.parametrize(
-    "entry", [{"on": "2020-01-01", "found": {}}, {"found": {"n": 1}}, 7, {"on": "", "found": {"n": ""}}]
+    "entry",
+    [
+        {"on": "2020-01-01", "found": {}},
+        {"found": {"n": 1}},
+        7,
+        {"on": "", "found": {"n": []}},
+        {"on": "", "found": {"n": "x"}},
+    ],
 )
 def test_an_entry_that_another_version_wrote_is_tried_again_and_replaced(entry: object, shown: Shown) -> None:
     shown()
