@@ -5,6 +5,7 @@ each case takes no time; `test_fatal_models.py` and its neighbours hold the same
 from __future__ import annotations
 
 import threading
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,12 +15,13 @@ import numpy as np
 import pytest
 from model_edit import read_model, write_model
 
-from hil.case.types import Case, Channel, Prepare, Vectors, Window
+from hil.case.types import Case, Channel, Decide, Prepare, Vectors, Window
 from hil.errors import CaseError, UsageError
 from hil.interpreter.process import SILENCE_S, InterpreterEnded, InterpreterProcess, InterpreterRefused
 from hil.model.graph import read_graph
+from hil.records import DecisionReason, GateReason
 from hil.reference import culprit, interpreted, job, models
-from hil.reference.compute import check_models, model_outputs, prepare_all
+from hil.reference.compute import check_models, compute, model_outputs, prepare_all, references
 from hil.reference.explorer import Clamp, Explorer, Operator
 from hil.reference.float import FloatReference
 from hil.reference.int8 import ARENA_BYTES, TFLM, Int8Oracle
@@ -140,6 +142,13 @@ def test_tensors_go_in_blocks_of_so_many_bytes(
     runs = [values["tensors"] for request, values in process.asked if request == "run_tflm"]
     assert [len(each) for each in runs] == sizes
     assert all(each.flags.c_contiguous for each in runs)
+
+
+def test_a_request_waits_as_long_as_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interpreted, "SILENCE_S", 5.0)
+    process = Process(**opened(), run_tflm=lambda values: {"outputs": values["tensors"]})
+    oracle_of(process).answers(np.zeros((1, 6), np.int8), 6, np.int8)
+    assert process.silences == [5.0, 5.0]
 
 
 def test_a_tensor_of_one_byte_fills_a_block_to_the_byte(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -308,6 +317,7 @@ class Fatal:
         return {}
 
     def _runs(self, values: dict[str, Any]) -> dict[str, Any]:
+        assert values["tensors"].shape == (1, 240)
         if self.count > self.survives:
             raise DIED
         return {}
@@ -335,6 +345,15 @@ def test_the_operator_behind_which_a_piece_dies_is_found(
         assert process.asked[1][1]["arena_bytes"] == 5
         assert [request for request, _ in process.asked[1:]] == ["open_tflm"] + ["run_tflm"] * (not opening)
         assert process.silences == [SILENCE_S] + [10.0] * (len(process.asked) - 1)
+
+
+def test_a_piece_ends_with_the_output_of_its_last_operator() -> None:
+    data = IMU.read_bytes()
+    graph = read_graph(data, IMU)
+    for count in range(1, OPERATORS + 1):
+        piece = read_graph(culprit.cut_after(data, graph, count), IMU)
+        assert piece.operators == graph.operators[:count]
+        assert piece.outputs == graph.operators[count - 1].outputs
 
 
 def test_a_piece_that_is_refused_does_not_die(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -476,6 +495,10 @@ def test_a_case_without_a_float_model_needs_one_process(monkeypatch: pytest.Monk
     assert (answers.real, answers.chain) == (None, None)
 
 
+def test_models_that_were_never_started_can_be_closed() -> None:
+    CaseModels(case_of()).close()
+
+
 def test_why_models_cannot_be_opened_is_told_to_each_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     oracle, _ = both()
     oracle.answers["open_tflm"] = fails(InterpreterRefused("ValueError", "no"))
@@ -492,6 +515,7 @@ def test_a_float_model_of_another_size_does_not_fit(monkeypatch: pytest.MonkeyPa
     with pytest.raises(CaseError, match=r"takes 6 and gives 3 values, the int8 model 6 and 2") as caught:
         CaseModels(case_of()).open()
     assert (caught.value.where, caught.value.file) == ("model.float", Path("case.toml"))
+    assert str(caught.value).endswith("fix: name the float model that the int8 model was converted from")
 
 
 def test_the_float_model_answers_the_tensor_and_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -563,6 +587,67 @@ def test_valid_rows_that_were_asked_for_are_answered_in_chunks(monkeypatch: pyte
     assert found.chain is not None
     assert found.chain[[1, 2]].tolist() == [[0, 0]] * 2
     assert found.chain[3].tolist() == (2 * real_values(case.vectors.windows[3:4], TWICE, SIX)[0, :2]).tolist()
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3, 64])
+def test_stimuli_are_prepared_in_chunks_that_leave_no_trace(chunk: int) -> None:
+    case = case_of()
+    found = prepare_all(case, chunk)
+    assert found.gate.tolist() == [GateReason.VALID, GateReason.RANGE, *[GateReason.VALID] * 3]
+    assert (found.prepared.dtype, found.digest.dtype) == (np.int8, np.uint32)
+    assert found.prepared.tolist() == [
+        [0] * 6 if row == 1 else [3 * row - 3 + sample for sample in range(3) for _ in range(2)] for row in range(5)
+    ]  # a count is an LSB, and the zero point is -3
+    assert found.digest.tolist() == [0 if row == 1 else zlib.crc32(found.prepared[row].tobytes()) for row in range(5)]
+    assert found.valid.tolist() == [0, 2, 3, 4]
+
+
+def test_references_are_the_stimuli_the_answers_and_what_is_decided_on_them() -> None:
+    case = cast(Case, SimpleNamespace(**{**vars(case_of()), "decide": Decide("argmax", 1, 0, 0, labels=("a", "b"))}))
+    outputs = Outputs.empty(case)
+    outputs.oracle[:] = [[5, 1], [9, 9], [-3, -5], [1, 2], [7, 0]]
+    stimuli = prepare_all(case)
+    found = references(case, stimuli, outputs)
+    for one, other in (
+        (found.gate, stimuli.gate),
+        (found.prepared, stimuli.prepared),
+        (found.digest, stimuli.digest),
+        (found.output, outputs.oracle),
+        (found.float_output, outputs.real),
+        (found.float_chain, outputs.chain),
+    ):
+        assert one is other
+    assert found.winner.tolist() == [0, -1, 0, 1, 0]
+    assert found.score.tolist() == [5, 0, -3, 2, 7]
+    assert found.answer.tolist() == [0, -1, -1, 1, 0]
+    accepted, below, none = DecisionReason.ACCEPTED, DecisionReason.BELOW_THRESHOLD, DecisionReason.NO_STAGE
+    assert found.reason.tolist() == [accepted, none, below, accepted, accepted]
+    streamed = SimpleNamespace(
+        **{**vars(case), "vectors": Vectors(case.vectors.windows, sequence=np.zeros(5, np.int64))}
+    )
+    streamed.decide = Decide("argmax", 1, 0, 0, debounce=2, labels=("a", "b"))
+    reasons = references(cast(Case, streamed), stimuli, outputs).reason.tolist()
+    assert reasons == [DecisionReason.DEBOUNCE, none, below, DecisionReason.DEBOUNCE, DecisionReason.DEBOUNCE]
+    copied = SimpleNamespace(**{**vars(case), "prepare": Prepare("tensor", 1)})
+    assert references(cast(Case, copied), stimuli, outputs).float_chain is outputs.real
+
+
+def test_all_references_of_a_case_are_computed_from_its_stimuli(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = cast(Case, SimpleNamespace(**{**vars(case_of()), "decide": Decide("none", 1)}))
+    told: list[tuple[int, int]] = []
+    Processes(monkeypatch, *both())
+    stimuli = prepare_all(case)
+    found = compute(case, stimuli, lambda *done: told.append(done), 3)
+    assert found.prepared is stimuli.prepared
+    assert told == [(3, 4), (4, 4)]
+    Processes(monkeypatch, *both())
+    assert compute(case).output.tolist() == found.output.tolist()
+
+
+def test_rows_that_were_asked_for_are_answered_by_models_opened_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    Processes(monkeypatch, *both())
+    found = model_outputs(case_of(), prepare_all(case_of()), np.array([3]))
+    assert found.oracle.any(axis=1).tolist() == [False, False, False, True, False]
 
 
 def test_without_models_of_the_caller_s_they_are_opened_and_closed_here(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -656,8 +741,11 @@ def test_a_job_that_does_not_end_holds_nobody_up(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(job, "_END_S", 0.01)
     oracle, real = both()
     go = threading.Event()
-    oracle.answers["run_tflm"] = lambda values: doubled(values) if go.wait(5) else {}
+    oracle.answers["run_tflm"] = lambda values: [go.wait(1), doubled(values)][1]
     Processes(monkeypatch, oracle, real)
     running = job.ReferenceJob(case_of(), np.arange(5))
     running.close()
+    assert [thread.name for thread in threading.enumerate()].count("references") == 1
     go.set()
+    with pytest.raises(job._Cancelled):
+        running.result()
