@@ -1,6 +1,6 @@
 """Breaks the judges in small ways, one at a time, and prints each edit that no fast test notices.
 
-python benchmarks/mutants.py ROOM [--module NAME] [--tests PATH] [--sample N] [--seed 1]
+python benchmarks/mutants.py ROOM [--module NAME] [--tests PATH] [--sample N] [--seed 1] [--processes 2]
 
 A room is a folder of hil/. mutmut makes the edits: `<` becomes `<=`, an argument is left out, a number grows by one.
 Edits of nothing but text are left out, and functions with a decorator, which mutmut does not edit. An edit that nobody
@@ -32,7 +32,6 @@ from typing import NoReturn
 
 PROJECT = Path(__file__).resolve().parent.parent
 EQUIVALENT = Path(__file__).with_suffix(".toml")
-PROCESSES = 2
 LONGEST_S = 600  # for the fast tests of a room; an edit with which they take longer is noticed
 # The fast tests of each room, and those that use it from elsewhere; none of them opens a board.
 ROOMS: dict[str, tuple[str, ...]] = {
@@ -40,12 +39,26 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "reference": ("tests/reference",),
     "session": (
         "tests/session/test_order.py",
-        "tests/session/test_score_stimuli.py",
-        "tests/session/test_steps.py",
+        "tests/session/test_shares.py",
         "tests/session/test_bookkeeping.py",
+        "tests/session/test_session_run.py",
+        "tests/session/test_session_state.py",
+        "tests/session/test_session_repeats.py",
+        "tests/session/test_session_steps.py",
+        "tests/session/test_session_instruments.py",
         "tests/session/test_bundle_stimuli.py",
+        "tests/session/test_gate_stimuli.py",
+        "tests/session/test_prepare_stimuli.py",
+        "tests/session/test_score_stimuli.py",
+        "tests/session/test_coverage.py",
     ),
-    "link": ("tests/link/test_cobs.py", "tests/link/test_frame.py", "tests/link/test_rtt.py"),
+    "link": (
+        "tests/link/test_cobs.py",
+        "tests/link/test_frame.py",
+        "tests/link/test_rtt.py",
+        "tests/link/test_link_messages.py",
+        "tests/link/test_client.py",
+    ),
 }
 # What the tests read beside the package. mutmut copies tests/ and pyproject.toml by itself.
 BESIDE = ("benchmarks", "boards", "docs", "firmware", "golden_vectors", "setup", "quarantine.toml", "release.toml")
@@ -112,8 +125,8 @@ class Edit:
 class Workshop:
     """A folder as mutmut wants it: links to the checkout, a configuration, and the copy that is broken."""
 
-    def __init__(self, folder: Path, modules: Sequence[str], tests: Sequence[str]) -> None:
-        self.folder, self.broken, self.tests = folder, folder / "mutants", tests
+    def __init__(self, folder: Path, modules: Sequence[str], tests: Sequence[str], processes: int) -> None:
+        self.folder, self.broken, self.tests, self.processes = folder, folder / "mutants", tests, processes
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("HIL_", "PYTEST_"))}
         # hypothesis and the order of the tests are the same each time
         self.environment = {**kept, "CI": "true", "PYTHONHASHSEED": "0"}
@@ -158,7 +171,7 @@ class Workshop:
         return done.returncode != 0
 
     def _mutmut(self, names: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "mutmut", "run", "--max-children", str(PROCESSES), *names]
+        command = [sys.executable, "-m", "mutmut", "run", "--max-children", str(self.processes), *names]
         return subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)
 
     def _broken_files(self) -> list[Path]:
@@ -242,16 +255,17 @@ def main() -> int:
     )
     parser.add_argument("--sample", type=int, metavar="N", help="so many edits, chosen by chance (default: all)")
     parser.add_argument("--seed", type=int, default=1, help="of that choice (default: 1)")
+    parser.add_argument("--processes", type=int, metavar="N", default=2, help="at a time (default: 2)")
     options = parser.parse_args()
     known = equivalents(options.room)
     modules = [f"hil/{options.room}/{name}" for name in options.module or ["*"]]
     with tempfile.TemporaryDirectory() as folder:
-        workshop = Workshop(Path(folder), modules, options.tests or ROOMS[options.room])
+        workshop = Workshop(Path(folder), modules, options.tests or ROOMS[options.room], options.processes)
         edits = workshop.edits()
         sample = min(options.sample or len(edits), len(edits))
         fates = workshop.run(random.Random(options.seed).sample(edits, sample))
         doubted = [edit for edit, fate in fates.items() if fate is not Fate.KILLED and edit.identity not in known]
-        with ThreadPoolExecutor(PROCESSES) as pool:
+        with ThreadPoolExecutor(options.processes) as pool:
             noticed = zip(doubted, pool.map(workshop.notices, doubted), strict=True)
             fates |= {edit: Fate.KILLED for edit, killed in noticed if killed}
     unnoticed = [edit for edit, fate in fates.items() if fate is not Fate.KILLED and edit.identity not in known]

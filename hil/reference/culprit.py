@@ -66,7 +66,7 @@ def find_culprit(
         )
     try:
         graph = read_graph(model, Path())
-        operator = _first(model, graph, dies)
+        operator: Operator | None = _first(model, graph, dies)
     except (HilError, struct.error, ValueError, IndexError):  # damaged so that it cannot be cut either
         operator = None
     if operator is None:
@@ -76,8 +76,11 @@ def find_culprit(
     return Culprit(f"operator {operator.index} {operator.name}", _advice(graph, operator))
 
 
-def _first(model: bytes, graph: Graph, dies: Callable[[bytes], bool]) -> Operator | None:
-    """The operator behind which the first piece that dies is cut. A piece dies when a shorter one does."""
+def _first(model: bytes, graph: Graph, dies: Callable[[bytes], bool]) -> Operator:
+    """The operator behind which the first piece that dies is cut. A piece dies when a shorter one does.
+
+    Raises IndexError for a model without operators.
+    """
     low, high = 0, len(graph.operators)
     while high - low > 1:
         middle = (low + high) // 2
@@ -85,13 +88,13 @@ def _first(model: bytes, graph: Graph, dies: Callable[[bytes], bool]) -> Operato
             high = middle
         else:
             low = middle
-    return graph.operators[low] if graph.operators else None
+    return graph.operators[low]
 
 
 def cut_after(model: bytes, graph: Graph, operators: int) -> bytes:
     """The model with only its first operators, the last of which gives the output: the same bytes but two or three."""
     piece = bytearray(model)
-    table = schema.Model.GetRootAs(model, 0).Subgraphs(0)._tab
+    table = schema.Model.GetRootAs(model).Subgraphs(0)._tab
     struct.pack_into("<I", piece, table.Vector(table.Offset(_OPERATORS)) - 4, operators)
     outputs = graph.operators[operators - 1].outputs
     at = table.Vector(table.Offset(_OUTPUTS))

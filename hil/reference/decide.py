@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hil.case.types import Decide
 from hil.errors import UsageError
 from hil.records import Decision, DecisionReason
-from hil.tensor import FLOAT32, INT8, Elements, ElementType, Quantisation, no_number, ranks
+from hil.tensor import INT8, Elements, ElementType, Quantisation, no_number, ranks
 
 ARGMAX, NONE = "argmax/1", "none/1"
 NO_LABEL = -1
@@ -77,8 +77,7 @@ class Decider:
         cooling = self._cool > 0
         self._cool = max(self._cool - 1, 0)
         if score <= (decide.release if winner == self._active else decide.threshold):
-            self._active = self._candidate = NO_LABEL
-            self._run = 0
+            self._active = self._candidate = NO_LABEL  # so that the next run begins anew
             return DecisionReason.BELOW_THRESHOLD
         # `run` may go beyond `debounce` here: it is only ever compared with it.
         self._run = self._run + 1 if winner == self._candidate else 1
@@ -164,16 +163,6 @@ def raw_threshold(score: float | str | Fraction, q: Quantisation, element: Eleme
 def _float_below(score: Fraction) -> int:
     """Rank of the largest float32 that is less."""
     with np.errstate(over="ignore"):
-        near = np.float32(float(score))  # at most one float32 off, either way
-    rank = int(ranks(np.array([near]))[0])
-    while rank > FLOAT32.low and not _less(rank, score):
-        rank -= 1
-    while rank < FLOAT32.high and _less(rank + 1, score):
-        rank += 1
-    return rank
-
-
-def _less(rank: int, score: Fraction) -> bool:
-    """Whether the float32 of this rank is less than the score."""
-    value = float(FLOAT32.of_ranks(rank))
-    return value < 0 if math.isinf(value) else Fraction(value) < score
+        near = np.float32(float(score))  # the score, or one of the two float32 between which it lies
+    below = score > float(near)
+    return int(ranks(np.array([near]))[0]) - (not below)

@@ -67,4 +67,4 @@ class Explorer:
     def distances(self, tensor: Elements, clamps: list[Clamp]) -> list[int]:
         """By how many steps of its type the output changes at most with each clamp; arguments as in `clamped`."""
         right, changed = self.clamped(tensor, clamps)
-        return [int(steps_between(right, other).max(initial=0)) for other in changed]
+        return [int(steps_between(right, other).max()) for other in changed]

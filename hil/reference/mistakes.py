@@ -21,7 +21,7 @@ from hil.tensor import INT8, UINT8, Elements, ElementType, TensorContract, bits
 
 Raw = NDArray[np.generic]
 Wide = NDArray[np.int64]
-Real = NDArray[np.float64]
+Real = NDArray[np.floating[Any]]
 Mistake = Callable[[Raw, Prepare, TensorContract], Elements]  # arguments and result as in `prepare`
 Limits = tuple[float, float]  # lowest and highest raw value that the gate lets through
 
@@ -260,10 +260,11 @@ def _scale_lsb(windows: Raw, prepare: Prepare, _: TensorContract) -> Wide:
 def _scale_product(windows: Raw, prepare: Prepare, *, gain: int = 0, offset: int = 0, narrow: bool = False) -> Wide:
     """(count - offset) * gain of each element; gain, offset: what they are off by. narrow: difference in 16 bits."""
     source = [channel.source for channel in prepare.channels]
-    offsets = np.array([channel.offset + offset for channel in prepare.channels], np.int64)
-    gains = np.array([channel.gain + gain for channel in prepare.channels], np.int64)
+    offsets = np.array([channel.offset + offset for channel in prepare.channels])
+    gains = np.array([channel.gain + gain for channel in prepare.channels])
     difference = windows[..., source].astype(np.int64) - offsets
-    return (difference.astype(np.int16).astype(np.int64) if narrow else difference) * gains
+    product: Wide = (difference.astype(np.int16).astype(np.int64) if narrow else difference) * gains
+    return product
 
 
 def _scale_rounded(round_: Callable[[Real], Wide]) -> Mistake:
@@ -289,12 +290,12 @@ def _scale_twice(windows: Raw, prepare: Prepare, input: TensorContract) -> Eleme
 
 def _scale_float(windows: Raw, prepare: Prepare, input: TensorContract, *, divide: bool) -> Elements:
     source = [channel.source for channel in prepare.channels]
-    offsets = np.array([channel.offset for channel in prepare.channels], np.int64)
-    gains: Real = np.array([channel.gain for channel in prepare.channels], np.float64)
+    offsets = np.array([channel.offset for channel in prepare.channels])
+    gains = np.array([channel.gain for channel in prepare.channels])
     counts = (windows[..., source].astype(np.int64) - offsets).astype(np.float32)
     factors, steps = (gains / 2.0**SHIFT).astype(np.float32), (2.0**SHIFT / gains).astype(np.float32)
     lsb = counts / steps if divide else counts * factors
-    rounded = _floor((lsb + np.float32(0.5)).astype(np.float64))
+    rounded = _floor(lsb + np.float32(0.5))
     return _clamped(rounded + input.quantisation.zero_point, input)
 
 
@@ -328,7 +329,7 @@ def _quantize_landmarks(
         values = _neighbours(exact[np.isfinite(exact)], ulps)
         return values[(values >= low) & (values <= high)]
 
-    yield "ends of the range", np.array([low, high], np.float32)
+    yield "ends of the range", np.array([low, high])
     yield "around zero", inside(np.zeros(1), _ULPS)
     halves = _whole(element, zero_point, 2)[:-1] - zero_point + 0.5
     for sign, side in (("positive", halves[halves > 0]), ("negative", halves[halves < 0])):
@@ -358,7 +359,7 @@ def _quantize_product(windows: Raw, prepare: Prepare) -> NDArray[np.float32]:
 def _quantize_lsb(windows: Raw, prepare: Prepare, input: TensorContract) -> Wide:
     limit = np.float32(float_limit(input.element))
     limited = np.clip(_quantize_product(windows, prepare), -limit, limit)
-    return _floor((limited + np.float32(0.5)).astype(np.float64))
+    return _floor(limited + np.float32(0.5))
 
 
 def _quantize_from(real: Callable[[Raw, Prepare, TensorContract], Real]) -> Mistake:
@@ -382,29 +383,29 @@ def _quantize_rounded(round_: Callable[[Real], Wide]) -> Mistake:
 
 def _fused(windows: Raw, prepare: Prepare, _: TensorContract) -> Real:
     # The product of two float32 is exact in float64, and so is the sum wherever a half could change the result.
-    return (windows.astype(np.float64) * prepare.factor + 0.5).astype(np.float32).astype(np.float64)
+    return (windows.astype(np.float64) * prepare.factor + 0.5).astype(np.float32)
 
 
 def _divided(windows: Raw, _: Prepare, input: TensorContract) -> Real:
     scale = np.float32(input.quantisation.scale)
-    return (windows.astype(np.float32) / scale + np.float32(0.5)).astype(np.float64)
+    return windows.astype(np.float32) / scale + np.float32(0.5)
 
 
 def _divided_back(windows: Raw, prepare: Prepare, _: TensorContract) -> Real:
     step = np.float32(1) / np.float32(prepare.factor)
-    return (windows.astype(np.float32) / step + np.float32(0.5)).astype(np.float64)
+    return windows.astype(np.float32) / step + np.float32(0.5)
 
 
 def _zero_point_first(windows: Raw, prepare: Prepare, input: TensorContract) -> Elements:
     half = np.float32(input.quantisation.zero_point + 0.5)
     with np.errstate(over="ignore"):
-        return _clamped(_floor((_quantize_product(windows, prepare) + half).astype(np.float64)), input)
+        return _clamped(_floor(_quantize_product(windows, prepare) + half), input)
 
 
 def _unlimited(windows: Raw, prepare: Prepare, input: TensorContract) -> Elements:
     """No limit before the conversion to int32, which gives its lowest value for what does not fit."""
     with np.errstate(over="ignore"):
-        rounded = np.floor(_quantize_product(windows, prepare) + np.float32(0.5)).astype(np.float64)
+        rounded = np.floor(_quantize_product(windows, prepare) + np.float32(0.5))
     fits = np.abs(rounded) < 2.0**31
     return _clamped(np.where(fits, rounded, -(2.0**31)).astype(np.int64) + input.quantisation.zero_point, input)
 

@@ -66,7 +66,7 @@ def real_values(windows: NDArray[np.generic], prepare: Prepare, input: TensorCon
     """
     flat = windows.reshape(len(windows), -1)
     if prepare.id == "quantize":
-        return flat.astype(np.float32, copy=False)
+        return flat.astype(np.float32)
     with np.errstate(over="ignore"):  # infinite with an absurd scale; the float model says what it makes of that
         if prepare.id == "tensor":
             return input.quantisation.real32(flat)
@@ -95,12 +95,12 @@ def clipped(windows: NDArray[np.generic], prepare: Prepare, input: TensorContrac
 
 def digest(tensor: Elements) -> int:
     """CRC-32 (zlib's) of one tensor's bytes."""
-    return zlib.crc32(tensor.astype(tensor.dtype.newbyteorder("<"), copy=False).tobytes())
+    return zlib.crc32(tensor.astype(tensor.dtype.newbyteorder("<")).tobytes())
 
 
 def digests(prepared: Elements) -> NDArray[np.uint32]:
     """`digest` of each row: uint32 [n]."""
-    return np.fromiter((digest(row) for row in prepared), np.uint32, len(prepared))
+    return np.fromiter(map(digest, prepared), np.uint32)
 
 
 def _tensor_1(windows: NDArray[np.generic], _: Prepare, input: TensorContract) -> Elements:
@@ -121,8 +121,8 @@ def _lsb(windows: NDArray[np.generic], prepare: Prepare) -> NDArray[np.float64]:
 def _products(windows: NDArray[np.generic], prepare: Prepare) -> NDArray[np.int64]:
     """(count - offset) * gain of every element of scale/1, in steps of 2^-31 LSB."""
     source = [channel.source for channel in prepare.channels]
-    offset = np.array([channel.offset for channel in prepare.channels], np.int64)
-    gain = np.array([channel.gain for channel in prepare.channels], np.int64)
+    offset = np.array([channel.offset for channel in prepare.channels])
+    gain = np.array([channel.gain for channel in prepare.channels])
     products: NDArray[np.int64] = (windows[..., source].astype(np.int64) - offset) * gain
     return products
 

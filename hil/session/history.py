@@ -48,7 +48,7 @@ def _behind_classes(run: SessionState, vector: int) -> Iterator[Again]:
 def _behind_refusals(run: SessionState, vector: int) -> Iterator[Again]:
     refuser = Refuser(run, run.case.vectors.payload(vector))
     for reason in refuser.kinds:
-        if run.stopped or not refuser.refuse(reason):
+        if not refuser.refuse(reason):
             return
         yield from _again(run, vector, f"after a window refused as {reason.name.lower()}")
 

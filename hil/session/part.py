@@ -50,13 +50,12 @@ def merge(case: Case, parts: Sequence[Part]) -> Part:
     lead = next((part for part in ordered if part.share.lead), ordered[0])
     if len(ordered) == 1:
         return lead
-    rows = [part.share.rows(case) for part in ordered]
     return Part(
         share=lead.share,
         clock=lead.clock,
         hello=lead.hello,
         records=merge_records(case, [(part.share, part.records) for part in ordered]),
-        outputs=_merge_outputs(case, [part.outputs for part in ordered], rows),
+        outputs=_merge_outputs(case, ordered),
         link=total([part.link for part in ordered]),
         inferences=sum(part.inferences for part in ordered),
         faults=tuple(chain.from_iterable(part.faults for part in ordered)),
@@ -84,14 +83,15 @@ def merge_records(case: Case, parts: Sequence[tuple[Share, RunRecords]]) -> RunR
         return parts[0][1]
     ordered = sorted(parts, key=lambda part: part[0].number)
     merged = empty_records(case)
-    rows = [share.rows(case) for share, _ in ordered]
-    for (_, records), own in zip(ordered, rows, strict=True):
+    for share, records in ordered:
+        own = share.rows(case)
         for (name, column), (_, some) in zip(merged.columns(), records.columns(), strict=True):
             if name != "label":
                 column[own] = some[own]
         _merge_labels(merged, records, own)
+    order = np.concatenate([share.rows(case) for share, _ in ordered])
     for name in _MARKS:
-        _merge_marks(getattr(merged, name), np.concatenate(rows), case.contracts.passes)
+        _merge_marks(getattr(merged, name), order, case.contracts.passes)
     return merged
 
 
@@ -110,11 +110,12 @@ def _merge_marks(marks: NDArray[np.int64], order: NDArray[np.intp], passes: int)
     and after a second one everything. A mark of 0 belongs to a vector that left no record.
     """
     there = order[marks[order] > 0]
-    marks[there] = np.maximum.accumulate(marks[there]) if passes == 1 else marks.max(initial=0)
+    marks[there] = np.maximum.accumulate(marks[there]) if passes == 1 else marks.max()
 
 
-def _merge_outputs(case: Case, parts: list[Outputs], rows: list[NDArray[np.intp]]) -> Outputs:
+def _merge_outputs(case: Case, parts: list[Part]) -> Outputs:
     merged = Outputs.empty(case)
-    for outputs, own in zip(parts, rows, strict=True):
-        merged.put(own, outputs.take(own))
+    for part in parts:
+        own = part.share.rows(case)
+        merged.put(own, part.outputs.take(own))
     return merged

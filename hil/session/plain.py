@@ -57,7 +57,7 @@ def _chosen(run: SessionState) -> list[tuple[int, bool]]:
     if run.case.keeps_state:
         groups = [run.groups[place] for place in random.permutation(len(run.groups)).tolist()]
         return list(islice(beginnings(run, groups, _MOST), count))
-    return [(vector, True) for vector in sorted(random.permutation(np.array(ran, np.int64))[:count].tolist())]
+    return [(vector, True) for vector in sorted(random.permutation(ran)[:count].tolist())]
 
 
 def _compare(run: SessionState, vector: int, found: PlainRun, whole: bool) -> list[PlainDifference]:

@@ -27,7 +27,9 @@ class Refuser:
         return tuple(self._windows)
 
     def refuse(self, reason: GateReason) -> bool:
-        """One window that is refused for this reason, the decision state not made fresh. False: the firmware broke."""
+        """One window that is refused for this reason, the decision state not made fresh. False: the firmware broke, or
+        the session has ended.
+        """
         window = self._windows[reason]
         if reason in (GateReason.STALE, GateReason.LENGTH):
             return self._send(window, self._last)  # the gate takes no note of such a window's number
@@ -36,6 +38,8 @@ class Refuser:
     def _send(self, window: bytes, capture: int) -> bool:
         self._last = capture
         run = self._run
+        if run.stopped:
+            return False
         request = partial(run.device.run, window, sequence=capture, fresh=False, deadline_ticks=run.deadline_ticks)
         record = run.attempt(NO_VECTOR, request)
         run.note_other(record)

@@ -52,7 +52,7 @@ def memory_file() -> Path:
 
 def _read() -> Json:
     try:
-        known = json.loads(memory_file().read_text(encoding="utf-8"))
+        known = json.loads(memory_file().read_bytes())
     except (OSError, ValueError):
         return {}
     return known if isinstance(known, dict) else {}
@@ -64,6 +64,6 @@ def _keep(key: str, entry: Json) -> None:
     file = memory_file()
     with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False, encoding="utf-8") as part:
-            json.dump(kept, part, indent=1)
+        with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as part:
+            part.write(json.dumps(kept).encode())
         os.replace(part.name, file)

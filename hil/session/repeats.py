@@ -13,7 +13,7 @@ from hil.contract.same import difference_from
 from hil.contract.types import Alone, ReplayDifference
 from hil.records import Record, Status
 from hil.session.order import SEED, afresh, beginnings, shuffled, unbroken
-from hil.session.state import SessionState
+from hil.session.state import NO_VECTOR, SessionState
 from hil.session.step import Scope, Step
 
 _REPLAYED = 4  # windows of a stream
@@ -59,7 +59,7 @@ def _more_passes(run: SessionState, differences: list[ReplayDifference]) -> int:
     """The whole set again, each time in another order, so that each group meets other neighbours; returns the number of
     windows run.
     """
-    runs, total, before = 0, sum(map(len, run.groups)), -1
+    runs, total, before = 0, sum(map(len, run.groups)), NO_VECTOR
     for attempt in range(1, run.case.contracts.passes):
         for done, (index, fresh) in enumerate(unbroken(run, shuffled(run.groups, SEED + attempt - 1))):
             if run.stopped:

@@ -23,17 +23,19 @@ _TOLD_EVERY = 16  # windows
 def _collect(run: SessionState) -> Soak:
     wanted = run.case.contracts.soak.windows
     clock = run.device.board.clock
-    vectors, ticks = np.full(wanted, -1, np.int64), np.zeros(wanted, np.int64)
+    vectors: list[int] = []
+    ticks: list[int] = []
     found: dict[bool, list[ReplayDifference]] = {True: [], False: []}  # of time; of answers
     totals = {True: 0, False: 0}
-    done, before = 0, ""
+    before = ""
     for index, fresh in islice(_endless(run), wanted):
         record = None if run.stopped else run.vector(index, fresh)
         if record is None:
             break
         run.note_other(record)
-        vectors[done], ticks[done] = index, record.ticks[-1] if record.status == Status.DONE else 0
-        done += 1
+        vectors.append(index)
+        ticks.append(record.ticks[-1] if record.status == Status.DONE else 0)
+        done = len(vectors)
         difference = _difference(run, index, record, done, before)
         if difference is not None:
             time = difference.field == "ticks"
@@ -44,13 +46,13 @@ def _collect(run: SessionState) -> Soak:
         if done % _TOLD_EVERY == 0:
             run.progress("soak", done, wanted)
     return Soak(
-        done,
+        len(vectors),
         _SEED,
         (*found[False], *found[True]),
         wrong=totals[False],
         slow=totals[True],
-        vector=vectors[:done],
-        total=clock.units(ticks[:done]),
+        vector=np.array(vectors, np.int64),
+        total=clock.units(np.array(ticks, np.int64)),
     )
 
 

@@ -80,5 +80,5 @@ def merge(parts: Sequence[Sections]) -> Sections:
     for step in STEPS:
         found = [sections[step.section] for sections in parts if step.section in sections]
         if found:
-            merged[step.section] = found[0] if len(found) == 1 else step.merge(found)
+            merged[step.section] = step.merge(found)
     return merged

@@ -23,6 +23,24 @@ def test_published_examples(data: str, stuffed: str) -> None:
     assert cobs.decode(bytes.fromhex(stuffed)) == bytes.fromhex(data)
 
 
+# The same table, of runs around the longest that a block holds.
+PUBLISHED_LONG = [
+    (bytes(range(1, 255)), b"\xff" + bytes(range(1, 255))),
+    (bytes(range(255)), b"\x01\xff" + bytes(range(1, 255))),
+    (bytes(range(1, 256)), b"\xff" + bytes(range(1, 255)) + b"\x02\xff"),
+    (bytes(range(2, 256)) + b"\0", b"\xff" + bytes(range(2, 256)) + b"\x01\x01"),
+    (bytes(range(3, 256)) + b"\0\1", b"\xfe" + bytes(range(3, 256)) + b"\x02\x01"),
+]
+
+
+@pytest.mark.parametrize(("data", "stuffed"), PUBLISHED_LONG, ids=range(len(PUBLISHED_LONG)))
+def test_published_examples_of_long_runs(data: bytes, stuffed: bytes) -> None:
+    """An encoder may end with one more block, which is empty."""
+    assert cobs.decode(stuffed) == data
+    assert cobs.encode(data) in (stuffed, stuffed + b"\x01")
+    assert cobs.decode(cobs.encode(data)) == data
+
+
 # Long runs without a zero matter, so bytes come in runs.
 RUNS = st.lists(st.tuples(st.integers(0, 255), st.integers(1, 600)), max_size=6).map(
     lambda runs: b"".join(bytes([value]) * count for value, count in runs)

@@ -48,3 +48,15 @@ def test_empty_frames_flush_and_are_not_counted() -> None:
     reader = frame.FrameReader()
     assert list(reader.feed(b"\0\0\0" + frame.encode(b"x"))) == [b"x"]
     assert reader.damaged == 0
+
+
+def test_a_message_may_be_empty() -> None:
+    assert list(frame.FrameReader().feed(frame.encode(b"") + frame.encode(b"x"))) == [b"", b"x"]
+
+
+def test_each_damaged_frame_is_counted() -> None:
+    """A block that ends behind its frame, a CRC of something else, and too few bytes for a CRC."""
+    reader = frame.FrameReader(7)
+    for damaged in (b"\x09ab\0", b"\x06abcde\0", b"\x03ab\0"):
+        assert list(reader.feed(damaged * 2)) == []
+    assert reader.damaged == 7 + 6

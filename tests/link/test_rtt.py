@@ -1,58 +1,12 @@
 """RTT rings: the host's end against a model of the target's end, over one block of bytes."""
 
-import struct
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ring_ram import BASE, Ram
 
 from hil.errors import LinkError
-from hil.link.rtt import BLOCK_BYTES, ID, Rtt
-
-BASE, UP, DOWN = 0x2100_0000, 0x80, 0x100
-
-
-class Ram:
-    """Plain bytes as target memory, with the firmware's end of both rings."""
-
-    def __init__(self, up_size: int = 32, down_size: int = 32, at: int = 0) -> None:
-        self.data = bytearray(0x200)
-        header = ID.ljust(16, b"\0") + struct.pack("<ii", 1, 1)
-        up = struct.pack("<6I", 0, BASE + UP, up_size, at % up_size, at % up_size, 0)
-        down = struct.pack("<6I", 0, BASE + DOWN, down_size, at % down_size, at % down_size, 0)
-        self.data[:BLOCK_BYTES] = header + up + down
-        self.up_size, self.down_size = up_size, down_size
-
-    def read(self, address: int, size: int) -> bytes:
-        return bytes(self.data[address - BASE : address - BASE + size])
-
-    def write(self, address: int, data: bytes) -> None:
-        self.data[address - BASE : address - BASE + len(data)] = data
-
-    def word(self, at: int) -> int:
-        return int.from_bytes(self.data[at : at + 4], "little")
-
-    def put(self, data: bytes) -> int:
-        """The firmware writes to the up ring, byte by byte, as much as fits."""
-        write, read = self.word(24 + 12), self.word(24 + 16)
-        taken = 0
-        for byte in data:
-            if (write + 1) % self.up_size == read:
-                break
-            self.data[UP + write] = byte
-            write, taken = (write + 1) % self.up_size, taken + 1
-        self.data[24 + 12 : 24 + 16] = write.to_bytes(4, "little")
-        return taken
-
-    def take(self, most: int) -> bytes:
-        """The firmware reads up to `most` bytes from the down ring."""
-        write, read = self.word(48 + 12), self.word(48 + 16)
-        out = bytearray()
-        while read != write and len(out) < most:
-            out.append(self.data[DOWN + read])
-            read = (read + 1) % self.down_size
-        self.data[48 + 16 : 48 + 20] = read.to_bytes(4, "little")
-        return bytes(out)
+from hil.link.rtt import Rtt
 
 
 @settings(max_examples=200)
@@ -79,41 +33,135 @@ def test_a_block_without_id_is_named() -> None:
     ram = Ram()
     ram.data[:4] = bytes(4)
     assert not Rtt.ready(ram, BASE)
-    with pytest.raises(LinkError, match="no RTT control block at 0x21000000"):
+    with pytest.raises(LinkError, match=r"^no RTT control block at 0x21000000: found 00 00 00 00( [0-9a-f]{2}){12}$"):
         Rtt(ram, BASE)
 
 
-@pytest.mark.parametrize(("offset", "value"), [(24 + 8, 0), (24 + 12, 99), (48 + 4, 0), (48 + 16, 99)])
-def test_a_block_that_makes_no_sense_is_refused(offset: int, value: int) -> None:
+@pytest.mark.parametrize(("offset", "value"), [(16, 2), (16, 0), (20, 2), (20, 0)])
+def test_a_block_with_other_rings_is_refused(offset: int, value: int) -> None:
     ram = Ram()
-    ram.write(BASE + offset, value.to_bytes(4, "little"))
-    with pytest.raises(LinkError, match="ring is not usable"):
+    ram.put_word(offset, value)
+    with pytest.raises(LinkError, match=rf"has {ram.word(16)} up and {ram.word(20)} down rings, 1 and 1 are needed"):
         Rtt(ram, BASE)
 
 
-def test_an_index_that_leaves_its_ring_later_is_a_link_error() -> None:
+@pytest.mark.parametrize(("name", "at"), [("up", 24), ("down", 48)])
+@pytest.mark.parametrize(("field", "value"), [(4, 0), (8, 0), (8, 1), (12, 32), (12, 99), (16, 32), (16, 99)])
+def test_a_ring_that_makes_no_sense_is_refused(name: str, at: int, field: int, value: int) -> None:
+    ram = Ram()
+    ram.put_word(at + field, value)
+    with pytest.raises(
+        LinkError, match=rf"^RTT {name} ring is not usable: buffer 0x[0-9a-f]+, size \d+, write \d+, read"
+    ):
+        Rtt(ram, BASE)
+
+
+@pytest.mark.parametrize("value", [32, 1000])
+@pytest.mark.parametrize("offset", [24 + 12, 24 + 16, 48 + 12, 48 + 16])
+def test_an_index_that_leaves_its_ring_later_is_a_link_error(offset: int, value: int) -> None:
     ram = Ram()
     rtt = Rtt(ram, BASE)
-    ram.write(BASE + 24 + 12, (1000).to_bytes(4, "little"))
-    with pytest.raises(LinkError, match="control block was overwritten"):
+    ram.put_word(offset, value)
+    with pytest.raises(LinkError, match=rf"index {value} is outside its ring of 32 bytes: .* was overwritten"):
         rtt.read()
 
 
+# ---- what each access costs: a round trip over USB where the memory lies behind a debug probe ------------------------
+
+
+class Counting(Ram):
+    """Tells what was done to it since it was asked last."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size, size)
+        self._accesses: list[str] = []
+
+    def read(self, address: int, size: int) -> bytes:
+        self._accesses.append("read")
+        return super().read(address, size)
+
+    def write(self, address: int, data: bytes) -> None:
+        self._accesses.append("write")
+        super().write(address, data)
+
+    def accesses(self) -> list[str]:
+        told, self._accesses = self._accesses, []
+        return told
+
+
 def test_a_request_and_its_reply_cost_few_accesses() -> None:
-    """Each is a round trip over USB where the memory lies behind a debug probe."""
-    ram = Ram(64, 64)
+    ram = Counting(64)
     rtt = Rtt(ram, BASE)
-    accesses: list[str] = []
-    read, write = ram.read, ram.write
-    ram.read = lambda address, size: accesses.append("read") or read(address, size)  # type: ignore[method-assign]
-    ram.write = lambda address, data: accesses.append("write") or write(address, data)  # type: ignore[method-assign]
+    ram.accesses()
     assert rtt.write(b"request") == 7
-    assert accesses == ["write", "write"]  # data, index: it is known that there is room
+    assert ram.accesses() == ["write", "write"]  # data, index: it is known that there is room
     assert ram.take(7) == b"request"
     assert ram.put(b"reply") == 5
-    accesses.clear()
     assert rtt.read() == b"reply"
-    assert accesses == ["read", "read", "write"]  # both indices, data, index
+    assert ram.accesses() == ["read", "read", "write"]  # all indices, data, index
+
+
+def test_nothing_that_can_be_known_is_asked() -> None:
+    """A request that just fits, a ring that is full, a reply that ends with the ring."""
+    ram = Counting(16)
+    rtt = Rtt(ram, BASE)
+    ram.accesses()
+    assert rtt.write(bytes(15)) == 15
+    assert ram.accesses() == ["write", "write"]
+    assert rtt.write(b"more") == 0
+    assert ram.accesses() == ["read"]
+    for reply in (bytes(10), bytes(6)):
+        assert ram.put(reply) == len(reply)
+        assert rtt.read() == reply
+        assert ram.accesses() == ["read", "read", "write"]
+
+
+# ---- a firmware that makes its block anew ----------------------------------------------------------------------------
+
+
+def attached() -> tuple[Ram, Rtt]:
+    """Both of the host's indices stand at 3."""
+    ram = Ram(at=3)
+    return ram, Rtt(ram, BASE)
+
+
+@pytest.mark.parametrize("own", [24 + 16, 48 + 12])
+def test_an_index_of_the_host_that_somebody_moved_stays_noticed_until_the_next_attach(own: int) -> None:
+    ram, rtt = attached()
+    ram.put(b"reply")
+    rtt.look()
+    assert not rtt.made_anew
+    ram.put_word(own, 0)
+    assert not rtt.made_anew  # nobody looked
+    rtt.look()
+    assert rtt.made_anew
+    ram.put_word(own, 3)
+    before = bytes(ram.data)
+    assert (rtt.read(), rtt.write(b"request")) == (b"", 0)
+    assert bytes(ram.data) == before
+    assert rtt.made_anew
+    rtt.attach()
+    assert not rtt.made_anew
+    assert (rtt.read(), rtt.write(b"request")) == (b"reply", 7)
+
+
+def test_a_block_is_published_with_its_id() -> None:
+    ram, rtt = attached()
+    assert rtt.published
+    ram.data[9] ^= 1
+    assert not rtt.published
+
+
+def test_what_the_firmware_took_shows_when_it_was_looked_at() -> None:
+    ram, rtt = attached()
+    rtt.write(b"request")
+    assert (rtt.taken, rtt.drained()) == (3, False)
+    ram.take(2)
+    assert rtt.taken == 3
+    rtt.look()
+    assert rtt.taken == 5
+    ram.take(5)
+    assert (rtt.drained(), rtt.taken) == (True, 10)
 
 
 def test_room_that_the_firmware_made_is_found() -> None:

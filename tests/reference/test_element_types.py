@@ -104,6 +104,27 @@ def test_a_float_is_accepted_exactly_when_it_reaches_the_score(score: float) -> 
     assert Fraction(below) < wanted <= Fraction(above)
 
 
+MOST_RANK = FLOAT32.high - 1
+# Scores that no float32 shows: beyond the largest, next to zero, and so near the middle of two that it rounds there.
+BEYOND: tuple[tuple[float | Fraction, int], ...] = (
+    (1e39, MOST_RANK),
+    (1e300, MOST_RANK),
+    (-1e39, FLOAT32.low),
+    (-1e300, FLOAT32.low),
+    (1e-60, 0),
+    (-1e-60, -1),
+    (Fraction(1) + Fraction(2) ** -24 + Fraction(2) ** -70, bits_of(1.0)),
+    (Fraction(1) + Fraction(2) ** -24 - Fraction(2) ** -70, bits_of(1.0)),
+    (Fraction(1) + Fraction(3) * Fraction(2) ** -24 - Fraction(2) ** -70, bits_of(1 + 2.0**-23)),
+)
+
+
+@pytest.mark.parametrize(("score", "rank"), BEYOND)
+def test_the_threshold_of_a_score_that_no_float32_shows(score: float | Fraction, rank: int) -> None:
+    with np.errstate(over="raise"):
+        assert raw_threshold(score, Quantisation(0.0, 0), FLOAT32) == rank
+
+
 def test_a_threshold_of_zero_takes_both_zeros() -> None:
     threshold = raw_threshold(0.0, Quantisation(0.0, 0), FLOAT32)
     assert ranks(np.array([-0.0, 0.0, -1e-45], np.float32)).tolist() == [0, 0, -1]

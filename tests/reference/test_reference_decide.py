@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from hil.case.types import Decide
 from hil.errors import UsageError
 from hil.records import Decision, DecisionReason
-from hil.reference.decide import Decider, Decisions, decide_all, raw_threshold
+from hil.reference.decide import Decider, Decisions, best, decide_all, raw_threshold
 from hil.tensor import Quantisation
 
 ACCEPTED, BELOW = DecisionReason.ACCEPTED, DecisionReason.BELOW_THRESHOLD
@@ -196,3 +196,13 @@ def test_a_float_is_the_decimal_it_is_written_as() -> None:
 def test_a_threshold_that_is_no_number_is_refused(score: float | str) -> None:
     with pytest.raises(ValueError, match="Invalid literal"):
         raw_threshold(score, SOFTMAX)
+
+
+def test_columns_have_the_types_of_the_records() -> None:
+    outputs = np.zeros((3, 2), np.int8)
+    for decide in (Decide("none", 1), Decide("argmax", 1, labels=("a", "b"))):
+        for sequence in (None, np.array([0, -1, 0])):
+            found = decide_all(outputs, decide, sequence)
+            types = [column.dtype.name for column in (found.winner, found.score, found.answer, found.reason)]
+            assert types == ["int32", "int32", "int32", "uint8"]
+    assert [column.dtype.name for column in best(outputs)] == ["int32", "int32"]

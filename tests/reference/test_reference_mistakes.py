@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -112,6 +113,10 @@ SCALED: tuple[tuple[str, Prepare, list[int], list[int], list[int]], ...] = (
     ("rounded twice", scale(32_767), [32_767], [0], [0]),  # just below: the first time it is rounded down
     ("computed in float32", scale(42_129), [25_487, 25_486], [0, 0], [1, 0]),  # 2^30 - 1, the second well below it
     ("divided in float32", scale(42_129), [25_487, 25_486], [0, 0], [1, 0]),
+    ("computed in float32", scale(40_203), [26_708], [0], [0]),  # 2^30 - 100
+    ("divided in float32", scale(40_203), [26_708], [0], [1]),
+    ("computed in float32", scale(50_203), [21_388], [0], [1]),  # 2^30 - 60
+    ("divided in float32", scale(50_203), [21_388], [0], [0]),
 )
 
 
@@ -119,6 +124,14 @@ SCALED: tuple[tuple[str, Prepare, list[int], list[int], list[int]], ...] = (
 def test_a_mistake_of_scale(name: str, stage: Prepare, values: list[int], right: list[int], wrong: list[int]) -> None:
     found = both(name, counts(values), stage, tensor(len(values)))
     assert found == ([value + ZP for value in right], [value + ZP for value in wrong])
+
+
+def test_a_difference_of_17_bits_is_only_cut_by_the_mistake_that_is_called_so() -> None:
+    """40,960 counts are 40 LSB; in 16 bits they are -24,576, which are -24."""
+    stage, window = scale(1 << 21, -20_480), counts([20_480])
+    made = {name: make(window, stage, tensor(1)).item() - ZP for name, make in PITFALLS["scale/1"].mistakes.items()}
+    moved = {"difference from the offset in 16 bits": -24, "zero point off by 128": 124, "zero point off by -128": -88}
+    assert made == {**dict.fromkeys(made, 40), **moved}
 
 
 def test_each_mistake_of_scale_is_in_a_table() -> None:
@@ -217,6 +230,13 @@ def test_a_mistake_of_quantize(name: str, zero_point: int) -> None:
     assert wrong != right
 
 
+@pytest.mark.parametrize("lsb", [2000, -2000])
+def test_a_value_that_wraps_around_was_limited_before(lsb: int) -> None:
+    """To 1,024 LSB, which are 0 in 8 bits."""
+    window, stage = np.array([[lsb]], np.float32), Prepare("quantize", 1, factor=1.0)
+    assert PITFALLS["quantize/1"].mistakes["no clamp, values wrapped around"](window, stage, tensor(1)).item() == ZP
+
+
 def test_each_mistake_of_quantize_is_in_a_table() -> None:
     assert {*ROUNDED, *FINISHED, *QUANTIZED} - {""} == set(PITFALLS["quantize/1"].mistakes)
 
@@ -291,6 +311,14 @@ def test_a_mistake_is_found_by_its_tensor(name: str) -> None:
     assert mistake_of(window, wrong, Prepare("tensor", 1), tensor(len(BYTES))) == ""
 
 
+def test_a_mistake_is_found_with_the_parameters_of_its_stage() -> None:
+    window, stage = counts([1 << 14, -(1 << 14), 5000]), scale(1 << 16)
+    assert (
+        mistake_of(window, np.array([ZP + 1, ZP - 1, ZP], np.int8), stage, tensor(3)) == "ties rounded away from zero"
+    )
+    assert mistake_of(window, np.array([ZP + 1, ZP, ZP + 1], np.int8), stage, tensor(3)) == ""
+
+
 # ---- landmarks -------------------------------------------------------------------------------------------------------
 
 ALL_COUNTS = (-32768.0, 32767.0)
@@ -341,6 +369,24 @@ def test_ties_of_counts_and_what_lies_next_to_them(sign: int) -> None:
             assert all((value - step) % 8 == 4 and value * side > 0 for value in near)
 
 
+def test_nearest_to_a_tie_come_first_and_of_equal_ones_the_lowest() -> None:
+    """A count is an eighth of an LSB: of the counts next to a tie there are more than are taken."""
+    found = landmarks(Prepare("scale", 1, (Channel(0, 0, 1 << 28),)), ALL_COUNTS)
+    assert found["just above a positive tie"] == [5 + 8 * number for number in range(64)]
+    assert found["just below a positive tie"] == [3 + 8 * number for number in range(64)]
+    few = landmarks(Prepare("scale", 1, (Channel(0, 0, 1 << 28),)), (-2.0, 2.0))
+    assert (few["just below a positive tie"], few["just above a negative tie"]) == ([2, 1, 0], [-2, -1])
+    assert few["just above a positive tie"] == few["just below a negative tie"] == []
+
+
+def test_a_count_that_a_step_of_the_product_parts_from_a_tie_is_none() -> None:
+    """Count 1 lies 2^-31 LSB above a tie, count 3 three times as far."""
+    found = landmarks(Prepare("scale", 1, (Channel(0, 0, HALF_LSB + 1),)), (-5.0, 5.0))
+    assert found["positive ties"] == found["negative ties"] == []
+    assert found["just above a positive tie"] == [1, 3, 5]
+    assert found["just below a negative tie"] == [-1, -3, -5]
+
+
 def test_each_window_channel_has_the_landmarks_of_the_tensor_s_that_read_it() -> None:
     stage = Prepare("scale", 1, (Channel(1, 100, HALF_LSB), Channel(0, 700, HALF_LSB), Channel(1, -300, HALF_LSB)))
     assert landmarks(stage, ALL_COUNTS, 0)["around the offset"] == [699, 700, 701]
@@ -382,11 +428,134 @@ def test_landmarks_of_real_numbers_end_where_the_gate_ends() -> None:
     assert all(-10 <= value <= 4 for values in found.values() for value in values)
     assert found["ends of the range"] == [-10, 4]
     assert found["upper clamp"] == found["limit of LSB at the upper clamp"] == []
+    at_the_ends = landmarks(Prepare("quantize", 1, factor=1.0), (-1.5, 2.5))
+    assert -1.5 in at_the_ends["negative ties and their neighbours"]
+    assert 2.5 in at_the_ends["positive ties and their neighbours"]
     assert {0.25, 3.75, -0.25, -9.75} <= {value for values in found.values() for value in values}
 
 
 def test_landmarks_of_a_tensor_are_all_its_values() -> None:
     assert landmarks(Prepare("tensor", 1), (-100.0, 90.0)) == {"each value": list(range(-100, 91))}
+
+
+MOST = float(np.finfo(np.float32).max)
+REAL = TensorContract("FLOAT32", (1, 8), Quantisation(0.0, 0), 32)
+COPIES = {
+    "ends of the range": (MOST,),
+    "both zeros": (0.0,),
+    "numbers too small to be normal": (2.0**-149, 2.0**-126 / 3, 2.0**-126),
+    "fractions": (1 / 3, 2 / 3, 0.1, 1 + 2.0**-23, 100.3, 127.5, 255.7),
+    "large numbers": (2.0**24 + 2, 2.0**31, 1e20, MOST),
+}
+
+
+def test_landmarks_of_a_float32_tensor_are_what_a_copy_may_lose_in_both_signs() -> None:
+    found = dict(PITFALLS["tensor/1"].landmarks(Prepare("tensor", 1), REAL, 0, (-MOST, MOST)))
+    assert list(found) == list(COPIES)
+    for name, values in found.items():
+        assert values.dtype == np.float32
+        wanted = np.array([sign * value for value in COPIES[name] for sign in (1, -1)], np.float32)
+        assert {value.tobytes() for value in values} == {value.tobytes() for value in wanted}
+
+
+@pytest.mark.parametrize("limits", [(-1.0, 0.1), (2 / 3, 255.7), (0.0, MOST)])
+def test_landmarks_of_a_float32_tensor_end_where_the_gate_ends(limits: tuple[float, float]) -> None:
+    """The ends themselves are in it."""
+    low, high = (np.float32(limit) for limit in limits)
+    found = dict(PITFALLS["tensor/1"].landmarks(Prepare("tensor", 1), REAL, 0, limits))
+    assert set(found["ends of the range"].tolist()) >= {float(low), float(high)}
+    inside = {float(value) for values in found.values() for value in values}
+    assert all(low <= value <= high for value in inside)
+    every = {float(np.float32(sign * value)) for values in COPIES.values() for value in values for sign in (1, -1)}
+    assert {value for value in every if low <= value <= high} <= inside
+
+
+def wide(dtype: str, zero_point: int) -> TensorContract:
+    return TensorContract(dtype, (1, 8), Quantisation(0.25, zero_point), 16)
+
+
+def around(*points: int) -> set[int]:
+    return {point + step for point in points for step in range(-64, 65)}
+
+
+@pytest.mark.parametrize("zero_point", [0, 1000])
+def test_landmarks_of_16_bits_lie_around_what_matters_and_some_between(zero_point: int) -> None:
+    """Both ends, zero, the zero point, and what 8 bits hold, counted from zero and from the zero point."""
+    (found,) = PITFALLS["tensor/1"].landmarks(Prepare("tensor", 1), wide("INT16", zero_point), 0, ALL_COUNTS)
+    values = found[1].tolist()
+    near = around(-32768, 32767, 0, -128, 127, 255, *(zero_point + each for each in (0, -128, 127)))
+    near = {value for value in near if -32768 <= value <= 32767}
+    assert values == sorted(set(values))
+    assert near <= set(values)
+    between = sorted(set(values) - near)
+    assert 200 < len(between) <= 256
+    assert max(later - earlier for earlier, later in pairwise(values)) <= 65535 // 255 + 1
+
+
+def test_ties_of_16_bits_lie_between_those_values() -> None:
+    of, stage = wide("INT16", 1000), Prepare("quantize", 1, factor=1.0)
+    found = {name: values.tolist() for name, values in PITFALLS["quantize/1"].landmarks(stage, of, 0, (-1e9, 1e9))}
+    ties = {value for name in found if "ties" in name for value in found[name] if value % 1 == 0.5}
+    q = {int(value - 0.5) + 1000 for value in ties}
+    assert {-32770, -32768, 32767, 32768, 1000, 127, 128, -128, 255} <= q
+    assert min(q) == -32770
+    assert max(q) == 32768
+    assert found["upper clamp"] == [32767 - 1000 + step for step in (-1, 0, 1, 2, 32769, 65536, 80000, 260000)]
+    assert found["lower clamp"] == [-32768 - 1000 - step for step in (-1, 0, 1, 2, 32769, 65536, 80000, 260000)]
+    assert neighbours([131072.0]) == set(found["limit of LSB at the upper clamp"])
+
+
+def test_counts_of_other_types_meet_the_ends_of_8_bits_as_well() -> None:
+    """A count is an LSB, 100 of them the offset; the ends of int8 and uint8 around the zero point of 3."""
+    stage = Prepare("scale", 1, (Channel(0, 100, 1 << 31),))
+    found = {
+        name: sorted(values.tolist())
+        for name, values in PITFALLS["scale/1"].landmarks(stage, wide("INT16", ZP), 0, ALL_COUNTS)
+    }
+    assert found["ends of int8"] == sorted(q - ZP + 100 for q in BELOW + ABOVE)
+    low, high = (1, 0, -1, -2, -129, -256, -300, -1000), (254, 255, 256, 257, 384, 511, 555, 1255)
+    assert found["ends of uint8"] == sorted(q - ZP + 100 for q in low + high)
+    assert found["lower clamp"] == sorted(
+        [-32767 - ZP + 100, *(-32768 - ZP + 100 - step for step in range(3)), *[-32768] * 4]
+    )
+    assert "ends of int8" not in landmarks(stage, ALL_COUNTS)
+    small = dict(PITFALLS["scale/1"].landmarks(stage, wide("UINT8", ZP), 0, ALL_COUNTS))
+    assert {"ends of int8", "ends of uint8"} <= set(small)
+
+
+def test_each_mistake_gives_the_type_of_the_tensor() -> None:
+    for dtype in ("INT8", "UINT8", "INT16"):
+        of = wide(dtype, 0)
+        windows = {
+            "tensor/1": np.zeros((1, 2), of.element.dtype),
+            "scale/1": counts([-1000, 1000]),
+            "quantize/1": np.array([[-1000, 1000]], np.float32),
+        }
+        stages = {
+            "tensor/1": Prepare("tensor", 1),
+            "scale/1": scale(1 << 31),
+            "quantize/1": Prepare("quantize", 1, factor=1.0),
+        }
+        for name, stage in stages.items():
+            for mistake, make in PITFALLS[name].mistakes.items():
+                assert make(windows[name], stage, of).dtype == of.element.dtype, (dtype, mistake)
+
+
+def test_a_tensor_made_as_the_other_type_of_8_bits_keeps_its_bits() -> None:
+    values, stage = counts([-5, -200, 100, 200]), scale(1 << 31)
+    made = PITFALLS["scale/1"].mistakes["made as int8"](values, stage, wide("UINT8", 0))
+    assert made.ravel().tolist() == [251, 128, 100, 127]
+    made = PITFALLS["scale/1"].mistakes["made as int8"](values, stage, wide("INT16", 0))
+    assert made.ravel().tolist() == [-5, -128, 100, 127]
+
+
+def test_a_mistake_of_numbers_far_out_warns_of_nothing() -> None:
+    """What overflows on the way to an element is no mistake of the harness."""
+    window, stage = np.array([[MOST, -MOST, 1e30]], np.float32), Prepare("quantize", 1, factor=1e10)
+    with np.errstate(over="raise"):
+        for name, make in PITFALLS["quantize/1"].mistakes.items():
+            assert make(window, stage, tensor(3, scale=1e-10)).shape == (1, 3), name
+        assert landmarks(Prepare("quantize", 1, factor=1e-38), (-1.0, 1.0))["ends of the range"] == [-1, 1]
 
 
 # ---- values that need not fill the tensor ----------------------------------------------------------------------------

@@ -127,6 +127,11 @@ def test_windows_of_another_type_are_refused() -> None:
         prepare(np.zeros((1, 1, 1), np.int32), Prepare("scale", 1, (Channel(0, 0, 1),)), tensor(1))
 
 
+def test_a_tensor_of_another_type_is_refused() -> None:
+    with pytest.raises(ValueError, match="tensor/1 takes int8 windows, not int16"):
+        prepare(np.zeros((1, 4), np.int16), Prepare("tensor", 1), tensor(4))
+
+
 def test_an_unknown_stage_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match=r"scale/2.*unknown"):
         prepare(np.zeros((1, 1, 1), np.int16), Prepare("scale", 2), tensor(1))
@@ -197,3 +202,20 @@ def test_nothing_is_cut_that_int8_shows_to_the_last_step() -> None:
     counts = np.array([-257, -258, 254, 255], np.int16).reshape(4, 1, 1)
     half = Prepare("scale", 1, (Channel(0, 0, 2**30),))  # a count is half an LSB
     assert clipped(counts, half, tensor(1, 0, 0.1)).ravel().tolist() == [False, True, False, True]
+
+
+def test_a_float32_tensor_stands_for_itself_and_is_cut_nowhere() -> None:
+    of = TensorContract("FLOAT32", (1, 2), Quantisation(0.0, 0), 8)
+    windows = np.array([[[1.5], [-3e38]], [[0.0], [7.25]], [[1.0], [2.0]]], np.float32)
+    found = clipped(windows, Prepare("tensor", 1), of)
+    assert (found.dtype, found.shape, found.any()) == (np.bool_, (3, 2), False)
+    assert real_values(windows, Prepare("tensor", 1), of).tolist() == windows.reshape(3, 2).tolist()
+
+
+def test_real_values_are_float32_whatever_the_scale() -> None:
+    """Those of an absurd one are infinite, and the float model says what it makes of that."""
+    counts = np.array([[[32767]], [[0]]], np.int16)
+    with np.errstate(over="raise"):
+        found = real_values(counts, Prepare("scale", 1, (Channel(0, 0, 2**31 - 1),)), tensor(1, 0, 3e38))
+    assert found.dtype == np.float32
+    assert found.ravel().tolist() == [math.inf, 0.0]

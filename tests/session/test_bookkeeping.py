@@ -237,6 +237,7 @@ def test_parts_become_what_one_board_would_have_left(lead: int, turned: bool) ->
     assert whole.inferences == 21
     assert [fault.vector for fault in whole.faults] == [0, 2]
     assert whole.hello.boot == lead
+    assert (whole.share, whole.clock) == (parts[lead].share, INSTRUCTIONS)
     assert whole.sections == {Repeats: Repeats(pass_runs=3)}
     assert (whole.stopped, whole.other_canaries) == (False, 0)
 
@@ -250,6 +251,13 @@ def test_what_one_part_tells_the_whole_tells(which: int) -> None:
     assert (whole.stopped, whole.other_canaries) == (True, 2)
     parts[1 - which] = replace(parts[1 - which], other_canaries=1)
     assert merge(case, parts).other_canaries == 3
+
+
+def test_parts_of_a_run_that_was_cut_short_need_no_lead() -> None:
+    case = with_vectors(imu_motion(), range(4))
+    parts = [part(number, lead=False) for number in (1, 0)]
+    assert merge(case, parts).share.number == 0
+    assert merge(case, parts[:1]) is parts[0]
 
 
 # ---- deadlines in ticks ----------------------------------------------------------------------------------------------
@@ -289,6 +297,15 @@ def test_a_deadline_in_ticks_of_the_board_s_clock(clock: ClockSpec, deadline: di
 def test_windows_cost_by_their_size(requests: int, size: int, windows: int, row: int) -> None:
     """A thousand bytes take as long as a request; a row of refusals takes a quarter of the windows at most."""
     assert (Effort(requests, 4).windows(size), Effort(requests, 4).row(size)) == (windows, row)
+
+
+@pytest.mark.parametrize(("cost", "inferences"), [(30_000, 133), (10_000, 200), (10**9, 4)])
+def test_inferences_are_as_many_as_four_million_multiplications_make(
+    cost: int, inferences: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hil.session.effort.inference_cost", lambda _: cost)
+    board = type("Board", (), {"request_s": 0.001})()
+    assert repr(effort(imu_motion(), cast(Board, board)).inferences) == repr(inferences)  # a whole number
 
 
 @pytest.mark.parametrize(("request_s", "requests"), [(0.000_1, 1300), (0.001, 130), (0.13, 1), (1.0, 0)])

@@ -1,55 +1,23 @@
-"""The order in which a case runs, and what is kept from one window to the next."""
+"""What is kept from one window to the next, and what several boards share, on the real firmware."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from native_session import imu_motion, native_board, native_image, with_vectors
 
 from hil.case.types import Case, Decide
 from hil.contract import checks_for, judge
 from hil.contract.repeats import Repeats
+from hil.contract.scores import ScoreProbes, StreamProbes
 from hil.contract.types import Evidence, Outcome
-from hil.records import DecisionReason, Status
-from hil.session import groups, run_case
+from hil.records import DecisionReason, RunRecords, Status
+from hil.session import Share, conclude, groups, run_case, run_share
 from hil.session.order import SEED
-
-SEQUENCES = st.lists(st.integers(-1, 4), min_size=1, max_size=30)
-
-
-def case_with(sequence: Sequence[int] | None, n: int) -> Case:
-    return with_vectors(imu_motion(), [0] * n, sequence)
-
-
-@given(sequence=SEQUENCES)
-def test_every_vector_is_in_one_group(sequence: list[int]) -> None:
-    order = groups(case_with(sequence, len(sequence)))
-    assert sorted(index for group in order for index in group) == list(range(len(sequence)))
-
-
-@given(sequence=SEQUENCES)
-def test_a_stream_is_one_group_in_file_order_and_lone_vectors_stand_alone(sequence: list[int]) -> None:
-    order = groups(case_with(sequence, len(sequence)))
-    for group in order:
-        assert group == sorted(group)
-        numbers = {sequence[index] for index in group}
-        assert len(numbers) == 1
-        number = numbers.pop()
-        assert len(group) == (1 if number < 0 else sequence.count(number))
-    assert [group[0] for group in order] == sorted(group[0] for group in order)  # in order of first appearance
-
-
-def test_without_sequences_every_vector_stands_alone() -> None:
-    assert groups(case_with(None, 3)) == [[0], [1], [2]]
-
-
-# ---- streams on the real firmware
 
 
 def stream_indices() -> tuple[list[int], list[int]]:
@@ -166,3 +134,31 @@ def test_a_set_in_which_nothing_is_valid_replays_nothing(tmp_path: Path) -> None
     assert (evidence.records.answer <= 0).all()
     outcome = {check.id: judge(check, evidence).outcome for check in checks_for(case)}
     assert outcome["execution.repeat"] != Outcome.PASSED
+
+
+def test_shares_of_streams_give_what_one_run_gives(tmp_path: Path) -> None:
+    """Debounce and cooldown carry state from window to window; shares must not cut a stream."""
+    base = imu_motion()
+    decide = replace(base.decide, debounce=2, cooldown=3)
+    sequence = [number for number in range(8) for _ in range(5)]
+    case = with_vectors(replace(base, decide=decide), list(range(0, 520, 13)), sequence)
+    with native_board(tmp_path) as board:
+        image = native_image()
+        alone = run_case(case, board, image)
+        cuts = [Share(0, 0, 3, lead=False), Share(1, 3, 4, lead=True), Share(2, 4, 8, lead=False)]
+        parts = [run_share(case, share, board, image) for share in (cuts[1], cuts[2], cuts[0])]
+        together = conclude(case, parts, board, image)
+    for item in fields(RunRecords):
+        if item.name not in ("ticks", "gate_ticks"):  # host time here
+            one, other = (getattr(result.evidence.records, item.name) for result in (alone, together))
+            np.testing.assert_array_equal(one, other, err_msg=item.name)
+    for name in ("output", "winner", "score", "answer", "reason", "gate", "digest", "float_output", "float_chain"):
+        one, other = (getattr(result.evidence.references, name) for result in (alone, together))
+        np.testing.assert_array_equal(one, other, err_msg=name)
+    for kind in (ScoreProbes, StreamProbes):
+        probes = together.evidence.section(kind).probes
+        assert probes == alone.evidence.section(kind).probes
+        assert probes
+    one, other = alone.evidence.section(Repeats), together.evidence.section(Repeats)
+    assert one.replay_runs == other.replay_runs > 0
+    assert one.pass_runs == other.pass_runs == len(case.vectors)

@@ -1,0 +1,751 @@
+"""What the harness makes of an interpreter's answers, refusals and deaths. The process is a table of answers, so that
+each case takes no time; `test_fatal_models.py` and its neighbours hold the same to the real interpreters.
+"""
+
+from __future__ import annotations
+
+import threading
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from model_edit import read_model, write_model
+
+from hil.case.types import Case, Channel, Decide, Prepare, Vectors, Window
+from hil.errors import CaseError, UsageError
+from hil.interpreter.process import SILENCE_S, InterpreterEnded, InterpreterProcess, InterpreterRefused
+from hil.model.graph import read_graph
+from hil.records import DecisionReason, GateReason
+from hil.reference import culprit, interpreted, job, models
+from hil.reference.compute import check_models, compute, model_outputs, prepare_all, references
+from hil.reference.explorer import Clamp, Explorer, Operator
+from hil.reference.float import FloatReference
+from hil.reference.int8 import ARENA_BYTES, TFLM, Int8Oracle
+from hil.reference.interpreted import InterpretedModel, contract
+from hil.reference.models import CaseModels, Outputs
+from hil.reference.prepare import real_values
+from hil.tensor import Quantisation, TensorContract
+
+IMU = Path(__file__).resolve().parents[2] / "golden_vectors" / "imu_motion" / "model_int8.tflite"
+END = {"dtype": "int8", "shape": [1, 2, 3], "scales": [0.5, 9.0], "zero_points": [-3, 9]}
+REAL_END = {"dtype": "float32", "shape": [1, 6], "scales": [], "zero_points": []}
+Answer = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+class Process:
+    """Answers each request from a table, and keeps what it was asked. An answer may raise."""
+
+    def __init__(self, **answers: Answer) -> None:
+        self.answers, self.closed = answers, 0
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.silences: list[float] = []
+
+    def ask(self, request: str, values: dict[str, Any], silence_s: float = SILENCE_S) -> dict[str, Any]:
+        self.asked.append((request, values))
+        self.silences.append(silence_s)
+        return self.answers[request](values)
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def as_process(process: Process) -> InterpreterProcess:
+    return cast(InterpreterProcess, process)
+
+
+def says(**values: Any) -> Answer:
+    return lambda _: values
+
+
+def fails(error: Exception) -> Answer:
+    def answer(_: dict[str, Any]) -> dict[str, Any]:
+        raise error
+
+    return answer
+
+
+def doubled(values: dict[str, Any]) -> dict[str, Any]:
+    return {"outputs": values["tensors"][:, :2] * 2}
+
+
+def oracle_of(process: Process, name: str = "m.tflite") -> Int8Oracle:
+    return Int8Oracle(b"model", name, process=as_process(process))
+
+
+def opened(**changes: Any) -> dict[str, Answer]:
+    return {"open_tflm": says(input=END, output=END, **changes)}
+
+
+# ---- one model -------------------------------------------------------------------------------------------------------
+
+
+def test_the_oracle_opens_its_model_once_with_its_arena() -> None:
+    process = Process(**opened())
+    oracle = oracle_of(process)
+    assert process.asked == [("open_tflm", {"model": b"model", "arena_bytes": ARENA_BYTES})]
+    assert process.silences == [SILENCE_S]
+    assert oracle.input == oracle.output == TensorContract("INT8", (1, 2, 3), Quantisation(0.5, -3), 6)
+    assert oracle.name == "m.tflite"
+    other = Process(**opened())
+    Int8Oracle(b"model", arena_bytes=77, process=as_process(other))
+    assert other.asked[0][1]["arena_bytes"] == 77
+
+
+@pytest.mark.parametrize(
+    ("described", "wanted"),
+    [
+        (END, TensorContract("INT8", (1, 2, 3), Quantisation(0.5, -3), 6)),
+        ({**END, "dtype": "int16"}, TensorContract("INT16", (1, 2, 3), Quantisation(0.5, -3), 12)),
+        (REAL_END, TensorContract("FLOAT32", (1, 6), Quantisation(0.0, 0), 24)),
+    ],
+)
+def test_what_an_interpreter_says_of_a_tensor(described: dict[str, Any], wanted: TensorContract) -> None:
+    assert contract(described) == wanted
+
+
+@pytest.mark.parametrize("side", ["input", "output"])
+def test_an_end_that_no_product_takes_is_refused_and_the_process_closed(side: str) -> None:
+    process = Process(open_tflm=says(**{"input": END, "output": END, side: {**END, "dtype": "float64"}}))
+    words = (
+        rf"m.tflite: its {side} tensor is FLOAT64, the int8 oracle takes .*\n  fix: .* inference_{side}_type = tf.int8"
+    )
+    with pytest.raises(UsageError, match=words):
+        oracle_of(process)
+    assert process.closed
+
+
+@pytest.mark.parametrize(
+    ("count", "block", "sizes"),
+    [
+        (7, 12, [2, 2, 2, 1]),
+        (7, 17, [2, 2, 2, 1]),
+        (6, 12, [2, 2, 2]),
+        (3, 5, [1, 1, 1]),
+        (3, 1 << 20, [3]),
+        (0, 12, []),
+    ],
+)
+def test_tensors_go_in_blocks_of_so_many_bytes(
+    count: int, block: int, sizes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of six bytes each; a block holds one at least."""
+    monkeypatch.setattr(interpreted, "BLOCK_BYTES", block)
+    process = Process(**opened(), run_tflm=doubled)
+    tensors = np.asfortranarray(np.arange(6 * count).reshape(count, 6).astype(np.int8))
+    found = oracle_of(process).answers(tensors, 2, np.int16)
+    assert found.dtype == np.int16
+    assert found.tolist() == (tensors[:, :2] * 2).tolist()
+    runs = [values["tensors"] for request, values in process.asked if request == "run_tflm"]
+    assert [len(each) for each in runs] == sizes
+    assert all(each.flags.c_contiguous for each in runs)
+
+
+def test_a_request_waits_as_long_as_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interpreted, "SILENCE_S", 5.0)
+    process = Process(**opened(), run_tflm=lambda values: {"outputs": values["tensors"]})
+    oracle_of(process).answers(np.zeros((1, 6), np.int8), 6, np.int8)
+    assert process.silences == [5.0, 5.0]
+
+
+def test_a_tensor_of_one_byte_fills_a_block_to_the_byte(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interpreted, "BLOCK_BYTES", 3)
+    process = Process(**opened(), run_tflm=lambda values: {"outputs": values["tensors"]})
+    oracle_of(process).answers(np.zeros((7, 1), np.int8), 1, np.int8)
+    assert [len(values["tensors"]) for _, values in process.asked[1:]] == [3, 3, 1]
+
+
+def test_a_block_is_a_megabyte() -> None:
+    process = Process(**opened(), run_tflm=lambda values: {"outputs": values["tensors"][:, :1]})
+    oracle_of(process).answers(np.zeros((5, 1 << 19), np.int8), 1, np.int8)
+    assert [len(values["tensors"]) for _, values in process.asked[1:]] == [2, 2, 1]
+
+
+def test_outputs_have_the_type_and_size_of_the_model_s() -> None:
+    process = Process(open_tflm=says(input=END, output={**REAL_END, "shape": [1, 2]}), run_tflm=doubled)
+    found = oracle_of(process).run(np.arange(12).reshape(2, 6).astype(np.int8))
+    assert (found.dtype, found.tolist()) == (np.float32, [[0, 2], [12, 14]])
+
+
+# ---- a refusal -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("said", "words", "shown"),
+    [("ValueError", "", "    ValueError"), ("ValueError", "one\n\n  \ntwo", "    one\n    two")],
+)
+def test_a_refusal_is_told_in_the_interpreter_s_words(said: str, words: str, shown: str) -> None:
+    process = Process(open_tflm=fails(InterpreterRefused(said, words)))
+    with pytest.raises(UsageError) as caught:
+        oracle_of(process)
+    assert str(caught.value) == f"m.tflite: {TFLM.title} refuses this model:\n{shown}\n  fix: {TFLM.refusal_fix}"
+    assert process.closed
+    process = Process(**opened(), run_tflm=fails(InterpreterRefused(said, words)))
+    with pytest.raises(UsageError) as caught:
+        oracle_of(process).run(np.zeros((1, 6), np.int8))
+    assert str(caught.value) == f"m.tflite: {TFLM.title} cannot run this model:\n{shown}\n  fix: {TFLM.refusal_fix}"
+    assert not process.closed
+
+
+def floating(process: Process) -> FloatReference:
+    return FloatReference(b"model", "f.tflite", as_process(process))
+
+
+def test_the_float_reference_takes_real_values() -> None:
+    _, process = both()
+    reference = floating(process)
+    assert (reference.input_elements, reference.output_elements, reference.name) == (6, 2, "f.tflite")
+    assert process.asked == [("open_litert", {"model": b"model"})]
+    found = reference.run(np.array([[1, 2, 3, 4, 5, 6]], np.int8), Quantisation(0.5, 1))
+    assert (found.dtype, found.tolist()) == (np.float32, [[0, 1]])
+    assert process.asked[-1][1]["tensors"].tolist() == [[0, 0.5, 1, 1.5, 2, 2.5]]
+    assert process.asked[-1][1]["tensors"].dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("opens", "words"),
+    [
+        ({"input": END}, "f.tflite: its ends are int8, not float32\n  fix: name the float model here"),
+        ({"output": {**END, "dtype": "int16"}, "input": END}, "f.tflite: its ends are int16, int8, not float32"),
+        (
+            {"tensors": [["a", "float32"], ["b", "int8"]]},
+            'f.tflite: tensor "b" is int8: a quantised or hybrid model is no float reference\n'
+            "  fix: convert the float model without converter.optimizations",
+        ),
+    ],
+)
+def test_what_is_no_float_model_is_refused_and_the_process_closed(opens: dict[str, Any], words: str) -> None:
+    process = Process(open_litert=says(**{"input": REAL_END, "output": REAL_END, "tensors": [], **opens}))
+    with pytest.raises(UsageError) as caught:
+        floating(process)
+    assert str(caught.value).startswith(words)
+    assert process.closed
+
+
+# ---- a death ---------------------------------------------------------------------------------------------------------
+
+DIED = InterpreterEnded("was killed by SIGABRT", "last\n\nwords")
+
+
+@pytest.fixture
+def searched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """What the search for the operator was given; it always finds one."""
+    given: list[tuple[Any, ...]] = []
+
+    def find(*values: Any) -> culprit.Culprit:
+        given.append(values)
+        return culprit.Culprit("operator 5 SOFTMAX", "  fix: advice")
+
+    monkeypatch.setattr(interpreted, "find_culprit", find)
+    return given
+
+
+def test_a_death_names_the_operator_and_the_last_words(searched: list[tuple[Any, ...]]) -> None:
+    process = Process(open_tflm=fails(DIED))
+    with pytest.raises(UsageError) as caught:
+        oracle_of(process)
+    assert str(caught.value) == (
+        f"m.tflite: operator 5 SOFTMAX: {TFLM.title} was killed by SIGABRT while the model was set up; "
+        "its last words:\n    last\n    words\n  fix: advice"
+    )
+    assert searched == [(b"model", "open_tflm", "run_tflm", None, {"arena_bytes": ARENA_BYTES})]
+    assert process.closed
+
+
+def test_a_death_while_it_runs_is_searched_for_with_the_tensors_of_the_request(
+    searched: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interpreted, "BLOCK_BYTES", 6)
+
+    def second(values: dict[str, Any]) -> dict[str, Any]:
+        if values["tensors"][0, 0]:
+            raise InterpreterEnded("hung", "")
+        return doubled(values)
+
+    process = Process(open_tflm=says(input=END, output={**END, "shape": [1, 2]}), run_tflm=second)
+    with pytest.raises(UsageError) as caught:
+        oracle_of(process).run(np.array([[0] * 6, [1] * 6], np.int8))
+    assert str(caught.value) == f"m.tflite: operator 5 SOFTMAX: {TFLM.title} hung while the model ran\n  fix: advice"
+    ((*given, tensors, _),) = searched
+    assert given == [b"model", "open_tflm", "run_tflm"]
+    assert tensors.tolist() == [[1] * 6]
+
+
+def test_a_process_that_this_side_closed_is_no_death(searched: list[tuple[Any, ...]]) -> None:
+    closed = InterpreterEnded("was closed", "", closed=True)
+    with pytest.raises(InterpreterEnded):
+        oracle_of(Process(open_tflm=fails(closed)))
+    with pytest.raises(InterpreterEnded):
+        oracle_of(Process(**opened(), run_tflm=fails(closed))).run(np.zeros((1, 6), np.int8))
+    assert searched == []
+
+
+def test_a_model_is_closed_behind_its_block() -> None:
+    process = Process(**opened())
+    with oracle_of(process) as oracle:
+        assert isinstance(oracle, InterpretedModel)
+        assert not process.closed
+    assert process.closed
+
+
+# ---- the operator that an interpreter does not survive ---------------------------------------------------------------
+
+OPERATORS = len(read_graph(IMU.read_bytes(), IMU).operators)
+
+
+class Fatal:
+    """Makes processes that a piece with more than `survives` operators kills, as the model opens or as it runs."""
+
+    def __init__(self, survives: int, *, opening: bool = False, refuses: int = 99) -> None:
+        self.survives, self.opening, self.refuses = survives, opening, refuses
+        self.made: list[Process] = []
+
+    def __call__(self) -> Process:
+        process = Process(ready=says(), open_tflm=self._opens, run_tflm=self._runs)
+        self.made.append(process)
+        return process
+
+    def _opens(self, values: dict[str, Any]) -> dict[str, Any]:
+        self.count = len(read_graph(values["model"], IMU).operators)
+        if self.count > self.refuses:
+            raise InterpreterRefused("ValueError", "")
+        if self.opening and self.count > self.survives:
+            raise DIED
+        return {}
+
+    def _runs(self, values: dict[str, Any]) -> dict[str, Any]:
+        assert values["tensors"].shape == (1, 240)
+        if self.count > self.survives:
+            raise DIED
+        return {}
+
+
+def search(fatal: Callable[[], Process], monkeypatch: pytest.MonkeyPatch, model: bytes = b"") -> culprit.Culprit:
+    monkeypatch.setattr(culprit, "InterpreterProcess", fatal)
+    opening = getattr(fatal, "opening", False)
+    tensors = None if opening else np.zeros((1, 240), np.int8)
+    return culprit.find_culprit(model or IMU.read_bytes(), "open_tflm", "run_tflm", tensors, {"arena_bytes": 5})
+
+
+@pytest.mark.parametrize("opening", [True, False])
+@pytest.mark.parametrize("operator", range(OPERATORS))
+def test_the_operator_behind_which_a_piece_dies_is_found(
+    operator: int, opening: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fatal = Fatal(operator, opening=opening)
+    name = read_graph(IMU.read_bytes(), IMU).operators[operator].name
+    assert search(fatal, monkeypatch).where == f"operator {operator} {name}"
+    assert len(fatal.made) <= 1 + OPERATORS.bit_length()
+    for process in fatal.made:
+        assert process.closed
+        assert process.asked[0] == ("ready", {})
+        assert process.asked[1][1]["arena_bytes"] == 5
+        assert [request for request, _ in process.asked[1:]] == ["open_tflm"] + ["run_tflm"] * (not opening)
+        assert process.silences == [SILENCE_S] + [10.0] * (len(process.asked) - 1)
+
+
+def test_a_piece_ends_with_the_output_of_its_last_operator() -> None:
+    data = IMU.read_bytes()
+    graph = read_graph(data, IMU)
+    for count in range(1, OPERATORS + 1):
+        piece = read_graph(culprit.cut_after(data, graph, count), IMU)
+        assert piece.operators == graph.operators[:count]
+        assert piece.outputs == graph.operators[count - 1].outputs
+
+
+def test_a_piece_that_is_refused_does_not_die(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert search(Fatal(0, refuses=3), monkeypatch).where == "the whole model"
+    assert search(Fatal(99), monkeypatch) == culprit.Culprit(
+        "the whole model",
+        "  it ran when it was tried again\n"
+        "  next: look whether memory ran out, or something ends processes; then run it again",
+    )
+
+
+class AlwaysFatal(Fatal):
+    def _opens(self, values: dict[str, Any]) -> dict[str, Any]:
+        raise DIED
+
+
+@pytest.mark.parametrize("model", [b"no model at all", IMU.read_bytes()[:3000], bytes(64)])
+def test_a_model_that_cannot_be_cut_names_no_operator(model: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = search(AlwaysFatal(0), monkeypatch, model)
+    assert found.where == "no single operator"
+    assert found.advice.startswith("  fix: convert the model again")
+
+
+def test_the_advice_follows_what_is_odd_in_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert search(Fatal(2), monkeypatch).advice.startswith("  fix: replace that layer, or convert the model again")
+    model = read_model(IMU.read_bytes())
+    graph = model.subgraphs[0]
+    graph.tensors[graph.operators[2].outputs[0]].quantization.scale = [7e-9]
+    odd = search(Fatal(2), monkeypatch, write_model(model)).advice
+    assert "has the scale 7e-09" in odd
+    assert odd.endswith("\n  fix: look at the data that the model was calibrated with, and convert it again")
+
+
+@pytest.mark.parametrize(
+    ("dead", "named", "more"), [((4,), 1, ""), ((0, 1, 4), 3, ""), ((0, 1, 2, 4), 3, " and 1 more")]
+)
+def test_layers_with_only_zeros_are_named_three_at_most(
+    dead: tuple[int, ...], named: int, more: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = read_model(IMU.read_bytes())
+    graph = model.subgraphs[0]
+    for operator in dead:
+        weights = model.buffers[graph.tensors[graph.operators[operator].inputs[1]].buffer]
+        weights.data = np.zeros(len(weights.data), np.uint8)
+    lines = search(Fatal(5), monkeypatch, write_model(model)).advice.splitlines()
+    (line,) = [each for each in lines if "all weights are zero in" in each]
+    assert line.count("operator ") == named
+    assert line.endswith(f"){more}")
+    assert lines[-1].startswith("  fix: train the model")
+
+
+# ---- what lies between the operators ---------------------------------------------------------------------------------
+
+
+def test_an_explorer_asks_for_windows_and_clamps_as_they_are() -> None:
+    process = Process(
+        open_tflm_tensors=says(operators=[[0, "CONV_2D", -128, 127], [3, "SOFTMAX", -128, 126]]),
+        look_tflm=says(outputs=1, low=2, high=3, seen=4),
+        clamp_tflm=says(output=np.array([1, -2], np.int8), clamped=np.array([[1, -2], [4, -2], [1, -128]], np.int8)),
+    )
+    explorer = Explorer(b"model", as_process(process))
+    assert explorer.operators == (Operator(0, "CONV_2D", -128, 127), Operator(3, "SOFTMAX", -128, 126))
+    tensors = np.asfortranarray(np.arange(12).reshape(2, 6).astype(np.int8))
+    sight = explorer.look(tensors)
+    assert (sight.outputs, sight.low, sight.high, sight.seen) == (1, 2, 3, 4)
+    clamps = [Clamp(0, -128, 127), Clamp(1, -7, 9), Clamp(1, 0, 0)]
+    assert explorer.distances(tensors[:, 0], clamps) == [0, 3, 126]
+    (_, opens), (_, looked), (_, clamped) = process.asked
+    assert opens == {"model": b"model"}
+    assert looked["tensors"].tolist() == tensors.tolist()
+    assert clamped["tensor"].tolist() == tensors[:, 0].tolist()
+    assert clamped["clamps"] == [(0, -128, 127), (1, -7, 9), (1, 0, 0)]
+    assert all(each.flags.c_contiguous for each in (looked["tensors"], clamped["tensor"]))
+
+
+# ---- both models of a case -------------------------------------------------------------------------------------------
+
+SIX = TensorContract("INT8", (1, 6), Quantisation(0.5, -3), 6)
+TWO = TensorContract("INT8", (1, 2), Quantisation(0.5, -3), 2)
+TWICE = Prepare("scale", 1, tuple(Channel(0, 0, 1 << 31) for _ in range(2)))
+
+
+def case_of(prepare: Prepare = TWICE, *, floating: bool = True) -> Case:
+    """Five windows of three samples of one channel, each of which becomes two elements; the gate refuses the second."""
+    windows = np.arange(15).reshape(5, 3, 1).astype(np.int16)
+    windows[1] = 999
+    model = SimpleNamespace(data=b"int8", path=Path("m.tflite"), input=SIX, output=TWO)
+    return cast(
+        Case,
+        SimpleNamespace(
+            path=Path("case.toml"),
+            model=model,
+            float_model=SimpleNamespace(data=b"float", path=Path("f.tflite")) if floating else None,
+            window=Window("int16", 3, 1),
+            gate=SimpleNamespace(minimum=-100.0, maximum=100.0, min_span=0.0),
+            prepare=prepare,
+            vectors=Vectors(windows),
+        ),
+    )
+
+
+class Processes:
+    """Those that the models of a case are opened in, one after the other."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *processes: Process) -> None:
+        self.left = list(processes)
+        monkeypatch.setattr(models, "InterpreterProcess", lambda: self.left.pop(0))
+
+
+def both(float_output: int = 2) -> tuple[Process, Process]:
+    oracle = Process(open_tflm=says(input={**END, "shape": [1, 6]}, output={**END, "shape": [1, 2]}), run_tflm=doubled)
+    ends = {"input": REAL_END, "output": {**REAL_END, "shape": [1, float_output]}, "tensors": []}
+    return oracle, Process(open_litert=says(**ends), run_litert=doubled)
+
+
+def test_the_models_of_a_case_are_started_and_opened_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    oracle, real = both()
+    processes = Processes(monkeypatch, oracle, real)
+    with CaseModels(case_of()) as opened_:
+        opened_.start()
+        opened_.start()
+        assert (processes.left, oracle.asked, real.asked) == ([], [], [])
+        assert opened_.oracle is opened_.oracle
+        assert opened_.floating is opened_.floating is not None
+        assert opened_.oracle.name == "m.tflite"
+        assert opened_.floating.name == "f.tflite"
+        assert [values["model"] for _, values in oracle.asked + real.asked] == [b"int8", b"float"]
+    assert oracle.closed
+    assert real.closed
+
+
+def test_a_case_without_a_float_model_needs_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    oracle, _ = both()
+    Processes(monkeypatch, oracle)
+    with CaseModels(case_of(floating=False)) as opened_:
+        assert opened_.floating is None
+        answers = opened_.answer(np.ones((1, 6), np.int8), np.ones((1, 3, 1), np.int16))
+    assert answers.oracle.tolist() == [[2, 2]]
+    assert (answers.real, answers.chain) == (None, None)
+
+
+def test_models_that_were_never_started_can_be_closed() -> None:
+    CaseModels(case_of()).close()
+
+
+def test_why_models_cannot_be_opened_is_told_to_each_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    oracle, _ = both()
+    oracle.answers["open_tflm"] = fails(InterpreterRefused("ValueError", "no"))
+    Processes(monkeypatch, oracle, Process())
+    opened_ = CaseModels(case_of())
+    for ask in (opened_.open, lambda: opened_.oracle, lambda: opened_.floating):
+        with pytest.raises(UsageError, match="refuses this model"):
+            ask()
+    assert len(oracle.asked) == 1
+
+
+def test_a_float_model_of_another_size_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    Processes(monkeypatch, *both(float_output=3))
+    with pytest.raises(CaseError, match=r"takes 6 and gives 3 values, the int8 model 6 and 2") as caught:
+        CaseModels(case_of()).open()
+    assert (caught.value.where, caught.value.file) == ("model.float", Path("case.toml"))
+    assert str(caught.value).endswith("fix: name the float model that the int8 model was converted from")
+
+
+def test_the_float_model_answers_the_tensor_and_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    for stage, chains in ((TWICE, True), (Prepare("tensor", 1), False)):
+        Processes(monkeypatch, *both())
+        case = case_of(stage)
+        opened_ = CaseModels(case)
+        prepared, windows = np.arange(12).reshape(2, 6).astype(np.int8), case.vectors.windows[:2]
+        answers = opened_.answer(prepared, windows)
+        assert answers.oracle.tolist() == (prepared[:, :2] * 2).tolist()
+        assert answers.real is not None
+        assert answers.real.tolist() == (2 * SIX.quantisation.real32(prepared)[:, :2]).tolist()
+        if chains:
+            assert answers.chain is not None
+            assert answers.chain.tolist() == (2 * real_values(windows, stage, SIX)[:, :2]).tolist()
+        else:
+            assert answers.chain is None
+        assert opened_.answer(prepared).chain is None
+
+
+def test_columns_are_there_for_what_answers() -> None:
+    full, alone, copied = (
+        Outputs.empty(case) for case in (case_of(), case_of(floating=False), case_of(Prepare("tensor", 1)))
+    )
+    assert full.real is not None
+    assert full.chain is not None
+    assert copied.real is not None
+    assert (alone.real, alone.chain, copied.chain) == (None, None, None)
+    assert (full.oracle.dtype, full.real.dtype, full.chain.dtype) == (np.int8, np.float32, np.float32)
+    assert {column.shape for column in (full.oracle, full.real, full.chain, alone.oracle)} == {(5, 2)}
+    assert not any(column.any() for column in (full.oracle, full.real, full.chain))
+
+
+def test_rows_are_put_and_taken_in_every_column() -> None:
+    rows = np.array([3, 1])
+    full = Outputs.empty(case_of())
+    answers = Outputs(
+        np.array([[1, 2], [3, 4]], np.int8), np.full((2, 2), 5.0, np.float32), np.full((2, 2), 6.0, np.float32)
+    )
+    full.put(rows, answers)
+    taken = full.take(np.array([1, 3, 0]))
+    assert taken.oracle.tolist() == [[3, 4], [1, 2], [0, 0]]
+    assert taken.real is not None
+    assert taken.chain is not None
+    assert (taken.real[:, 0].tolist(), taken.chain[:, 0].tolist()) == ([5, 5, 0], [6, 6, 0])
+    full.put(rows, Outputs(answers.oracle, None, None))  # of models without a float one
+    alone = Outputs.empty(case_of(floating=False))
+    alone.put(rows, answers)
+    assert alone.take(rows).oracle.tolist() == answers.oracle.tolist()
+    assert (alone.take(rows).real, alone.take(rows).chain) == (None, None)
+
+
+# ---- the answers to a case -------------------------------------------------------------------------------------------
+
+
+def test_valid_rows_that_were_asked_for_are_answered_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    oracle, real = both()
+    Processes(monkeypatch, oracle, real)
+    case = case_of()
+    stimuli = prepare_all(case)
+    told: list[tuple[int, int]] = []
+    with CaseModels(case) as opened_:
+        found = model_outputs(case, stimuli, np.array([4, 1, 3, 0]), lambda *done: told.append(done), 2, opened_)
+        assert not oracle.closed
+    assert told == [(2, 3), (3, 3)]
+    wanted = stimuli.prepared[:, :2] * 2
+    wanted[[1, 2]] = 0
+    assert found.oracle.tolist() == wanted.tolist()
+    assert found.chain is not None
+    assert found.chain[[1, 2]].tolist() == [[0, 0]] * 2
+    assert found.chain[3].tolist() == (2 * real_values(case.vectors.windows[3:4], TWICE, SIX)[0, :2]).tolist()
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3, 64])
+def test_stimuli_are_prepared_in_chunks_that_leave_no_trace(chunk: int) -> None:
+    case = case_of()
+    found = prepare_all(case, chunk)
+    assert found.gate.tolist() == [GateReason.VALID, GateReason.RANGE, *[GateReason.VALID] * 3]
+    assert (found.prepared.dtype, found.digest.dtype) == (np.int8, np.uint32)
+    assert found.prepared.tolist() == [
+        [0] * 6 if row == 1 else [3 * row - 3 + sample for sample in range(3) for _ in range(2)] for row in range(5)
+    ]  # a count is an LSB, and the zero point is -3
+    assert found.digest.tolist() == [0 if row == 1 else zlib.crc32(found.prepared[row].tobytes()) for row in range(5)]
+    assert found.valid.tolist() == [0, 2, 3, 4]
+
+
+def test_references_are_the_stimuli_the_answers_and_what_is_decided_on_them() -> None:
+    case = cast(Case, SimpleNamespace(**{**vars(case_of()), "decide": Decide("argmax", 1, 0, 0, labels=("a", "b"))}))
+    outputs = Outputs.empty(case)
+    outputs.oracle[:] = [[5, 1], [9, 9], [-3, -5], [1, 2], [7, 0]]
+    stimuli = prepare_all(case)
+    found = references(case, stimuli, outputs)
+    for one, other in (
+        (found.gate, stimuli.gate),
+        (found.prepared, stimuli.prepared),
+        (found.digest, stimuli.digest),
+        (found.output, outputs.oracle),
+        (found.float_output, outputs.real),
+        (found.float_chain, outputs.chain),
+    ):
+        assert one is other
+    assert found.winner.tolist() == [0, -1, 0, 1, 0]
+    assert found.score.tolist() == [5, 0, -3, 2, 7]
+    assert found.answer.tolist() == [0, -1, -1, 1, 0]
+    accepted, below, none = DecisionReason.ACCEPTED, DecisionReason.BELOW_THRESHOLD, DecisionReason.NO_STAGE
+    assert found.reason.tolist() == [accepted, none, below, accepted, accepted]
+    streamed = SimpleNamespace(
+        **{**vars(case), "vectors": Vectors(case.vectors.windows, sequence=np.zeros(5, np.int64))}
+    )
+    streamed.decide = Decide("argmax", 1, 0, 0, debounce=2, labels=("a", "b"))
+    reasons = references(cast(Case, streamed), stimuli, outputs).reason.tolist()
+    assert reasons == [DecisionReason.DEBOUNCE, none, below, DecisionReason.DEBOUNCE, DecisionReason.DEBOUNCE]
+    copied = SimpleNamespace(**{**vars(case), "prepare": Prepare("tensor", 1)})
+    assert references(cast(Case, copied), stimuli, outputs).float_chain is outputs.real
+
+
+def test_all_references_of_a_case_are_computed_from_its_stimuli(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = cast(Case, SimpleNamespace(**{**vars(case_of()), "decide": Decide("none", 1)}))
+    told: list[tuple[int, int]] = []
+    Processes(monkeypatch, *both())
+    stimuli = prepare_all(case)
+    found = compute(case, stimuli, lambda *done: told.append(done), 3)
+    assert found.prepared is stimuli.prepared
+    assert told == [(3, 4), (4, 4)]
+    Processes(monkeypatch, *both())
+    assert compute(case).output.tolist() == found.output.tolist()
+
+
+def test_rows_that_were_asked_for_are_answered_by_models_opened_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    Processes(monkeypatch, *both())
+    found = model_outputs(case_of(), prepare_all(case_of()), np.array([3]))
+    assert found.oracle.any(axis=1).tolist() == [False, False, False, True, False]
+
+
+def test_without_models_of_the_caller_s_they_are_opened_and_closed_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    oracle, real = both()
+    Processes(monkeypatch, oracle, real)
+    case = case_of()
+    found = model_outputs(case, prepare_all(case))
+    assert found.oracle[:, 0].tolist() == [2 * value for value in prepare_all(case).prepared[:, 0].tolist()]
+    assert oracle.closed
+    assert real.closed
+
+
+def test_a_check_runs_each_model_once_on_a_tensor_that_stands_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    oracle, real = both()
+    Processes(monkeypatch, oracle, real)
+    check_models(case_of())
+    (_, (run, values)), (_, (real_run, real_values_)) = oracle.asked, real.asked
+    assert (run, real_run) == ("run_tflm", "run_litert")
+    assert (values["tensors"].tolist(), values["tensors"].dtype) == ([[-3] * 6], np.int8)
+    assert real_values_["tensors"].tolist() == [[0.0] * 6]
+    assert oracle.closed
+    assert real.closed
+
+
+def test_a_large_case_is_worked_through_in_chunks_of_sixty_four(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = case_of(floating=False)
+    case = cast(Case, SimpleNamespace(**{**vars(case), "vectors": Vectors(np.zeros((130, 3, 1), np.int16))}))
+    oracle, _ = both()
+    Processes(monkeypatch, oracle)
+    told: list[tuple[int, int]] = []
+    model_outputs(case, prepare_all(case), progress=lambda *done: told.append(done))
+    assert told == [(64, 130), (128, 130), (130, 130)]
+
+
+# ---- beside the board ------------------------------------------------------------------------------------------------
+
+
+def test_a_job_has_its_stimuli_at_once_and_its_answers_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    oracle, real = both()
+    Processes(monkeypatch, oracle, real)
+    case, go = case_of(), threading.Event()
+    oracle.answers["run_tflm"] = lambda values: doubled(values) if go.wait(5) else {}
+    running = job.ReferenceJob(case, np.array([0, 1, 4]))
+    assert running.stimuli.digest.tolist() == prepare_all(case).digest.tolist()
+    (thread,) = [thread for thread in threading.enumerate() if thread.name == "references"]
+    assert thread.daemon
+    go.set()
+    outputs = running.result()
+    wanted = prepare_all(case).prepared[:, :2] * 2
+    wanted[[1, 2, 3]] = 0
+    assert outputs.oracle.tolist() == wanted.tolist()
+    assert running.models.oracle.run(np.ones((1, 6), np.int8)).tolist() == [[2, 2]]  # others may ask as well
+    running.close()
+    assert oracle.closed
+    assert real.closed
+    assert not thread.is_alive()
+
+
+def test_a_job_raises_what_its_models_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    oracle, real = both()
+    oracle.answers["run_tflm"] = fails(InterpreterRefused("ValueError", "no"))
+    Processes(monkeypatch, oracle, real)
+    running = job.ReferenceJob(case_of(), np.arange(5))
+    with pytest.raises(UsageError, match="cannot run this model"):
+        running.result()
+    running.close()
+
+
+def test_a_job_that_is_closed_goes_no_further_than_the_chunk_in_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = case_of(floating=False)
+    case = cast(Case, SimpleNamespace(**{**vars(case), "vectors": Vectors(np.zeros((500, 3, 1), np.int16))}))
+    oracle, _ = both()
+    begun, go = threading.Event(), threading.Event()
+
+    def held(values: dict[str, Any]) -> dict[str, Any]:
+        begun.set()
+        go.wait(5)
+        return doubled(values)
+
+    oracle.answers["run_tflm"], oracle.close = held, go.set  # type: ignore[method-assign]
+    Processes(monkeypatch, oracle)
+    running = job.ReferenceJob(case, np.arange(500))
+    assert begun.wait(5)
+    running.close()
+    with pytest.raises(job._Cancelled):
+        running.result()
+    assert [request for request, _ in oracle.asked] == ["open_tflm", "run_tflm"]
+
+
+def test_a_job_that_does_not_end_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job, "_END_S", 0.01)
+    oracle, real = both()
+    go = threading.Event()
+    oracle.answers["run_tflm"] = lambda values: [go.wait(1), doubled(values)][1]
+    Processes(monkeypatch, oracle, real)
+    running = job.ReferenceJob(case_of(), np.arange(5))
+    running.close()
+    assert [thread.name for thread in threading.enumerate()].count("references") == 1
+    go.set()
+    with pytest.raises(job._Cancelled):
+        running.result()
