@@ -12,7 +12,7 @@ import pytest
 from hil.errors import LinkError
 from hil.link import messages
 from hil.link.messages import OperatorTime, SelfTest
-from hil.records import CoreState, Decision, DecisionReason, GateReason, Record, Status
+from hil.records import CoreState, Decision, DecisionReason, GateReason, Prepared, Record, Status
 from hil.tensor import Quantisation, TensorContract
 
 # No two fields of a map hold the same value.
@@ -22,6 +22,7 @@ RECORD = {
     **{"output": b"\x81\x02", "decision": DECISION, "canaries": 8, "arena_high_water": 99, "stack_high_water": 100},
 }
 TOLD = {"received": 111, "gate_ticks": 12, "core": [1, 2, 3, 4]}
+FURTHER = {"inputs": [[1, -2, 3, 4], [5, 6, 7, 8]], "outputs": [b"\x01", b"\x02\x03"]}
 INPUT = {"type": 9, "shape": [1, 80, 3], "scale": 0.1, "zero_point": -4, "bytes": 240}
 OUTPUT = {"type": 0, "shape": [1, 5], "scale": 0.25, "zero_point": 3, "bytes": 20}
 TEXTS = ("firmware", "target", "compiler", "flags", "kernels", "clock", "case")
@@ -78,6 +79,8 @@ def test_each_field_of_a_hello_has_its_place() -> None:
         "input": asdict(TensorContract("INT8", (1, 80, 3), Quantisation(float(np.float32(0.1)), -4), 240)),
         "output": asdict(TensorContract("FLOAT32", (1, 5), Quantisation(0.25, 3), 20)),
         "boot": 17,
+        "inputs": (),  # asked for apart
+        "outputs": (),
     }
 
 
@@ -91,6 +94,8 @@ def test_each_field_of_a_record_has_its_place() -> None:
     assert messages.decode_selftest({"selftest": RECORD}) == A_RECORD
     told = messages.decode_record({"run": {**RECORD, **TOLD}})
     assert (told.received, told.gate_ticks, told.core) == (111, 12, CoreState(1, 2, 3, 4))
+    several = messages.decode_record({"run": {**RECORD, **FURTHER}})
+    assert (several.inputs, several.outputs) == ((Prepared(1, -2, 3, 4), Prepared(5, 6, 7, 8)), (b"\x01", b"\x02\x03"))
 
 
 def test_what_comes_beside_a_record_has_its_place() -> None:
@@ -155,6 +160,7 @@ COMMANDS: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
     (messages.scores_command(False, b"ab"), {"scores": [False, b"ab"]}),
     (messages.fetch_command(1, 20, 30), {"fetch": [1, 20, 30]}),
     (messages.operators_command(6), {"operators": 6}),
+    (messages.tensor_command(True, 2), {"tensor": [True, 2]}),
     (messages.selftest_command(SelfTest.MASKS, 3, 4, b"ab"), {"selftest": [2, 3, 4, b"ab"]}),
 )
 
@@ -178,4 +184,4 @@ def test_capture_numbers_wrap_at_32_bits(number: int, sent: int) -> None:
 
 
 def test_every_field_of_a_record_is_tested_here() -> None:
-    assert {field.name for field in fields(Record)} == {*RECORD, *TOLD}
+    assert {field.name for field in fields(Record)} == {*RECORD, *TOLD, *FURTHER}

@@ -5,7 +5,7 @@ The device is a table of answers, and the board keeps what is done to it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -119,7 +119,7 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
         made.append(Job(case, rows))
         return made[-1]
 
-    def device(board: OnTable) -> Scripted:
+    def device(board: OnTable, *_: object) -> Scripted:
         board.device.board.clock = board.clock
         return board.device
 
@@ -377,7 +377,7 @@ def probed(
     board.probe_bundles = not spares
     left = list(answers)
 
-    def device(_: Board) -> Any:
+    def device(*_: object) -> Any:
         answer = left.pop(0) if len(left) > 1 else left[0]
         if isinstance(answer, Exception):
             raise answer
@@ -501,8 +501,8 @@ class SameOracle:
     def oracle(self) -> SameOracle:
         return self
 
-    def run(self, tensors: np.ndarray) -> np.ndarray:
-        return tensors[:, :SCORES]
+    def answers(self, tensors: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+        return (tensors[0][:, :SCORES],)
 
 
 def searching(device: Scripted, told: Callable[[str, int, int], None] = lambda *_: None) -> SessionState:

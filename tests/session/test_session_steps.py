@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -93,8 +93,14 @@ def test_time_of_plain_windows_is_in_the_clock_s_units() -> None:
 def chosen(count: int, undone: tuple[int, ...] = ()) -> list[int]:
     status = np.full(count, Status.DONE, np.uint8)
     status[list(undone)] = Status.FAULT
-    run = SimpleNamespace(records=SimpleNamespace(status=status), groups=[[index] for index in range(count)])
-    return plain._chosen(cast(SessionState, run))
+    run = SimpleNamespace(
+        case=SimpleNamespace(keeps_state=False),
+        records=SimpleNamespace(status=status),
+        groups=[[index] for index in range(count)],
+    )
+    found = plain._chosen(cast(SessionState, run))
+    assert all(fresh for _, fresh in found)
+    return [vector for vector, _ in found]
 
 
 def test_without_a_plain_window_there_are_no_times() -> None:
@@ -202,9 +208,9 @@ class Oracle:
     def __init__(self) -> None:
         self.oracle, self.asked = self, 0
 
-    def run(self, tensors: np.ndarray) -> np.ndarray:
-        self.asked += len(tensors)
-        return tensors[:, :SCORES]
+    def answers(self, tensors: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+        self.asked += len(tensors[0])
+        return (tensors[0][:, :SCORES],)
 
 
 def sent(

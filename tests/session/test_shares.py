@@ -179,7 +179,7 @@ def test_records_of_one_share_are_those_of_the_case_and_of_two_have_the_model_s_
     case = with_vectors(imu_motion(), list(range(4)))
     records = RunRecords.empty(4, 4)
     assert merge_records(case, [(whole(case), records)]) is records
-    real = replace(case, model=replace(case.model, output=replace(case.model.output, dtype="FLOAT32")))
+    real = replace(case, model=replace(case.model, outputs=(replace(case.model.output, dtype="FLOAT32"),)))
     halves = [
         (Share(number, 2 * number, 2 * number + 2, lead=False), RunRecords.empty(4, 4, FLOAT32)) for number in (0, 1)
     ]
