@@ -46,8 +46,7 @@ uint32_t Parse(const std::vector<uint8_t> &bundle) {
   hil::OutputPart output;
   bool is_output;
   while (result.ok() && !further.empty()) {
-    result =
-        hil::ParseFurther(&further, kLimits, &input, &output, &is_output);
+    result = hil::ParseFurther(&further, kLimits, &input, &output, &is_output);
   }
   return static_cast<uint32_t>(result.status);
 }
