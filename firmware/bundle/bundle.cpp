@@ -125,6 +125,12 @@ BundleResult DecodeItem(int (*decode)(const uint8_t*, size_t, Item*, size_t*), B
   return {};
 }
 
+// Static: the codec's structures are too much for a stack. One at a time is in use.
+union {
+  bundle_meta meta;
+  bundle_further_r further;
+} decoded;
+
 Text ToText(const zcbor_string& string) { return Text(reinterpret_cast<const char*>(string.value), string.len); }
 
 TensorContract ToContract(const tensor& wire) {
@@ -303,8 +309,7 @@ uint64_t Elements(const TensorContract& tensor) {
 }
 
 BundleResult ParseBundle(Bytes region, const BundleLimits& limits, Bundle* bundle, Bytes* further) {
-  // Static: the codec's structure is 2 kB, too much for a stack.
-  static bundle_meta meta;
+  bundle_meta& meta = decoded.meta;
   Layout layout{};
   BundleResult result = CheckHeader(region);
   if (result.ok()) {
@@ -329,23 +334,22 @@ BundleResult ParseBundle(Bytes region, const BundleLimits& limits, Bundle* bundl
   return CheckMeaning(meta, limits, bundle);
 }
 
-BundleResult ParseFurther(Bytes* items, const BundleLimits& limits, FurtherPart* part) {
-  static bundle_further_r item;
-  const BundleResult decoded = DecodeItem(cbor_decode_bundle_further, *items, &item, items);
-  if (!decoded.ok()) {
-    return decoded;
+BundleResult ParseFurther(Bytes* items, const BundleLimits& limits, InputPart* input, OutputPart* output,
+                          bool* is_output) {
+  bundle_further_r& item = decoded.further;
+  const BundleResult result = DecodeItem(cbor_decode_bundle_further, *items, &item, items);
+  if (!result.ok()) {
+    return result;
   }
-  part->output = item.bundle_further_choice == bundle_further_r::bundle_further_further_output_m_c;
-  if (part->output) {
+  *is_output = item.bundle_further_choice == bundle_further_r::bundle_further_further_output_m_c;
+  if (*is_output) {
     const output_part& wire = item.bundle_further_further_output_m.further_output_output;
-    part->index = wire.output_part_index;
-    part->tensor = ToContract(wire.output_part_tensor);
+    *output = {wire.output_part_index, ToContract(wire.output_part_tensor)};
     return {};
   }
   const input_part& wire = item.bundle_further_further_input_m.further_input_input;
-  CopyInput(wire.input_part_window, wire.input_part_gate, wire.input_part_prepare, wire.input_part_tensor,
-            &part->input);
-  return CheckInput(wire.input_part_prepare, limits, &part->input);
+  CopyInput(wire.input_part_window, wire.input_part_gate, wire.input_part_prepare, wire.input_part_tensor, input);
+  return CheckInput(wire.input_part_prepare, limits, input);
 }
 
 BundleResult CompareTensor(const TensorContract& contract, const TensorContract& actual, BundleStatus first) {

@@ -111,17 +111,17 @@ struct BundleLimits {
 // not looked at yet.
 BundleResult ParseBundle(Bytes region, const BundleLimits& limits, Bundle* bundle, Bytes* further);
 
-// An item of a further tensor: of an input, or of an output at `index` among the model's.
-struct FurtherPart {
-  bool output = false;
-  InputPart input;
+// An output beside the one that is decided on, at `index` among the model's.
+struct OutputPart {
   uint32_t index = 0;
   TensorContract tensor;
 };
 
-// Reads and checks the next item (codes 8 to 16 and 22), and leaves the rest of them in `items`. Of `limits` the bytes
-// that are left count.
-BundleResult ParseFurther(Bytes* items, const BundleLimits& limits, FurtherPart* part);
+// Reads and checks the next item of a further tensor (codes 8 to 16 and 22), and leaves the rest of them in `items`. It
+// is of an input or of an output: `*is_output` says which of the two parts was filled in. Of `limits` the bytes that
+// are left count.
+BundleResult ParseFurther(Bytes* items, const BundleLimits& limits, InputPart* input, OutputPart* output,
+                          bool* is_output);
 
 // Codes 40 to 44 (`first` kInputType) or 45 to 49 (kOutputType): whether the model's tensor is the contract's.
 BundleResult CompareTensor(const TensorContract& contract, const TensorContract& actual, BundleStatus first);

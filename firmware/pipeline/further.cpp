@@ -1,6 +1,7 @@
 #include "pipeline/further.h"
 
 #include <algorithm>
+#include <new>
 
 namespace hil {
 namespace {
@@ -12,6 +13,10 @@ Bytes Next(Bytes* window, const WindowFormat& format) {
   *window = window->subspan(size, window->size() - size);
   return part;
 }
+
+// Nothing here is read before it was written, so no start has to clear it (port/cortex-m4/sections.ld).
+__attribute__((section(".noinit.further"))) alignas(FurtherInput) uint8_t
+    inputs_memory[(SeveralTensors::kMostInputs + 1) * sizeof(FurtherInput)];
 
 }  // namespace
 
@@ -27,29 +32,40 @@ TensorContract ToContract(const EngineTensor& tensor) {
 }
 
 BundleResult SeveralTensors::Read(Bytes items, const Bundle& bundle, const BundleLimits& limits) {
-  static FurtherPart part;  // too much for a stack
+  const BundleResult result = ReadItems(items, bundle, limits);
+  if (!result.ok()) {
+    input_count_ = output_count_ = 0;
+  }
+  return result;
+}
+
+BundleResult SeveralTensors::ReadItems(Bytes items, const Bundle& bundle, const BundleLimits& limits) {
+  inputs_ = reinterpret_cast<FurtherInput*>(inputs_memory);
   input_count_ = output_count_ = 0;
   first_bytes_ = window_bytes_ = WindowBytes(bundle.window);
   BundleLimits left = limits;
   left.window_bytes -= static_cast<uint32_t>(first_bytes_);
   left.prepared_bytes -= bundle.input.bytes;
   while (!items.empty()) {
-    const BundleResult result = ParseFurther(&items, left, &part);
+    InputPart& input = (new (&inputs_[input_count_]) FurtherInput())->part;
+    bool is_output = false;
+    const BundleResult result = ParseFurther(&items, left, &input, &outputs_[output_count_].part, &is_output);
     if (!result.ok()) {
       return result;
     }
-    if (part.output ? output_count_ == kMostOutputs : input_count_ == kMostInputs) {
-      return {BundleStatus::kSeveralTensors, 0};
-    }
-    if (part.output) {
-      outputs_[output_count_++] = {part.index, part.tensor, {}};
+    if (is_output) {
+      if (++output_count_ > kMostOutputs) {
+        return {BundleStatus::kSeveralTensors, 0};
+      }
       continue;
     }
-    inputs_[input_count_++] = {part.input, {}};
-    const auto bytes = static_cast<uint32_t>(WindowBytes(part.input.window));
+    if (++input_count_ > kMostInputs) {
+      return {BundleStatus::kSeveralTensors, 0};
+    }
+    const auto bytes = static_cast<uint32_t>(WindowBytes(input.window));
     window_bytes_ += bytes;
     left.window_bytes -= bytes;
-    left.prepared_bytes -= part.input.input.bytes;
+    left.prepared_bytes -= input.input.bytes;
   }
   return {};
 }
@@ -57,7 +73,7 @@ BundleResult SeveralTensors::Read(Bytes items, const Bundle& bundle, const Bundl
 size_t SeveralTensors::decided() const {
   size_t index = 0;
   for (const FurtherOutput& output : outputs()) {  // in the order of the model
-    index += output.index == index ? 1 : 0;
+    index += output.part.index == index ? 1 : 0;
   }
   return index;
 }
@@ -73,12 +89,12 @@ BundleResult SeveralTensors::Bind() {
   }
   for (size_t i = 0; i < output_count_; ++i) {
     FurtherOutput& output = outputs_[i];
-    if (output.index > output_count_) {
-      return {BundleStatus::kModelIo, output.index};
+    if (output.part.index > output_count_) {
+      return {BundleStatus::kModelIo, output.part.index};
     }
-    const EngineTensor tensor = EngineOutput(output.index);
+    const EngineTensor tensor = EngineOutput(output.part.index);
     output.data = tensor.data;
-    const BundleResult compared = CompareTensor(output.tensor, ToContract(tensor), BundleStatus::kOutputType);
+    const BundleResult compared = CompareTensor(output.part.tensor, ToContract(tensor), BundleStatus::kOutputType);
     if (!compared.ok()) {
       return compared;
     }

@@ -20,8 +20,7 @@ struct FurtherInput {
 };
 
 struct FurtherOutput {
-  uint32_t index;  // among the model's outputs
-  TensorContract tensor;
+  OutputPart part;
   Bytes data;
 };
 
@@ -33,7 +32,7 @@ class SeveralTensors {
   // Reads the bundle's items of further tensors: codes 8 to 16 and 22.
   BundleResult Read(Bytes items, const Bundle& bundle, const BundleLimits& limits);
 
-  Span<const FurtherInput> inputs() const { return {inputs_.data(), input_count_}; }
+  Span<const FurtherInput> inputs() const { return {inputs_, input_count_}; }
   Span<const FurtherOutput> outputs() const { return {outputs_.data(), output_count_}; }
   size_t decided() const;  // index of the output that is not among outputs()
 
@@ -48,11 +47,13 @@ class SeveralTensors {
   void Prepare(Bytes window) const;
 
  private:
+  BundleResult ReadItems(Bytes items, const Bundle& bundle, const BundleLimits& limits);
+
   size_t first_bytes_ = 0;
-  size_t window_bytes_ = 0;  // of all inputs
-  std::array<FurtherInput, kMostInputs> inputs_{};
+  size_t window_bytes_ = 0;         // of all inputs
+  FurtherInput* inputs_ = nullptr;  // kMostInputs, and one more
   size_t input_count_ = 0;
-  std::array<FurtherOutput, kMostOutputs> outputs_{};
+  std::array<FurtherOutput, kMostOutputs + 1> outputs_{};  // the item behind the last one is read before it is refused
   size_t output_count_ = 0;
 };
 

@@ -577,9 +577,11 @@ BundleResult Parse(const std::vector<uint8_t>& bundle) {
   const std::vector<uint8_t> exact(bundle);
   Bytes further;
   BundleResult result = ParseBundle(Bytes(exact.data(), exact.size()), kLimits, &parsed, &further);
-  static FurtherPart part;
+  static InputPart input;
+  OutputPart output;
+  bool is_output;
   while (result.ok() && !further.empty()) {
-    result = ParseFurther(&further, kLimits, &part);
+    result = ParseFurther(&further, kLimits, &input, &output, &is_output);
   }
   return result;
 }
@@ -636,17 +638,19 @@ void FurtherTensorsAreRead() {
   const std::vector<uint8_t> bytes = With({FurtherInputItem(), FurtherOutputItem(2, 7)});
   Bundle bundle;
   Bytes items;
-  FurtherPart part;
+  InputPart input;
+  OutputPart output;
+  bool is_output = true;
   CHECK(ParseBundle(Bytes(bytes.data(), bytes.size()), kLimits, &bundle, &items).ok());
-  CHECK(ParseFurther(&items, kLimits, &part).ok());
-  CHECK(!part.output);
-  CHECK_EQUAL(part.input.window.samples, 4);
-  CHECK_EQUAL(part.input.prepare_parameters.channel_count, 2);
-  CHECK_EQUAL(part.input.input.bytes, 8);
-  CHECK(ParseFurther(&items, kLimits, &part).ok());
-  CHECK(part.output);
-  CHECK_EQUAL(part.index, 2);
-  CHECK_EQUAL(part.tensor.bytes, 7);
+  CHECK(ParseFurther(&items, kLimits, &input, &output, &is_output).ok());
+  CHECK(!is_output);
+  CHECK_EQUAL(input.window.samples, 4);
+  CHECK_EQUAL(input.prepare_parameters.channel_count, 2);
+  CHECK_EQUAL(input.input.bytes, 8);
+  CHECK(ParseFurther(&items, kLimits, &input, &output, &is_output).ok());
+  CHECK(is_output);
+  CHECK_EQUAL(output.index, 2);
+  CHECK_EQUAL(output.tensor.bytes, 7);
   CHECK(items.empty());
 }
 

@@ -34,7 +34,7 @@ SEVERAL_DEFECTS = (
         ("output 'scores'", "output 'level'"),
         (
             Edit(PRODUCT, "*output = model_output.data;", "*output = EngineOutput(1 - further.decided()).data;"),
-            Edit(FURTHER, "output.data = tensor.data;", "output.data = EngineOutput(1 - output.index).data;"),
+            Edit(FURTHER, "output.data = tensor.data;", "output.data = EngineOutput(1 - output.part.index).data;"),
         ),
     ),
     SeveralDefect(

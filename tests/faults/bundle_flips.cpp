@@ -42,9 +42,11 @@ uint32_t Parse(const std::vector<uint8_t> &bundle) {
   hil::Bytes further;
   hil::BundleResult result = hil::ParseBundle(
       hil::Bytes(region.data(), region.size()), kLimits, &parsed, &further);
-  static hil::FurtherPart part;
+  static hil::InputPart input;
+  hil::OutputPart output;
+  bool is_output;
   while (result.ok() && !further.empty()) {
-    result = hil::ParseFurther(&further, kLimits, &part);
+    result = hil::ParseFurther(&further, kLimits, &input, &output, &is_output);
   }
   return static_cast<uint32_t>(result.status);
 }
