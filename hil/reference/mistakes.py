@@ -133,9 +133,7 @@ _HALF = 128  # between the zero points of int8 and uint8
 
 def _taken_for(other: ElementType, q: Wide, input: TensorContract) -> Elements:
     """Clamped to another type of 8 bits, and its bits stored; of 16 bits the low half."""
-    made = np.clip(q, other.low, other.high).astype(other.dtype)
-    element = input.element
-    return made.view(element.dtype) if element.dtype.itemsize == 1 else made.astype(element.dtype)
+    return np.clip(q, other.low, other.high).astype(other.dtype).astype(input.element.dtype)
 
 
 # ---- tensor/1 --------------------------------------------------------------------------------------------------------
@@ -155,7 +153,7 @@ def _real_landmarks(limits: Limits) -> Iterator[tuple[str, Raw]]:
     info = np.finfo(np.float32)
     values: dict[str, list[float]] = {
         "ends of the range": [*limits],
-        "both zeros": [0.0, -0.0],
+        "both zeros": [0.0],
         "numbers too small to be normal": [float(info.smallest_subnormal), _SMALLEST / 3, _SMALLEST],
         "fractions": [1 / 3, 2 / 3, 0.1, 1 + float(info.eps), 100.3, 127.5, 255.7],
         "large numbers": [2.0**24 + 2, 2.0**31, 1e20, float(info.max)],
@@ -398,14 +396,12 @@ def _divided_back(windows: Raw, prepare: Prepare, _: TensorContract) -> Real:
 
 def _zero_point_first(windows: Raw, prepare: Prepare, input: TensorContract) -> Elements:
     half = np.float32(input.quantisation.zero_point + 0.5)
-    with np.errstate(over="ignore"):
-        return _clamped(_floor(_quantize_product(windows, prepare) + half), input)
+    return _clamped(_floor(_quantize_product(windows, prepare) + half), input)
 
 
 def _unlimited(windows: Raw, prepare: Prepare, input: TensorContract) -> Elements:
     """No limit before the conversion to int32, which gives its lowest value for what does not fit."""
-    with np.errstate(over="ignore"):
-        rounded = np.floor(_quantize_product(windows, prepare) + np.float32(0.5))
+    rounded = np.floor(_quantize_product(windows, prepare) + np.float32(0.5))
     fits = np.abs(rounded) < 2.0**31
     return _clamped(np.where(fits, rounded, -(2.0**31)).astype(np.int64) + input.quantisation.zero_point, input)
 

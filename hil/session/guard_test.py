@@ -55,7 +55,7 @@ def _deadline(run: SessionState, trial: Record) -> DeadlineTrip:
     if board.image.has_symbol(_SPIN_LEFT):
         left = int.from_bytes(board.memory.read(board.image.symbol(_SPIN_LEFT), 4), "little")
     run.restart()
-    units = int(board.clock.units(np.array(ticks, np.int64)))
+    units = int(board.clock.units(np.array(ticks)))
     return DeadlineTrip(units, rounds, trip, left, seconds)
 
 

@@ -46,9 +46,9 @@ class _Line:
     def __init__(self, device: Device, window: bytes, deadline_ticks: int, wait_s: float) -> None:
         self.device, self._window, self._deadline_ticks, self._wait_s = device, window, deadline_ticks, wait_s
 
-    def request(self, window: bytes | None = None, sequence: int | None = None) -> bytes:
+    def request(self, window: bytes | None = None) -> bytes:
         """A message under an id, and with a capture number, of its own."""
-        number = self.device.next_sequence() if sequence is None else sequence
+        number = self.device.next_sequence()
         content = self._window if window is None else window
         return self.device.message(messages.run_command(number, True, self._deadline_ticks, content))
 
@@ -90,8 +90,7 @@ def _repeated(line: _Line) -> list[LinkProbe]:
     observed = same if len(own) == 2 and own[0] == own[1] else _words(own)
     probes = [LinkProbe("a request sent twice", same, observed)]
 
-    sequence = line.device.next_sequence()
-    one = line.request(sequence=sequence)
+    one = line.request()
     number, command = cbor2.loads(one)
     other = cbor2.dumps([number, messages.run_command(line.device.next_sequence(), True, 0, b"")])
     replies = line.send([frame.encode(one), frame.encode(other)], line.request())

@@ -46,7 +46,7 @@ class _MemoryTest:
 
     def all(self) -> MemoryTest:
         base = self._image.symbol(ARENA) + CANARY_BYTES if self._image.has_symbol(ARENA) else 0
-        found = MemoryTest(tried=True, sizes=_sizes(self._image), share=self._share, arena_address=base)
+        found = MemoryTest(sizes=_sizes(self._image), share=self._share, arena_address=base)
         try:
             with self._run.device.board.outside() as outside:
                 return self._looked(found, outside.memory)

@@ -65,9 +65,9 @@ def _difference(run: SessionState, vector: int, record: Record) -> ReplayDiffere
 
 def _operators(seen: Profile, clock: ClockSpec) -> tuple[OperatorTicks, ...]:
     """Cumulative readings become units first and are then subtracted, as those of the stages are."""
-    readings = np.array([(time.begin_ticks, time.end_ticks) for time in seen.operators], np.int64).reshape(-1, 2)
+    readings = np.array([(time.begin_ticks, time.end_ticks) for time in seen.operators]).reshape(-1, 2)
     _check_order(readings.ravel(), seen)
-    spent = np.diff(clock.units(readings), axis=1)[:, 0]
+    spent = np.diff(clock.units(readings))[:, 0]
     pairs = zip(seen.operators, spent.tolist(), strict=True)
     return tuple(OperatorTicks(index, time.operator, units) for index, (time, units) in enumerate(pairs))
 

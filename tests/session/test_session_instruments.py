@@ -5,6 +5,7 @@ one, and the same with one flaw. `test_every_instrument.py` plants such flaws in
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -190,9 +191,10 @@ def trip_of(kind: str, stage: str = "agent") -> DeviceFault:
 def guarded(script: dict[int, Answer], deadline: int = 1000) -> tuple[GuardTest, SelfTesting, SessionState]:
     device = SelfTesting(script)
     device.shown = TRIAL
-    words = {0x100: LEFT.to_bytes(4, "little")}
-    device.board.image = SimpleNamespace(has_symbol=lambda name: True, symbol=lambda name: 0x100)
-    device.board.memory = SimpleNamespace(read=lambda at, size: words[at][:size])
+    words = {(0x100, 4): LEFT.to_bytes(4, "little")}
+    symbols = {"hil_spin_left": 0x100}
+    device.board.image = SimpleNamespace(has_symbol=symbols.__contains__, symbol=symbols.__getitem__)
+    device.board.memory = SimpleNamespace(read=lambda at, size: words[at, size])
     run = session_with(device)
     run.deadline_ticks = deadline
     return guard_test.STEP.collect(run), device, run
@@ -222,6 +224,8 @@ def test_each_guard_is_shown_what_must_end_in_its_fault() -> None:
             Trip("executed", "memory management fault", "agent"),
         ),
     )
+    assert 0 <= found.deadline.seconds < 60
+    assert isinstance(found.deadline.rounds, int)
     # Twice the deadline in the first stage, which spins an eighth: 2 * 8 * 1,000 ticks of 13,750 for 137,500 rounds.
     assert [(test, amount, deadline) for test, amount, deadline, _ in device.tests] == [
         (SelfTest.SPIN, 100_000, 0),
@@ -264,6 +268,13 @@ def test_a_spin_is_no_longer_than_a_request_can_ask_for() -> None:
     assert device.tests[1][1] == 0xFFFFFFFF
     assert found.deadline is not None
     assert found.deadline.rounds == 0xFFFFFFFF
+
+
+@pytest.mark.parametrize(("ticks", "rounds"), [(1, 220_000_000), (2, 110_000_000), (13_751, 15_998)])
+def test_a_spin_is_as_long_as_the_trial_tells(ticks: int, rounds: int) -> None:
+    found, *_ = guarded({**TRIPS, 0: replace(TRIAL, ticks=(0, 0, ticks))}, deadline=100)
+    assert found.deadline is not None
+    assert repr(found.deadline.rounds) == repr(rounds)
 
 
 def test_guards_that_cannot_be_tried_are_told_from_a_firmware_that_breaks() -> None:
@@ -315,6 +326,9 @@ class Agent(Scripted):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.number, self.seen = 100, -1
+        self.commands: list[list[Any]] = []
+        self.frames: list[list[bytes]] = []
+        self.ended: list[bool] = []
         self.cached: tuple[bytes, bytes] | None = None
         self.waits: list[float] = []
 
@@ -324,12 +338,14 @@ class Agent(Scripted):
 
     def converse(self, data: bytes, enough: Callable[[list[bytes]], bool], timeout_s: float) -> list[bytes]:
         self.waits.append(timeout_s)
+        self.frames.append([one for one in data.split(frame.END) if one])
         found: list[bytes] = []
         for one in data.split(frame.END):
             for message in self.opened(one):
                 found.append(self.answer(message))
             if enough(found):
                 break
+        self.ended.append(enough(found) is True)
         return found
 
     def opened(self, one: bytes) -> Iterator[bytes]:
@@ -343,6 +359,7 @@ class Agent(Scripted):
             if known == message or (not self.compares and cbor2.loads(known)[0] == cbor2.loads(message)[0]):
                 return reply
         number, command = cbor2.loads(message)
+        self.commands.append(command["run"])
         sequence, _, _, window = command["run"]
         reply = cbor2.dumps([number, 1, {"run": self.record(sequence, window)}])
         self.cached = message, reply
@@ -405,6 +422,48 @@ def test_a_right_agent_passes_each_probe() -> None:
     }
 
 
+def test_requests_are_fresh_ones_of_the_window_with_the_deadline_of_the_case() -> None:
+    """But for two that must be refused for their length; each has a capture number of its own but where it is meant."""
+    device = Agent()
+    link_test.STEP.collect(after_first_pass(device))
+    assert device.story() == ["run 0"]
+    assert set(device.ended) == {True}
+    assert {tuple(each[1:3]) for each in device.commands if each[3]} <= {(True, 777), (True, 0)}
+    assert all(each[1] is True for each in device.commands)
+    assert {each[3] for each in device.commands} == {device.asked[0].window, b""}
+    assert [tuple(each[1:]) for each in device.commands if not each[3]] == [
+        (True, 0, b""),
+        (True, 777, b""),
+    ]
+
+
+def test_a_damaged_frame_is_damaged_in_one_way() -> None:
+    device = Agent()
+    link_test.STEP.collect(after_first_pass(device))
+    (flipped, _), (crc, _), (half, _), (long, good) = device.frames[:4]
+    for damaged, place in ((flipped, 0), (crc, 1)):
+        body = cobs.decode(damaged)
+        message, told = body[:-4], int.from_bytes(body[-4:], "little")
+        if place == 0:  # the CRC is that of the message with one bit back
+            near = [message[:at] + bytes([message[at] ^ 0x10]) + message[at + 1 :] for at in range(len(message))]
+            assert sum(zlib.crc32(each) == told for each in near) == 1
+        else:
+            assert (zlib.crc32(message) ^ told).bit_count() == 1
+    assert 200 < len(half) < len(good) * 2 // 3
+    assert len(cobs.decode(long)) == len(cobs.decode(good)) + 4096 + 512
+
+
+@pytest.mark.parametrize(("took_s", "wait_s"), [(0.01, 2.0), (0.1, 2.0), (1.0, 20.0)])
+def test_replies_are_waited_for_as_long_as_twenty_windows_take(
+    took_s: float, wait_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = iter((5.0, 5.0 + took_s))
+    monkeypatch.setattr(link_test, "time", SimpleNamespace(monotonic=lambda: next(times)))
+    device = Agent()
+    link_test.STEP.collect(after_first_pass(device))
+    assert device.waits == pytest.approx([wait_s] * len(device.waits))
+
+
 class NoCrc(Agent):
     def opened(self, one: bytes) -> Iterator[bytes]:
         try:
@@ -462,6 +521,21 @@ class Mixed(Agent):
 
 def test_an_agent_that_mixes_its_replies_up_gives_another_record() -> None:
     assert wrong(linked(Mixed)) == {"the first again": "another record"}
+
+
+class Confused(Agent):
+    """Answers a request that came before as done, with the output of another window."""
+
+    def record(self, sequence: int, window: bytes) -> dict[str, Any]:
+        known = getattr(self, "known", set())
+        self.known = known | {sequence}
+        if sequence in known and len(window) == 480:
+            return {**super().record(sequence, window), "status": 0, "gate": 0, "output": b"else"}
+        return super().record(sequence, window)
+
+
+def test_an_agent_that_runs_another_window_gives_another_record() -> None:
+    assert wrong(linked(Confused))["the first again"] == "another record"
 
 
 class Renumbering(Agent):
@@ -527,7 +601,7 @@ SYMBOLS = {
     "__hil_stack_low": STACK,
     "__hil_stack_top": STACK + STACK_BYTES,
 }
-USED_WORDS, STACK_USED = 100, 60
+USED_WORDS, STACK_USED = 100, 61
 CANARY, ARENA_PAINT, STACK_PAINT = 0xD7B4E269, 0xA5C35A3C, 0x5AC3B19D
 BASE = ARENA + 1024
 
@@ -546,6 +620,7 @@ class Target(Scripted):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.ram = bytearray(0x8000)
+        self.writes: list[tuple[int, int]] = []
         self.fill(ARENA, 1024, CANARY)
         self.fill(BASE, self.share, ARENA_PAINT)
         self.fill(BASE, 4 * USED_WORDS, 0x01010101)
@@ -602,6 +677,7 @@ class Target(Scripted):
         return bytes(self.ram[at : at + size])
 
     def write(self, at: int, data: bytes) -> None:
+        self.writes.append((at, len(data)))
         self.ram[at : at + len(data)] = data
 
 
@@ -659,6 +735,18 @@ def test_what_a_right_firmware_says_of_its_memory_is_what_lies_there() -> None:
     )
     assert set(device.story()) == {"run 0"}
     assert {asked.deadline_ticks for asked in device.asked} == {777}
+
+
+def test_each_plant_lies_where_its_name_says_and_touches_nothing_else() -> None:
+    device = Target()
+    device.fill(BASE, 4 * 10, ARENA_PAINT)
+    looked(device)
+    painted = STACK_BYTES // 4 - STACK_USED
+    assert device.writes == [
+        *[(ARENA, 1), (BASE - 1, 1), (BASE + SHARE, 1), (BASE + SHARE + 1023, 1)],
+        *[(BASE, 4 * 10), (BASE + 4 * USED_WORDS, SHARE - 4 * USED_WORDS)],
+        (STACK + 4 * (painted // 2), 4),
+    ]
 
 
 def test_a_firmware_that_reports_no_damage_and_too_low_marks_shows() -> None:
@@ -720,6 +808,9 @@ def test_a_stack_is_as_long_as_both_say() -> None:
     found = looked(device).stack
     assert found is not None
     assert found.read == 4
+    device = Target()
+    device.hello = replace(device.hello, stack_bytes=2 * STACK_BYTES)
+    assert looked(device).stack == looked(Target()).stack
 
 
 @pytest.mark.parametrize(
@@ -850,7 +941,8 @@ class Counted(SelfTesting):
         calls: list[int] = []
         answer = request(lambda: calls.append(1))
         assert calls == [1]  # told when the request lay in the ring
-        inside = answer.ticks if isinstance(answer.ticks, int) else answer.ticks[-1]
+        ticks = 0 if answer is None else answer.ticks
+        inside = ticks if isinstance(ticks, int) else ticks[-1]
         beside = self.idle[min(self.requests, len(self.idle) - 1)]
         self.requests += 1
         return SimpleNamespace(units=int(self.clock.units(np.array(inside))) + beside, exact=self.exact), answer
@@ -894,14 +986,20 @@ def test_without_an_outer_count_the_spin_is_the_firmware_s_own() -> None:
     found = clocked(device)
     assert (found.counter, found.empty, found.plain, found.run) == ("", None, None, None)
     assert (found.spin.rounds, found.spin.counted, len(found.spin.units)) == (ROUNDS, (), 4)
+    window = device.tests[0][3]
+    assert device.tests == [
+        *[(SelfTest.SPIN, rounds, 0, window) for rounds in (0, ROUNDS)],
+        (SelfTest.SLEEP, 5, 0, b""),
+    ]
     assert found.slept == 25_000
     assert device.requests == 0
 
 
 def test_the_least_of_three_shortest_requests_counts() -> None:
-    device = Counted()
-    device.idle = (9, 900, 500, 700, 10)
-    assert clocked(device).empty == Timed(50, 550, True)
+    for idle in ((9, 900, 500, 700, 10), (9, 500, 900, 700, 10), (9, 900, 700, 500, 10)):
+        device = Counted()
+        device.idle = idle
+        assert clocked(device).empty == Timed(50, 550, True)
 
 
 def test_requests_that_seem_to_take_more_are_tried_again_a_few_times() -> None:
@@ -934,6 +1032,29 @@ def test_a_count_with_idle_time_in_it_gets_longer_spins_until_it_shows_enough(mo
     assert (found.spin.rounds, len(found.spin.counted)) == (2 * base, 2)
 
 
+def test_a_count_without_idle_time_is_taken_as_it_is() -> None:
+    device = Counted()
+    device.idle = (10**9,)
+    assert len(clocked(device).spin.counted) == 1
+
+
+def test_a_firmware_without_a_plain_way_has_no_plain_time() -> None:
+    device = Counted()
+    device.plain = lambda window, *, fresh=True, sent=lambda: None: sent()  # type: ignore[method-assign]
+    found = clocked(device)
+    assert found.plain is None
+    assert found.run is not None
+
+
+def test_a_gate_whose_time_is_not_told_is_done_at_once() -> None:
+    assert clock_test._readings(INSTRUCTIONS, replace(record_of(0), ticks=(8, 16, 24), gate_ticks=None)) == (
+        0,
+        5,
+        10,
+        15,
+    )
+
+
 def test_spins_are_no_more_than_sixteen_times_as_long() -> None:
     device = Counted(clock=CYCLES)
     device.exact, device.idle = False, (*[10**10] * 6, 0)
@@ -951,6 +1072,14 @@ def test_a_window_that_is_refused_takes_the_time_of_its_gate() -> None:
     found = clock_test.STEP.collect(run)
     assert found.run is not None
     assert found.run.inside == 0
+    device = Counted()
+    run = after_first_pass(device)
+    run.groups = [[0]]
+    refused = with_changes(0, status=Status.REJECTED, gate_ticks=800)
+    device.script = {number: refused for number in range(100) if number not in (0, 1, 2, 3, 4)}
+    found = clock_test.STEP.collect(run)
+    assert found.run is not None
+    assert found.run.inside == 500
 
 
 @pytest.mark.parametrize("number", [1, 2])

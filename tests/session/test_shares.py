@@ -113,7 +113,7 @@ def test_the_first_share_is_shorter_by_what_a_lead_share_does(monkeypatch: pytes
     assert cut([-1] * 370, 2, monkeypatch, passes=3) == [(0, 84), (84, 179), (179, 274), (274, 370)]
 
 
-@pytest.mark.parametrize(("vectors", "shares"), [(1, 1), (2, 2), (3, 3), (4, 4), (9, 4)])
+@pytest.mark.parametrize(("vectors", "shares"), [(1, 1), (2, 2), (3, 3), (4, 4), (5, 4), (9, 4)])
 def test_there_are_no_more_shares_than_groups_nor_than_two_a_worker(
     vectors: int, shares: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
