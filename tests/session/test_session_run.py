@@ -5,7 +5,7 @@ The device is a table of answers, and the board keeps what is done to it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -72,6 +72,7 @@ class OnTable:
         self.progress: Callable[[str, int, int], None] = lambda *_: None
 
     def provision(self, image: Image, bundle: bytes) -> None:
+        assert isinstance(image, SimpleNamespace)
         self.provisioned.append(bundle)
         outcome = self.outcomes.pop(0) if self.outcomes else None
         if outcome is not None:
@@ -85,7 +86,7 @@ class Job:
     """The references of a case, all of which say the same."""
 
     def __init__(self, case: Case, rows: np.ndarray) -> None:
-        self.rows, self.stimuli, self.models, self.closed = rows, stimuli_of(None), None, False
+        self.rows, self.stimuli, self.models, self.closed = rows, stimuli_of(None), object(), False
         self.outputs = Outputs.empty(case)
         self.outputs.oracle[rows] = 1 + rows[:, None]
 
@@ -104,7 +105,12 @@ class Seen(Section):
 def step(name: str, scope: Scope) -> Step[Any]:
     """One with a section of its own, that notes that it was taken."""
     kind = type(name, (Seen,), {})
-    return Step(kind, scope, lambda run: kind((f"{name} of {len(run.groups)}",)), lambda parts: parts[0])
+    return Step(
+        kind,
+        scope,
+        lambda run: kind((f"{name} of {len(run.groups)}",)),
+        lambda parts: kind(tuple(who for part in parts for who in part.who)),
+    )
 
 
 FURTHER = tuple(step(name, Scope(name)) for name in ("share", "lead", "whole", "each"))
@@ -172,6 +178,60 @@ def test_a_share_takes_the_steps_of_its_scope_on_its_vectors(lead: bool, names: 
     assert told == []
 
 
+def test_a_step_is_given_all_that_a_run_knows(jobs: list[Job], monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a share, and behind all of them."""
+    runs: list[SessionState] = []
+    asked: list[Case] = []
+
+    def look(run: SessionState) -> Section:
+        runs.append(run)
+        return Seen()
+
+    def applies(case: Case) -> bool:
+        asked.append(case)
+        return True
+
+    def looking(scope: Scope) -> Step[Any]:
+        return Step(type(scope.name, (Seen,), {}), scope, cast(Any, look), lambda parts: parts[0], applies)
+
+    monkeypatch.setattr(steps, "STEPS", (looking(Scope.SHARE), looking(Scope.WHOLE), looking(Scope.EACH)))
+    monkeypatch.setattr(session_run, "CaseModels", lambda case: nullcontext(("models of", case)))
+    case, board, elf, kept, told = replace(case_of(), deadline={"instructions": 800}), OnTable(), image(), [], []
+    tell = lambda *what: told.append(what)  # noqa: E731
+    run_case(case, on(board), elf, bundle=b"other", progress=tell, keep=kept.append)
+    on_share, at_its_end, behind, at_the_end = runs
+    assert on_share is at_its_end
+    assert behind is at_the_end
+    for run in (on_share, behind):
+        assert run.case is case
+        assert run.image is elf
+        assert run.progress is tell
+        assert run.records is kept[0]
+        assert (run.lead, run.device, run.bundle, run.deadline_ticks) == (True, board.device, b"other", 1280)
+        assert run.stimuli.digest.tolist() == stimuli_of(None).digest.tolist()
+    assert (len(on_share.groups), behind.groups) == (N, [])
+    assert on_share.models is jobs[0].models
+    assert behind.models == ("models of", case)
+    assert all(each is case for each in asked)
+    assert board.provisioned == [b"other", b"other"]
+
+
+def test_a_case_that_leaves_its_arena_open_is_given_all_of_the_image_s(jobs: list[Job]) -> None:
+    board, case = OnTable(), replace(case_of(), arena_bytes=None)
+    evidence = run_case(case, on(board), image(sizes={"hil_arena": 2 * 1024 + 5000})).evidence
+    assert board.provisioned == [build_bundle(case, 5000)] * 2
+    assert evidence.bundle_differences == ()
+
+
+def test_records_have_the_type_of_the_model_s_output(jobs: list[Job]) -> None:
+    case = case_of()
+    case = replace(case, model=replace(case.model, outputs=(replace(case.model.output, dtype="FLOAT32"),)))
+    board = OnTable()
+    board.device.hello = replace(board.device.hello, bundle_status=7)
+    part = run_share(case, Share(0, 0, N, True), on(board), image(), bundle=b"other")
+    assert part.records.output.dtype == np.float32
+
+
 def test_a_board_tells_its_own_progress_while_a_share_runs(jobs: list[Job]) -> None:
     board, told = OnTable(), []
     board.device.script[0] = lambda: board.progress("flash", 1, 2) or record_of(0)
@@ -193,6 +253,8 @@ def test_other_bytes_may_be_provisioned_and_must_have_room(jobs: list[Job]) -> N
     small = image({"__hil_bundle_bytes": 4})
     with pytest.raises(CaseError, match=r"5 with its bundle, and the image firmware.elf has room for 4"):
         run_share(case_of(), Share(0, 0, 1, True), on(board), small, bundle=b"other")
+    with pytest.raises(CaseError, match=r"model_int8.tflite: it has .*\n  fix: take a smaller model, or enlarge"):
+        require_room(case_of(), small, 5)
     require_room(case_of(), small, 4)
 
 
@@ -272,7 +334,7 @@ def test_a_case_alone_is_one_share_and_what_comes_behind_all_shares(jobs: list[J
     board.device.inferences, board.device.counters = 9, LinkCounters(1, 2, 3)
     result = run_case(case_of(), on(board), image())
     evidence = result.evidence
-    assert sorted(taken(evidence.sections)) == ["each of 6", "lead of 6", "share of 6", "whole of 0"]
+    assert sorted(taken(evidence.sections)) == ["each of 0", "each of 6", "lead of 6", "share of 6", "whole of 0"]
     assert (result.link, result.inferences) == (LinkCounters(2, 4, 6), 18)  # of both devices
     bundle = build_bundle(case_of(), case_of().arena_bytes)
     assert board.provisioned == [bundle] * 2
@@ -352,6 +414,7 @@ def test_a_case_gets_the_arena_that_it_asks_for_or_all_that_there_is() -> None:
     assert (arena_of(asks, whole), arena_of(leaves, whole)) == (4096, 5000)
     wide = image(sizes={"hil_arena": 2 * 1024 + 5000}, is_32_bit=False)
     assert (arena_of(asks, wide), arena_of(leaves, wide)) == (4096, 2500)
+    assert isinstance(arena_of(leaves, wide), int)
     assert (pointer_ratio(whole), pointer_ratio(wide)) == (1, 2)
     assert (static_arena(whole), static_arena(image())) == (5000, None)
 
@@ -377,7 +440,8 @@ def probed(
     board.probe_bundles = not spares
     left = list(answers)
 
-    def device(*_: object) -> Any:
+    def device(given: Board, *_: object) -> Any:
+        assert given is on(board)
         answer = left.pop(0) if len(left) > 1 else left[0]
         if isinstance(answer, Exception):
             raise answer
@@ -474,7 +538,7 @@ class Searched:
     given: dict[str, Any]
 
     def __init__(self, case: Case, explorer: Any, inferences: int) -> None:
-        type(self).given = {"inferences": inferences, "explorer": explorer}
+        type(self).given = {"inferences": inferences, "explorer": explorer, "case": case}
 
     def run(self, own: np.ndarray, prepared: np.ndarray, probes: np.ndarray, most: int) -> Found:
         type(self).given |= {"own": own, "prepared": prepared, "probes": probes, "most": most}
@@ -487,7 +551,7 @@ class Searched:
 def search(monkeypatch: pytest.MonkeyPatch) -> type[Searched]:
     kind = type("Found", (Searched,), {})
     monkeypatch.setattr(coverage, "InterpreterProcess", lambda: SimpleNamespace(close=lambda: None))
-    monkeypatch.setattr(coverage, "Explorer", lambda model, process: ("explorer", model))
+    monkeypatch.setattr(coverage, "Explorer", lambda model, process: process.close and ("explorer", model))
     monkeypatch.setattr(coverage, "Search", kind)
     return kind
 
@@ -537,6 +601,7 @@ def test_the_search_is_given_the_valid_vectors_and_the_windows_of_prepare(search
     assert given["explorer"] == ("explorer", run.case.model.data)
     assert given["own"].tobytes() == run.case.vectors.windows[valid].tobytes()
     assert given["prepared"].tolist() == run.stimuli.prepared[valid].tolist()
+    assert given["case"] is run.case
     assert given["most"] >= 4
     assert given["probes"].shape[1:] == given["own"].shape[1:]
     assert len(given["probes"]) > 4
@@ -562,7 +627,30 @@ def test_a_search_takes_little_time_or_as_long_as_the_board(
 ) -> None:
     monkeypatch.setattr(coverage, "inference_cost", lambda _: cost)
     case = SimpleNamespace(vectors=range(vectors), contracts=SimpleNamespace(passes=passes))
-    assert coverage._inferences(cast(Case, case)) == inferences
+    assert repr(coverage._inferences(cast(Case, case))) == repr(inferences)  # a whole number
+
+
+@pytest.mark.parametrize(("inferences", "most", "of_prepare"), [(200, 25, 66), (100, 12, 33), (8, 4, 2)])
+def test_a_search_is_given_a_third_and_an_eighth_of_what_is_afforded(
+    inferences: int, most: int, of_prepare: int, search: type[Searched], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts: list[int] = []
+
+    def windows(case: Case, values: np.ndarray, count: int) -> Iterator[tuple[str, np.ndarray]]:
+        counts.append(count)
+        yield "any", values
+
+    monkeypatch.setattr(coverage, "effort", lambda *_: SimpleNamespace(inferences=inferences))
+    monkeypatch.setattr(coverage, "prepare_windows", lambda case, shaped, count: windows(case, shaped, count))
+    covered(searching(Scripted()))
+    assert repr((search.given["most"], counts)) == repr((most, [of_prepare]))
+
+
+def test_windows_of_a_search_are_told_by_what_they_are(search: type[Searched]) -> None:
+    told: list[tuple[str, int, int]] = []
+    search.found = replace(FOUND, windows=[case_of().vectors.windows[0]] * 40)
+    covered(searching(Scripted(), lambda *what: told.append(what)))
+    assert told == [("coverage", 0, 0), ("searched windows", 32, 0)]
 
 
 @pytest.mark.parametrize(
@@ -604,7 +692,8 @@ def test_a_search_ends_with_the_steps_however_they_end(search: type[Searched], m
     before = threading.active_count()
 
     def breaks(_: SessionState) -> Coverage:
-        assert threading.active_count() == before + 1
+        (searching,) = [thread for thread in threading.enumerate() if thread.name == "coverage"]
+        assert searching.daemon
         raise BoardError("no probe")
 
     with pytest.raises(BoardError):
