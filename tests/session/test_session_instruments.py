@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -188,6 +189,13 @@ def trip_of(kind: str, stage: str = "agent") -> DeviceFault:
     return DeviceFault(Fault(kind, stage, 0, {"pc": 0}))
 
 
+@pytest.fixture(autouse=True)
+def clock_of_the_guards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two readings lie 2.5 s apart."""
+    times = count(100.0, 2.5)
+    monkeypatch.setattr(guard_test, "time", SimpleNamespace(monotonic=lambda: next(times)))
+
+
 def guarded(script: dict[int, Answer], deadline: int = 1000) -> tuple[GuardTest, SelfTesting, SessionState]:
     device = SelfTesting(script)
     device.shown = TRIAL
@@ -224,7 +232,7 @@ def test_each_guard_is_shown_what_must_end_in_its_fault() -> None:
             Trip("executed", "memory management fault", "agent"),
         ),
     )
-    assert 0 <= found.deadline.seconds < 60
+    assert found.deadline.seconds == 2.5
     assert isinstance(found.deadline.rounds, int)
     # Twice the deadline in the first stage, which spins an eighth: 2 * 8 * 1,000 ticks of 13,750 for 137,500 rounds.
     assert [(test, amount, deadline) for test, amount, deadline, _ in device.tests] == [
@@ -621,6 +629,7 @@ class Target(Scripted):
         super().__post_init__()
         self.ram = bytearray(0x8000)
         self.writes: list[tuple[int, int]] = []
+        self.reads: list[tuple[int, int]] = []
         self.fill(ARENA, 1024, CANARY)
         self.fill(BASE, self.share, ARENA_PAINT)
         self.fill(BASE, 4 * USED_WORDS, 0x01010101)
@@ -672,6 +681,7 @@ class Target(Scripted):
         yield SimpleNamespace(memory=SimpleNamespace(read=self.read, write=self.write))
 
     def read(self, at: int, size: int) -> bytes:
+        self.reads.append((at, size))
         if any(at in place for place in self.blind):
             raise BoardError(f"no memory at {at:#x}\nmore")
         return bytes(self.ram[at : at + size])
@@ -742,6 +752,7 @@ def test_each_plant_lies_where_its_name_says_and_touches_nothing_else() -> None:
     device.fill(BASE, 4 * 10, ARENA_PAINT)
     looked(device)
     painted = STACK_BYTES // 4 - STACK_USED
+    assert {(at, size) for at, size in device.reads if size < 5} == set(device.writes[:4])
     assert device.writes == [
         *[(ARENA, 1), (BASE - 1, 1), (BASE + SHARE, 1), (BASE + SHARE + 1023, 1)],
         *[(BASE, 4 * 10), (BASE + 4 * USED_WORDS, SHARE - 4 * USED_WORDS)],
@@ -1014,6 +1025,19 @@ def test_requests_that_seem_to_take_more_are_tried_again_a_few_times() -> None:
     clocked(device)
     assert [asked.what for asked in device.asked].count("run") == 8
     assert [asked.what for asked in device.asked].count("plain") == 8
+
+
+def timed(beside: int, inside: int = 100) -> Timed:
+    return Timed(inside, inside + beside, True)
+
+
+def test_the_attempt_with_the_least_beside_it_counts() -> None:
+    """Of as many as it takes to come within the room, and none after that."""
+    left = iter((timed(40, 900), None, timed(60), timed(30), timed(10)))
+    assert clock_test._least(timed(50), lambda: next(left), 30) == timed(30)
+    assert next(left) == timed(10)
+    assert clock_test._least(timed(50), lambda: pytest.fail("enough"), 50) == timed(50)
+    assert clock_test._least(None, lambda: pytest.fail("there is none"), 50) is None
 
 
 def test_a_count_with_idle_time_in_it_gets_longer_spins_until_it_shows_enough(monkeypatch: pytest.MonkeyPatch) -> None:
