@@ -17,6 +17,8 @@ from hil.case.start.new import NewCase, new_case
 from hil.case.start.windows import MADE_UP, MOST_WINDOWS, Target, made_up, read_windows
 from hil.cli import main
 from hil.errors import CaseError, UsageError
+from hil.model.alignment import misplaced
+from hil.model.rewrite import aligned
 from hil.model.tflite import parse_model
 
 SHARED = Path(__file__).parents[3] / "shared/data"
@@ -355,6 +357,18 @@ def test_the_tolerance_of_a_float_model_grows_with_its_output(desk: Desk, larges
     windows = np.full((2, 4, 2), largest, np.float32)
     case = desk.case(desk.npz(windows=windows), model=desk.file("real.tflite", float_model(shape=(1, 4, 2)))).case
     assert 1e-7 < case.contracts.tolerance / largest < 1e-3
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="no ../shared/data beside the project")
+def test_a_model_whose_vectors_lie_at_wrong_offsets_is_copied_aligned_and_that_is_said(desk: Desk) -> None:
+    """As TFLiteConverter writes int64 biases of a model with 16-bit activations."""
+    model = SHARED / "keras_2_21" / "cnn_int16x8.tflite"
+    made = desk.case(model=model)
+    assert misplaced(model.read_bytes()) != ()
+    assert misplaced(made.case.model.data) == ()
+    assert made.case.model.data == aligned(model.read_bytes())
+    assert any("is an aligned copy" in note and "no multiple of 8" in note for note in made.notes)
+    assert "# An aligned copy" in desk.text
 
 
 def test_a_twin_of_the_same_name_gets_another(desk: Desk) -> None:

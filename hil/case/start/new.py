@@ -23,8 +23,10 @@ from hil.case.schema import MAX_LABELS, NAME
 from hil.case.start.windows import Target, Windows, made_up, read_several, read_windows
 from hil.case.types import Case, ModelFile
 from hil.errors import UsageError
+from hil.model.alignment import misplaced
 from hil.model.check import check_float_model, check_model
 from hil.model.graph import model_bytes, read_graph
+from hil.model.rewrite import aligned
 from hil.model.state import keeps_streams
 from hil.model.tflite import computes_in_float, parse_model
 from hil.problems import reason_of
@@ -58,6 +60,7 @@ class _Plan:
     labels: tuple[str, ...]
     labels_by: str
     tolerance: float | None  # of the outputs of a model that computes in float32 throughout
+    misplaced: str  # what lay at a wrong offset in the model as it was given, "" when nothing did
 
     @property
     def state(self) -> bool:
@@ -78,7 +81,7 @@ def new_case(folder: Path, model: Path, float_model: Path | None = None, vectors
     """
     if folder.exists() or folder.is_symlink():
         raise UsageError(f"{folder}: is there already, and nothing is overwritten\n  fix: name a folder that is not")
-    data = model_bytes(model)
+    data, misplaced_by = _aligned(model_bytes(model), model)
     check_model(data, model, all_float=computes_in_float(read_graph(data, model)))
     read = parse_model(data, model)
     files = {_safe(model.name, "model_int8.tflite"): data}
@@ -95,7 +98,7 @@ def new_case(folder: Path, model: Path, float_model: Path | None = None, vectors
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", folder.resolve().name)[:63] or "case"
     assert re.fullmatch(NAME, name)
     tolerance = _tolerance(read, inputs) if read.all_float else None
-    plan = _Plan(name, read, next(iter(files)), float_name, inputs, labels, labels_by, tolerance)
+    plan = _Plan(name, read, next(iter(files)), float_name, inputs, labels, labels_by, tolerance, misplaced_by)
     if plan.state and vectors is None:
         arrays["sequence"] = np.arange(len(plan.windows.windows)) // MADE_UP_STREAM
     names = [f".{tensor.name}" for tensor in read.inputs] if len(inputs) > 1 else [""]
@@ -103,6 +106,15 @@ def new_case(folder: Path, model: Path, float_model: Path | None = None, vectors
     files[VECTORS] = _archive({**windows, **arrays})
     files[FILE_NAME] = "\n".join((*_toml(plan, folder, vectors), "")).encode()
     return NewCase(_written(folder, files, model, float_model), tuple(_notes(plan)))
+
+
+def _aligned(data: bytes, file: Path) -> tuple[bytes, str]:
+    """The model with every vector where its type wants it, and what was not."""
+    read_graph(data, file)  # refuses what is no model
+    found = misplaced(data)
+    if not found:
+        return data, ""
+    return aligned(data), f"{found[0]}{f' ({len(found) - 1} more)' if len(found) > 1 else ''}"
 
 
 def _tolerance(model: ModelFile, inputs: Sequence[Windows]) -> float | None:
@@ -224,6 +236,9 @@ def _toml(plan: _Plan, folder: Path, vectors: Path | None) -> Iterator[str]:
     yield f"source = {_text(_source(plan, vectors))}"
     yield ""
     yield "[model]"
+    if plan.misplaced:
+        yield "# An aligned copy, as `hil model align` writes it. The model that was given has"
+        yield f"# {plan.misplaced}."
     yield f"int8 = {_text(plan.model_name)}"
     if plan.model.all_float:
         yield "all_float = true             # nothing in it is quantised: the case judges the float model itself"
@@ -318,6 +333,11 @@ def _notes(plan: _Plan) -> Iterator[str]:
     yield f"{len(windows.windows)} windows: {windows.source}"
     yield f'prepare = "{windows.prepare}" is a guess: {windows.why}'
     yield from windows.remarks
+    if plan.misplaced:
+        yield (
+            f"the model in the case is an aligned copy, as hil model align writes it: the given one has "
+            f"{plan.misplaced}; align the one that ships, too"
+        )
     if plan.model.all_float:
         yield "nothing in the model is quantised, so the case judges the float model itself (all_float = true)"
     if plan.model.state:
