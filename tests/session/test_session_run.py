@@ -253,8 +253,11 @@ def test_other_bytes_may_be_provisioned_and_must_have_room(jobs: list[Job]) -> N
     small = image({"__hil_bundle_bytes": 4})
     with pytest.raises(CaseError, match=r"5 with its bundle, and the image firmware.elf has room for 4"):
         run_share(case_of(), Share(0, 0, 1, True), on(board), small, bundle=b"other")
-    with pytest.raises(CaseError, match=r"model_int8.tflite: it has .*\n  fix: take a smaller model, or enlarge"):
+    with pytest.raises(
+        CaseError, match=r"model_int8.tflite: it has .*\n  fix: take a smaller model, or enlarge"
+    ) as caught:
         require_room(case_of(), small, 5)
+    assert (caught.value.file, caught.value.where) == (case_of().model.path, "")
     require_room(case_of(), small, 4)
 
 
@@ -638,12 +641,13 @@ def test_a_search_is_given_a_third_and_an_eighth_of_what_is_afforded(
 
     def windows(case: Case, values: np.ndarray, count: int) -> Iterator[tuple[str, np.ndarray]]:
         counts.append(count)
-        yield "any", values
+        yield "any", values[None]  # of another shape than the case's own
 
     monkeypatch.setattr(coverage, "effort", lambda *_: SimpleNamespace(inferences=inferences))
     monkeypatch.setattr(coverage, "prepare_windows", lambda case, shaped, count: windows(case, shaped, count))
     covered(searching(Scripted()))
     assert repr((search.given["most"], counts)) == repr((most, [of_prepare]))
+    assert search.given["probes"].shape[1:] == case_of().vectors.windows.shape[1:]
 
 
 def test_windows_of_a_search_are_told_by_what_they_are(search: type[Searched]) -> None:
