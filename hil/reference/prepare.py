@@ -131,7 +131,7 @@ def _quantize_1(windows: NDArray[np.generic], prepare: Prepare, input: TensorCon
     _require(windows, np.dtype(np.float32), "quantize/1")
     limit = np.float32(float_limit(input.element))
     with np.errstate(over="ignore"):  # a product that overflows float32 is clamped in the next step
-        scaled = windows.astype(np.float32, copy=False) * np.float32(prepare.factor)
+        scaled = windows.astype(np.float32) * np.float32(prepare.factor)
     limited = np.clip(scaled, -limit, limit)
     return _rounded(np.floor(limited + np.float32(0.5)).astype(np.int64) + input.quantisation.zero_point, input)
 

@@ -91,6 +91,7 @@ def test_an_integer_is_accepted_exactly_when_its_value_reaches_the_score(
 
 def test_an_integer_without_a_scale_stands_for_itself() -> None:
     assert raw_threshold(2, Quantisation(0.0, 0), INT32) == 1
+    assert raw_threshold(2, Quantisation(0.0, 7), INT32) == 1
     assert raw_threshold(2.5, Quantisation(0.0, 0), INT32) == 2
     assert raw_threshold(-1e30, Quantisation(0.0, 0), INT32) == -(2**31)
     assert raw_threshold(-300, Quantisation(1.0, 0), UINT8) == -1

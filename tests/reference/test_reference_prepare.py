@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from hil.case.types import Channel, Prepare
 from hil.errors import UsageError
-from hil.reference.prepare import BLOCK_ELEMENTS, clipped, digest, digests, prepare, real_values
-from hil.tensor import Quantisation, TensorContract
+from hil.reference.prepare import BLOCK_ELEMENTS, clipped, digest, digests, elements, float_limit, prepare, real_values
+from hil.tensor import INT8, INT16, UINT8, Quantisation, TensorContract
 
 INT32 = st.integers(-(2**31), 2**31 - 1)
 ZERO_POINTS = st.integers(-128, 127)
@@ -130,6 +130,23 @@ def test_windows_of_another_type_are_refused() -> None:
 def test_a_tensor_of_another_type_is_refused() -> None:
     with pytest.raises(ValueError, match="tensor/1 takes int8 windows, not int16"):
         prepare(np.zeros((1, 4), np.int16), Prepare("tensor", 1), tensor(4))
+
+
+def test_real_numbers_of_another_type_are_refused_and_so_is_a_tensor_that_no_stage_rounds_to() -> None:
+    with pytest.raises(ValueError, match="quantize/1 takes float32 windows, not float64"):
+        prepare(np.zeros((1, 4)), Prepare("quantize", 1, factor=1.0), tensor(4))
+    real = TensorContract("FLOAT32", (1, 4), Quantisation(0.0, 0), 16)
+    with pytest.raises(ValueError, match="no stage rounds to FLOAT32"):
+        prepare(np.zeros((1, 4), np.float32), Prepare("quantize", 1, factor=1.0), real)
+
+
+def test_a_product_is_limited_farther_out_than_any_element_lies() -> None:
+    assert [float_limit(element) for element in (INT8, UINT8, INT16)] == [1024.0, 1024.0, 131072.0]
+
+
+def test_elements_have_the_type_of_the_tensor() -> None:
+    assert elements(np.zeros((1, 1, 1), np.int16), Prepare("scale", 1, (Channel(0, 0, 1),)), tensor(1)).dtype == np.int8
+    assert elements(np.zeros((1, 1), np.float32), Prepare("quantize", 1, factor=1.0), tensor(1)).dtype == np.int8
 
 
 def test_an_unknown_stage_is_a_usage_error() -> None:
