@@ -897,8 +897,9 @@ def test_references_are_the_stimuli_the_answers_and_what_is_decided_on_them() ->
         vectors=replace(case.vectors, sequence=np.zeros(5, np.int64)),
         decide=replace(case.decide, debounce=2),
     )
+    outputs.oracle[2] = [8, -5]
     reasons = references(streamed, stimuli, outputs).reason.tolist()
-    assert reasons == [DecisionReason.DEBOUNCE, none, below, DecisionReason.DEBOUNCE, DecisionReason.DEBOUNCE]
+    assert reasons == [DecisionReason.DEBOUNCE, none, accepted, DecisionReason.DEBOUNCE, accepted]
     assert references(replace(case, prepare=COPY), stimuli, outputs).float_chain is outputs.real
 
 
