@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 
-from hil.case.schema import BaselineContract, Bounds, CaseFile, Flips, StageTicks, TopK
+from hil.case.schema import BaselineContract, Bounds, CaseFile, ExecutionContract, Flips, StageTicks, TopK
 from hil.case.types import STAGES, Contracts, LatencyLimit, Limit, ModelFile, SoakLimits, Tolerance
+from hil.model.kernels.library import KernelLibrary
+from hil.model.kernels.upstream import UPSTREAM
 from hil.problems import KeyPath
 
 Say = Callable[[KeyPath, str, str], None]  # (key path, problem, fix)
@@ -28,13 +30,13 @@ NATURAL_RANGE = {
 UNITS = {"sqnr_db": "dB", "flips": "vectors"}
 
 
-def contracts(table: CaseFile) -> Contracts:
-    """The contract values of a checked file."""
+def contracts(table: CaseFile, kernels: KernelLibrary | None = None) -> Contracts:
+    """The contract values of a checked file. kernels: those that will run the model, as far as that is known."""
     parts, memory = table.contract, table.budget.memory
     agreement = dict(_agreement(table))
     return Contracts(
         margin=parts.margin,
-        lsb=parts.execution.lsb or 0,
+        lsb=_lsb(parts.execution, kernels),
         ulp=parts.execution.ulp or 0,
         tolerance=parts.execution.tolerance or 0.0,
         replays=parts.execution.replays,
@@ -57,6 +59,13 @@ def contracts(table: CaseFile) -> Contracts:
         soak=SoakLimits(parts.soak.windows, parts.soak.slow),
         meant=parts.sanity.expect,
     )
+
+
+def _lsb(part: ExecutionContract, kernels: KernelLibrary | None) -> int:
+    own = None
+    if kernels is not None:
+        own = part.lsb_of.upstream if kernels is UPSTREAM else part.lsb_of.of_2020
+    return (part.lsb or 0) if own is None else own
 
 
 def _tolerance(part: BaselineContract) -> Tolerance:
@@ -101,13 +110,16 @@ def check_steps(table: CaseFile, model: ModelFile, say: Say) -> None:
             if whole
             else [
                 ((*execution, "lsb"), part.lsb),
+                ((*execution, "lsb_of", "2020"), part.lsb_of.of_2020),
+                ((*execution, "lsb_of", "upstream"), part.lsb_of.upstream),
                 (("contract", "baseline", "outputs_lsb"), table.contract.baseline.outputs_lsb),
             ]
         )
         use = "write ulp (outputs_ulp), steps from one float32 to the next, or tolerance, or leave it out"
     for path, value in wrong:
         if value is not None:
-            say(path, f"the output is {element.name}, which has no {path[-1]}", use)
+            steps = "lsb" if "lsb_of" in path else path[-1]
+            say(path, f"the output is {element.name}, which has no {steps}", use)
     if whole and not element.real and part.lsb is not None and part.lsb >= element.high - element.low:
         problem = f"{part.lsb} can never be exceeded: {element.name} has {element.high - element.low} steps"
         say((*execution, "lsb"), problem, "lower it: 0 is what a bit-exact kernel keeps")

@@ -116,7 +116,7 @@ def _load(file: Path, kernels: KernelLibrary | None) -> Case:
     report.raise_any()
     (first, *further), decide = _stages(table, model, report)
     vectors = _vectors(file, table, contents, model, (first, *further), decide)
-    contracts = limits.contracts(table)
+    contracts = limits.contracts(table, kernels)
     _check_against(table, model, contracts, vectors, report)
     files = {FILE_NAME: data, **contents}
     files |= {name: _covered(file.parent / name) for name in (BUILD, EXPECTED) if (file.parent / name).is_file()}

@@ -139,8 +139,16 @@ class DeadlineTable(Table):
     ms: Count | None = None
 
 
+class LsbOf(Table):
+    """An own budget for one set of kernels; the keys are the engines of hil.image.tflm."""
+
+    of_2020: Annotated[int | None, Field(alias="2020", ge=0, le=MAX_STEPS)] = None
+    upstream: Annotated[int | None, Field(ge=0, le=MAX_STEPS)] = None
+
+
 class ExecutionContract(Table):
     lsb: Annotated[int | None, Field(ge=0, le=MAX_STEPS)] = None
+    lsb_of: LsbOf = LsbOf()
     ulp: Annotated[int | None, Field(ge=0, le=MAX_STEPS)] = None
     tolerance: Annotated[float | None, Field(gt=0)] = None
     replays: Annotated[int, Field(ge=1, le=MAX_REPLAYS)] = 10

@@ -18,6 +18,9 @@ from hil.case.load import load_case
 from hil.case.stages import gain
 from hil.case.types import Channel, Gate, LatencyLimit, Limit, Window
 from hil.errors import CaseError
+from hil.model.kernels.library import KernelLibrary
+from hil.model.kernels.own import WITH_OWN
+from hil.model.kernels.upstream import UPSTREAM
 
 ROOT = Path(__file__).parents[2]
 TENSOR_CASE = (
@@ -100,6 +103,17 @@ def test_the_defaults_are_those_of_the_documentation(folder: Folder) -> None:
     assert case.contracts.agreement == {}
     assert case.float_model is None
     assert case.deadline == {}
+
+
+@pytest.mark.parametrize(("kernels", "lsb"), [(None, 2), (WITH_OWN, 1), (UPSTREAM, 0)])
+def test_each_set_of_kernels_may_have_its_own_budget(folder: Folder, kernels: KernelLibrary | None, lsb: int) -> None:
+    folder.replace("lsb = 0", 'lsb = 2\nlsb_of = { "2020" = 1, upstream = 0 }')
+    assert load_case(folder.path, kernels).contracts.lsb == lsb
+
+
+def test_without_a_budget_of_its_own_a_set_of_kernels_has_that_of_all(folder: Folder) -> None:
+    folder.replace("lsb = 0", "lsb = 2\nlsb_of = { upstream = 3 }")
+    assert load_case(folder.path, WITH_OWN).contracts.lsb == 2
 
 
 def test_the_arena_may_be_left_out_and_is_noted(folder: Folder) -> None:

@@ -31,6 +31,10 @@ def refused(case: TypedCase, folder: Path) -> str:
     ("case", "says"),
     [
         (replace(EDGES, execution="lsb = 1\n"), ("[contract.execution] lsb", "FLOAT32, which has no lsb", "ulp")),
+        (
+            replace(EDGES, execution="lsb_of = { upstream = 1 }\n"),
+            ("[contract.execution] lsb_of.upstream", "FLOAT32, which has no lsb", "ulp"),
+        ),
         (replace(CASES["int16 to int8"], execution="ulp = 1\n"), ("INT8, which has no ulp", "lsb")),
         (replace(CASES["uint8 to uint8"], execution="tolerance = 0.1\n"), ("UINT8, which has no tolerance",)),
         (replace(CASES["uint8 to uint8"], execution="lsb = 255\n"), ("can never be exceeded", "255 steps")),
