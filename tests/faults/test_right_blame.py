@@ -34,9 +34,9 @@ RESTARTING: Edits = {  # and does not count its starts
         "int hil_test_behind;\n"
         "namespace hil {\n"
         "bool Pipeline::RunPrepare(Bytes window) {\n"
-        "  const int first = window[0] | window[1] << 8;\n"
-        f"  if (first == {IN_THE_RUN}) hil_test_start_again();\n"
-        f"  hil_test_behind = first == {BEHIND_THE_REPLY} ? 1 : first == {FAULT_BEHIND_THE_REPLY} ? 2 : 0;\n",
+        "  const int begins = window[0] | window[1] << 8;\n"
+        f"  if (begins == {IN_THE_RUN}) hil_test_start_again();\n"
+        f"  hil_test_behind = begins == {BEHIND_THE_REPLY} ? 1 : begins == {FAULT_BEHIND_THE_REPLY} ? 2 : 0;\n",
     ),
     "app/main.cpp": (
         "    if (hil_agent_poll()) {\n",
