@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hil.contract.ready import asked, refused, unlimited, unready
+from hil.contract.ready import asked, ended_before, refused, unlimited, unready
 from hil.contract.types import Evidence, VectorFault
 from hil.records import FaultReport, GateReason, Status
 
@@ -87,3 +87,17 @@ def test_a_limit_of_the_arena_is_missed_only_where_the_case_gives_none(evidence:
     assert unlimited(evidence) == ""
     without = replace(evidence, case=replace(evidence.case, arena_bytes=None))
     assert unlimited(without) == "case.toml gives no arena_bytes: see memory.arena"
+
+
+@pytest.mark.parametrize(
+    ("change", "check"),
+    [
+        (statuses(Status.DONE, Status.FAULT), "execution.fault"),
+        (fault_of_no_vector, "execution.fault"),
+        (statuses(Status.DONE), "execution.complete"),
+    ],
+)
+def test_what_a_run_ended_before_names_the_check_that_tells_by_what(
+    evidence: Evidence, change: Change, check: str
+) -> None:
+    assert ended_before(change(evidence)) == f"the run ended before: see {check}"

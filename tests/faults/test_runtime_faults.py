@@ -31,15 +31,15 @@ EDITS = {
     "pipeline/pipeline.cpp": (
         "bool Pipeline::RunPrepare(Bytes window) {\n",
         "bool Pipeline::RunPrepare(Bytes window) {\n"
-        "  const int first = window[0] | window[1] << 8;\n"
-        f"  for (volatile uint32_t turns = 0; first == {HANG}; turns = turns + 1) {{}}\n"
-        f"  if (first == {TRAP}) __builtin_trap();\n",
+        "  const int begins = window[0] | window[1] << 8;\n"
+        f"  for (volatile uint32_t turns = 0; begins == {HANG}; turns = turns + 1) {{}}\n"
+        f"  if (begins == {TRAP}) __builtin_trap();\n",
     ),
     "testmode/test_mode.cpp": (
         "  PipelineResult result;\n",
-        "  const int first = window.bytes.data[0] | window.bytes.data[1] << 8;\n"
-        f"  for (volatile uint32_t turns = 0; first == {HANG_OUTSIDE}; turns = turns + 1) {{}}\n"
-        f"  if (first == {RESET}) hil_test_start_again();\n"
+        "  const int begins = window.bytes.data[0] | window.bytes.data[1] << 8;\n"
+        f"  for (volatile uint32_t turns = 0; begins == {HANG_OUTSIDE}; turns = turns + 1) {{}}\n"
+        f"  if (begins == {RESET}) hil_test_start_again();\n"
         "  PipelineResult result;\n",
     ),
     "testmode/test_mode.h": ("namespace hil {\n", "void hil_test_start_again();\nnamespace hil {\n"),
