@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 from pathlib import Path
 from typing import Any
 
+from hil.environment import environment_name
 from hil.errors import UsageError
 
 EXIT_CHANGED = 1
@@ -27,8 +29,10 @@ def add_new_command(actions: Any) -> None:
 
 def _new(options: argparse.Namespace) -> int:
     from hil.case.start.new import new_case
+    from hil.model.check import kernels_of
 
-    made = new_case(options.folder, options.model, options.float, options.vectors)
+    kernels = kernels_of(os.environ.get(environment_name("hil-tflm"), ""))
+    made = new_case(options.folder, options.model, options.float, options.vectors, kernels)
     print(f"wrote {options.folder}: case {made.case.name}, which passes hil case check")
     for note in made.notes:
         print(f"  {note}")

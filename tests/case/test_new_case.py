@@ -371,6 +371,18 @@ def test_a_model_whose_vectors_lie_at_wrong_offsets_is_copied_aligned_and_that_i
     assert "# An aligned copy" in desk.text
 
 
+@pytest.mark.skipif(not SHARED.is_dir(), reason="no ../shared/data beside the project")
+def test_a_model_for_today_s_tflm_gets_a_case_where_that_is_what_will_run(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["case", "new", str(desk.folder / "made"), "--model", str(SHARED / "public_models" / "mww_v2_vad.tflite")]
+    assert main(words) == 2
+    assert "run it on today's TFLM" in capsys.readouterr().err
+    monkeypatch.setenv("HIL_TFLM", "upstream")
+    assert main(words) == 0
+    assert desk.toml["model"]["state"] is True
+
+
 def test_a_twin_of_the_same_name_gets_another(desk: Desk) -> None:
     (desk.folder / "float").mkdir()
     twin = desk.file("float/toy.tflite", float_model(shape=(1, 4, 2)))

@@ -26,6 +26,8 @@ from hil.errors import UsageError
 from hil.model.alignment import misplaced
 from hil.model.check import check_float_model, check_model
 from hil.model.graph import model_bytes, read_graph
+from hil.model.kernels.library import KernelLibrary
+from hil.model.kernels.own import WITH_OWN
 from hil.model.rewrite import aligned
 from hil.model.state import keeps_streams
 from hil.model.tflite import computes_in_float, parse_model
@@ -73,8 +75,14 @@ class _Plan:
         return self.inputs[0]
 
 
-def new_case(folder: Path, model: Path, float_model: Path | None = None, vectors: Path | None = None) -> NewCase:
-    """Write a case for `model` into `folder`, which must not be there yet.
+def new_case(
+    folder: Path,
+    model: Path,
+    float_model: Path | None = None,
+    vectors: Path | None = None,
+    kernels: KernelLibrary = WITH_OWN,
+) -> NewCase:
+    """Write a case for `model` into `folder`, which must not be there yet. kernels: those that will run it.
 
     Raises UsageError: for a model that the firmware cannot run, a file that does not fit it, a folder that is there.
     Nothing is left behind then.
@@ -82,7 +90,7 @@ def new_case(folder: Path, model: Path, float_model: Path | None = None, vectors
     if folder.exists() or folder.is_symlink():
         raise UsageError(f"{folder}: is there already, and nothing is overwritten\n  fix: name a folder that is not")
     data, misplaced_by = _aligned(model_bytes(model), model)
-    check_model(data, model, all_float=computes_in_float(read_graph(data, model)))
+    check_model(data, model, kernels=kernels, all_float=computes_in_float(read_graph(data, model)))
     read = parse_model(data, model)
     files = {_safe(model.name, "model_int8.tflite"): data}
     float_name = None
@@ -105,7 +113,7 @@ def new_case(folder: Path, model: Path, float_model: Path | None = None, vectors
     windows = {f"windows{name}": each.windows for name, each in zip(names, inputs, strict=True)}
     files[VECTORS] = _archive({**windows, **arrays})
     files[FILE_NAME] = "\n".join((*_toml(plan, folder, vectors), "")).encode()
-    return NewCase(_written(folder, files, model, float_model), tuple(_notes(plan)))
+    return NewCase(_written(folder, files, model, float_model, kernels), tuple(_notes(plan)))
 
 
 def _aligned(data: bytes, file: Path) -> tuple[bytes, str]:
@@ -155,7 +163,9 @@ def _archive(arrays: dict[str, NDArray[Any]]) -> bytes:
     return stream.getvalue()
 
 
-def _written(folder: Path, files: dict[str, bytes], model: Path, float_model: Path | None) -> Case:
+def _written(
+    folder: Path, files: dict[str, bytes], model: Path, float_model: Path | None, kernels: KernelLibrary
+) -> Case:
     """The folder with these files, once it has passed its own check. Messages name the models as they were given."""
     try:
         folder.mkdir(parents=True)
@@ -164,7 +174,7 @@ def _written(folder: Path, files: dict[str, bytes], model: Path, float_model: Pa
     try:
         for name, content in files.items():
             (folder / name).write_bytes(content)
-        case = load_case(folder)
+        case = load_case(folder, kernels)
         check_models(_called(case, model, float_model))
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
