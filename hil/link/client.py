@@ -25,7 +25,7 @@ AGENT_ERRORS = {
     6: "this firmware has no profile",
     7: "this firmware has no such self-test, or no plain way",
 }
-_SPIN_S = 500e-6  # a reply to a short request comes within this, and a nap would cost more than that
+_SPIN_S = 50e-6  # a busy core is kept from the emulator of another worker: 500 us cost two runs twice the time
 _NAP_S = 50e-6
 _LONGEST_NAP_S = 2e-3  # of waits that are long anyway: each look costs the core that another emulator may want
 _ALIVE_EVERY_S = 10e-3
