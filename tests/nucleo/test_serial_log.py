@@ -53,7 +53,7 @@ def test_what_is_sent_lands_in_the_file_of_its_time(uart: Uart, tmp_path: Path) 
     log.flush()
     log.turn_to(second)
     uart.send(b"two\n")
-    observe(second.exists)
+    observe(lambda: second.exists() and len(second.read_bytes()) == 4)
     log.close()
     assert first.read_bytes() == b"one\n" * 1000
     assert second.read_bytes() == b"two\n"
