@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     add_limits_command(case)
     add_model_command(commands)
 
-    add_compare_command(commands)
+    add_compare_command(commands, board_folders)
     add_report_command(commands)
     add_trend_command(commands)
     add_budget_command(commands, board_folders)

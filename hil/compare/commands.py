@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 EXIT_DIFFERENT = 1
 
 
-def add_compare_command(commands: Any) -> None:
-    """Add `compare` to the subparsers of `hil`."""
+def add_compare_command(commands: Any, board_folders: Callable[[], list[Path]]) -> None:
+    """Add `compare` to the subparsers of `hil`; board_folders: where board files are looked for."""
     parser = commands.add_parser("compare", help="hold two runs against each other, name the first difference")
     parser.add_argument(
         "paths", nargs="+", type=Path, metavar="PATH", help="two runs (a run.json, or its folder); else cases"
@@ -25,14 +26,14 @@ def add_compare_command(commands: Any) -> None:
         "--out", type=Path, default=Path("hil-out/compare"), help="folder of these runs (default: hil-out/compare)"
     )
     parser.add_argument("--lsb", type=int, default=0, help="steps that an integer output may differ by (default: 0)")
-    parser.set_defaults(run=_compare)
+    parser.set_defaults(run=lambda options: _compare(options, board_folders()))
 
 
-def _compare(options: argparse.Namespace) -> int:
+def _compare(options: argparse.Namespace, board_folders: list[Path]) -> int:
     from hil.compare.operators import ticks_side_by_side
     from hil.compare.runs import compare
 
-    first, second = _runs(options)
+    first, second = _runs(options, board_folders)
     result = compare(first, second, options.lsb)
     for line in (*result.notes, *result.differences):
         print(line)
@@ -43,12 +44,15 @@ def _compare(options: argparse.Namespace) -> int:
     return EXIT_DIFFERENT if result.differences else 0
 
 
-def _runs(options: argparse.Namespace) -> tuple[Path, Path]:
+def _runs(options: argparse.Namespace, board_folders: list[Path]) -> tuple[Path, Path]:
+    from hil.board.config import load_board
     from hil.compare.make import run, two_boards, two_kernels
     from hil.errors import UsageError
 
     if options.boards or options.kernels:
         ways = two_boards(options.boards) if options.boards else two_kernels(options.kernels, options.board)
+        for way in ways:  # a wrong name is told before the other one has run
+            load_board(way.board, board_folders)
         first, second = (run(way, options.paths, options.out) for way in ways)
         return first, second
     if len(options.paths) != 2:

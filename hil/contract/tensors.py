@@ -9,32 +9,30 @@ from dataclasses import replace
 
 import numpy as np
 
+from hil.case.types import ModelFile
 from hil.contract.types import MAX_FINDINGS, CheckResult, Evidence, Finding, Outcome, OutputReference, References
 from hil.records import DecisionReason, PreparedColumns, RunRecords
 from hil.tensor import Elements
 
 Judge = Callable[[Evidence], CheckResult]
+Views = Callable[[Evidence], tuple[Evidence, ...]]
 _WORST_FIRST = (Outcome.FAILED, Outcome.INVALID, Outcome.NOT_JUDGED, Outcome.MARGINAL, Outcome.PASSED)
 
 
 def of_each_input(judge: Judge) -> Judge:
     """The check `judge` of an input tensor, made of every input."""
-
-    def each(evidence: Evidence) -> CheckResult:
-        views = input_views(evidence)
-        names = [f"input {view.case.model.input.name!r}" for view in views]
-        return _merged(names, [judge(view) for view in views])
-
-    return each
+    return _of_each(judge, input_views, lambda model: f"input {model.input.name!r}")
 
 
 def of_each_output(judge: Judge) -> Judge:
     """The check `judge` of an output tensor, made of every output."""
+    return _of_each(judge, output_views, lambda model: f"output {model.output.name!r}")
 
+
+def _of_each(judge: Judge, views_of: Views, name: Callable[[ModelFile], str]) -> Judge:
     def each(evidence: Evidence) -> CheckResult:
-        views = output_views(evidence)
-        names = [f"output {view.case.model.output.name!r}" for view in views]
-        return _merged(names, [judge(view) for view in views])
+        views = views_of(evidence)
+        return _merged([name(view.case.model) for view in views], [judge(view) for view in views])
 
     return each
 

@@ -334,6 +334,7 @@ def test_damaged_records_are_named(run: Path, other: Path) -> None:
         (["one"], "1 runs are named, two are compared"),
         (["case", "--boards", "qemu"], "--boards qemu: two different ones are wanted"),
         (["case", "--boards", "qemu,qemu"], "two different ones are wanted"),
+        (["case", "--boards", "native,quemu"], "unknown board 'quemu'"),
         (["case", "--kernels", "2020,cmsis"], "there is no 'cmsis'"),
     ],
 )
