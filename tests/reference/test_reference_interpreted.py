@@ -1028,7 +1028,7 @@ def test_a_job_that_is_closed_goes_no_further_than_the_chunk_in_hand(monkeypatch
         go.wait(5)
         return doubled(values)
 
-    oracle.answers["run_tflm"], oracle.close = held, go.set  # type: ignore[method-assign]
+    oracle.answers["run_tflm"], oracle.close = held, go.set
     Processes(monkeypatch, oracle)
     running = job.ReferenceJob(case, np.arange(500))
     assert begun.wait(5)

@@ -118,16 +118,16 @@ def test_a_difference_of_a_profiled_run_shows_both_sides() -> None:
 )
 def test_readings_that_go_backwards_are_an_error_of_the_link(times: list[tuple[int, int]], words: str) -> None:
     device = Profiling()
-    device.times = tuple(OperatorTime("ADD", begin, end) for begin, end in times)  # type: ignore[assignment]
+    device.times = tuple(OperatorTime("ADD", begin, end) for begin, end in times)
     with pytest.raises(LinkError, match=f"profile: the clock went {words}"):
         profile.STEP.collect(after_first_pass(device))
 
 
 def test_operators_may_follow_at_once_and_fill_the_invoke() -> None:
     device = Profiling()
-    device.times = (OperatorTime("ADD", 0, 0), OperatorTime("ADD", 0, 900))  # type: ignore[assignment]
+    device.times = (OperatorTime("ADD", 0, 0), OperatorTime("ADD", 0, 900))
     assert [each.units for each in profile.STEP.collect(after_first_pass(device)).operators] == [0, 563]
-    device.times = ()  # type: ignore[assignment]
+    device.times = ()
     assert profile.STEP.collect(after_first_pass(device)) == OperatorProfile((), 0)
 
 
@@ -879,7 +879,7 @@ def test_a_board_that_breaks_while_it_is_read_breaks_the_run(place: int) -> None
             raise BoardBroken("no probe")
         return read(at, size)
 
-    device.read = broken  # type: ignore[method-assign]
+    device.read = broken
     with pytest.raises(BoardBroken, match="no probe"):
         looked(device)
 
@@ -894,7 +894,7 @@ def test_a_firmware_that_ends_while_it_is_read_is_a_fault(place: int) -> None:
             raise DeviceEnded("exit code 3")
         return read(at, size)
 
-    device.read = ended  # type: ignore[method-assign]
+    device.read = ended
     found, run = _looked(device)
     assert found == MemoryTest()
     assert [each.status for each in run.faults] == [Status.RESET]
@@ -1064,7 +1064,7 @@ def test_a_count_without_idle_time_is_taken_as_it_is() -> None:
 
 def test_a_firmware_without_a_plain_way_has_no_plain_time() -> None:
     device = Counted()
-    device.plain = lambda window, *, fresh=True, sent=lambda: None: sent()  # type: ignore[method-assign]
+    device.plain = lambda window, *, fresh=True, sent=lambda: None: sent()
     found = clocked(device)
     assert found.plain is None
     assert found.run is not None
