@@ -212,10 +212,6 @@ class _Look:
         """From one call of the agent's poll to the next, which is the request and nothing else."""
         stub, poll = self._stub, self._poll
         assert poll is not None, "there is no counter"
-        stub.stop()
-        stub.set_breakpoint(poll)
-        stub.resume()
-        stub.await_stop(self._timeout_s)
         before = 0
 
         def run() -> None:
@@ -226,17 +222,18 @@ class _Look:
             stub.set_breakpoint(poll)
             stub.resume()
 
+        stub.stop()
+        stub.set_breakpoint(poll)
         try:
+            stub.resume()
+            stub.await_stop(self._timeout_s)
             answer = request(run)
             stub.await_stop(self._timeout_s)
-        except BaseException:
+            ticks = (self._count() - before) & 0xFFFFFFFF
+        finally:  # a breakpoint that is left would stop the core at its next poll, and nobody would let it go on
             stub.stop()
             stub.clear_breakpoint(poll)
             stub.resume()
-            raise
-        ticks = (self._count() - before) & 0xFFFFFFFF
-        stub.clear_breakpoint(poll)
-        stub.resume()
         return Spent(int(self._clock.units(np.array(ticks, np.int64))), exact=True), answer
 
     def _count(self) -> int:
