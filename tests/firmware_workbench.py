@@ -1,4 +1,8 @@
-"""Builds the firmware with a small change: a copy of the sources for one target, configured once, TFLM used again."""
+"""Builds the firmware with a small change: a copy of the sources for one target, configured once, TFLM used again.
+
+All tests of one process share a workbench for each target (the fixture `workbench_of`): its first build costs as much
+as ten images of it.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 from hil.image.build import FIRMWARE
 
@@ -42,6 +47,7 @@ class Workbench:
         self._normal = image.parent
         self._sources, self._build = folder / "firmware", folder / "build" / "firmware" / target
         self._archive = folder / "libtflm.a"
+        self._one_at_a_time = Lock()  # some tests have their images built ahead, by a thread
         shutil.copytree(PROJECT / "firmware", self._sources)
         shutil.copy(self._normal / "tflm" / "libtflm.a", self._archive)
         settings = {"HIL_TFLM_ARCHIVE": self._archive, "HIL_TFLM_DIR": TFLM, "Python3_EXECUTABLE": sys.executable}
@@ -51,7 +57,7 @@ class Workbench:
         """The firmware with these edits, as an ELF in the folder `to`. The sources are as before afterwards.
         name: which of CMake's images.
         """
-        with self._edited(edits), self._rebuilt(kernels, to):
+        with self._one_at_a_time, self._edited(edits), self._rebuilt(kernels, to):
             _run(["ninja", name], self._build)
             return Path(shutil.copy(self._build / f"{name}.elf", to / "defect.elf"))
 

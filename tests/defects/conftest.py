@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -25,18 +25,17 @@ def normal_image() -> NormalImage:
 
 @pytest.fixture(scope="session")
 def image_of(
-    request: pytest.FixtureRequest, normal_image: NormalImage, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    normal_image: NormalImage,
+    workbench_of: Callable[[str], Workbench],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[ImageOf]:
     """The image of a defect. One thread builds those of the selected tests in their order, while the tests run."""
-
-    @cache
-    def workbench(board: str) -> Workbench:
-        return Workbench(TARGETS[board], normal_image(board), tmp_path_factory.mktemp(board))
 
     def build_one(defect: Defect) -> Path:
         if defect.edits or defect.kernels or defect.own_image:
             folder = tmp_path_factory.mktemp(defect.name)
-            return workbench(defect.board).image(defect.edits, defect.kernels, folder)
+            return workbench_of(TARGETS[defect.board]).image(defect.edits, defect.kernels, folder)
         return normal_image(defect.board)
 
     selected = [item.callspec.params.get("defect") for item in request.session.items if hasattr(item, "callspec")]

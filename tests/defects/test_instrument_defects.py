@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 import pytest
-from defect_bench import CASE, FAILED, GateResult, NormalImage, gate
+from defect_bench import CASE, FAILED, GateResult, gate
 from firmware_workbench import Workbench
 from instrument_table import INVALID, LIES, Lie
 
@@ -16,15 +15,9 @@ pytestmark = pytest.mark.slow
 TARGETS = {"native": "native", "qemu": "mps2-an386"}
 
 
-@pytest.fixture(scope="module")
-def bench_of(normal_image: NormalImage, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Workbench]:
-    """One copy of the firmware a board, in which each lie costs the files that it touches."""
-    return cache(lambda board: Workbench(TARGETS[board], normal_image(board), tmp_path_factory.mktemp(board)))
-
-
 @pytest.mark.parametrize("lie", LIES, ids=lambda lie: lie.name)
-def test_it_is_found_out(lie: Lie, bench_of: Callable[[str], Workbench], tmp_path: Path) -> None:
-    image = bench_of(lie.board).image(lie.edits, (), tmp_path)
+def test_it_is_found_out(lie: Lie, workbench_of: Callable[[str], Workbench], tmp_path: Path) -> None:
+    image = workbench_of(TARGETS[lie.board]).image(lie.edits, (), tmp_path)
     result = gate(CASE, tmp_path / "out", board=lie.board, image=image)
     outcomes = {check["id"]: check["outcome"] for check in result.checks}
     said = {name: outcome for name, (outcome, _) in lie.says.items()}

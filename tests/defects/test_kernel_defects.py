@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -19,8 +20,8 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def workbench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
-    return Workbench("native", build("native", PROJECT), tmp_path_factory.mktemp("kernels"))
+def workbench(workbench_of: Callable[[str], Workbench]) -> Workbench:
+    return workbench_of("native")
 
 
 @cache

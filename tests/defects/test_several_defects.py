@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from firmware_workbench import PROJECT, Workbench
+from firmware_workbench import Workbench
 from native_session import native_board
 from several_table import SEVERAL_DEFECTS, SeveralDefect
 from several_tensors import write_several
@@ -13,7 +14,7 @@ from several_tensors import write_several
 from hil.case.load import load_case
 from hil.contract import checks_for, judge
 from hil.contract.types import Outcome
-from hil.image.build import WITH_KERNELS, build
+from hil.image.build import WITH_KERNELS
 from hil.image.elf import Image
 from hil.session import run_case
 
@@ -21,8 +22,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def workbench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
-    return Workbench("native", build("native", PROJECT), tmp_path_factory.mktemp("several"))
+def workbench(workbench_of: Callable[[str], Workbench]) -> Workbench:
+    return workbench_of("native")
 
 
 @pytest.mark.parametrize("defect", SEVERAL_DEFECTS, ids=lambda defect: defect.name)

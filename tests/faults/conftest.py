@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from firmware_copy import FirmwareCopy
 from native_session import CaseFolder, native_image
 
 
@@ -13,11 +12,6 @@ from native_session import CaseFolder, native_image
 def image() -> str:
     """The option that names the native firmware of this checkout."""
     return f"--hil-image={native_image().path}"
-
-
-@pytest.fixture(scope="session")
-def firmware_copy(tmp_path_factory: pytest.TempPathFactory) -> FirmwareCopy:
-    return FirmwareCopy(tmp_path_factory.mktemp("firmware"))
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -29,9 +30,8 @@ def run(image: Image, folder: Path) -> Evidence:
 
 
 @pytest.mark.slow
-def test_another_rate_is_an_invalid_clock(tmp_path: Path) -> None:
-    bench = Workbench(TARGET, nucleo_image().path, tmp_path / "copy")
-    evidence = run(Image(bench.image(SLOWER, (), tmp_path)), tmp_path)
+def test_another_rate_is_an_invalid_clock(workbench_of: Callable[[str], Workbench], tmp_path: Path) -> None:
+    evidence = run(Image(workbench_of(TARGET).image(SLOWER, (), tmp_path)), tmp_path)
     results = {check.id: judge(check, evidence) for check in checks_for(evidence.case)}
     clock = results["instruments.clock"]
     assert clock.outcome is Outcome.INVALID

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,8 @@ def released_image() -> Path:
 
 
 @pytest.fixture(scope="session")
-def workbench(released_image: Path, tmp_path_factory: pytest.TempPathFactory) -> Workbench:
-    return Workbench(TARGET, released_image, tmp_path_factory.mktemp("workbench"))
+def workbench(workbench_of: Callable[[str], Workbench]) -> Workbench:
+    return workbench_of(TARGET)
 
 
 @pytest.fixture(scope="session")

@@ -160,8 +160,8 @@ EDITS: Edits = {
 
 
 @pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Image:
-    return FirmwareCopy(tmp_path_factory.mktemp("firmware")).image("planted", EDITS)
+def image(firmware_copy: FirmwareCopy) -> Image:
+    return firmware_copy.image("planted", EDITS)
 
 
 # ---- cases whose own vectors find none of it -------------------------------------------------------------------------

@@ -170,12 +170,8 @@ def test_a_bundle_that_is_refused_has_none(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def image_with(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Image]:
-    @cache
-    def copy() -> FirmwareCopy:
-        return FirmwareCopy(tmp_path_factory.mktemp("firmware"))
-
-    return cache(lambda name: copy().image(name, FIRMWARE[name]))
+def image_with(firmware_copy: FirmwareCopy) -> Callable[[str], Image]:
+    return cache(lambda name: firmware_copy.image(name, FIRMWARE[name]))
 
 
 PROFILED = "  Run(window, record);\n  EngineProfileStop();\n"

@@ -109,8 +109,10 @@ OLDER = {
 
 
 @pytest.mark.slow
-def test_a_firmware_that_cannot_be_tested_is_not_judged_and_nothing_else_changes(tmp_path: Path) -> None:
-    image = FirmwareCopy(tmp_path / "copy").image("older", OLDER)
+def test_a_firmware_that_cannot_be_tested_is_not_judged_and_nothing_else_changes(
+    firmware_copy: FirmwareCopy, tmp_path: Path
+) -> None:
+    image = firmware_copy.image("older", OLDER)
     with native_board(tmp_path) as board:
         evidence = run_case(with_vectors(imu_motion(), list(range(0, 500, 50))), board, image).evidence
     silent = {
