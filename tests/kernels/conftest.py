@@ -1,4 +1,7 @@
-"""The bench of each board: its image built once, the board opened for all tests of a session."""
+"""The bench of each board: its image built once, the board opened for all tests of a file.
+
+Not longer: an emulator that waits for requests takes a tenth of a core.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from hil.image.elf import Image
 TARGETS = {"native": "native", "qemu": "mps2-an386"}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], KernelBench]]:
     with ExitStack() as opened:
 
