@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -147,6 +148,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[_LEAD] = LeadPlugin(settings)
         config.pluginmanager.register(config.stash[_LEAD])
     if config.getoption("--board"):  # named for this very run: tell a wrong name at once, even when nothing needs it
+        gc.freeze()  # what is loaded by now stays: pytest's own collections at its end need not look at all of it
         try:
             _ = config.stash[_RUN].config
         except UsageError as error:

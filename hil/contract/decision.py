@@ -168,9 +168,11 @@ def answer_name(case: Case, answer: int) -> str:
     return text_of(case, answer) or f"label index {answer}"
 
 
+_REASONS = {known.value: known.name.lower().replace("_", " ") for known in DecisionReason}
+
+
 def reason_name(reason: int) -> str:
-    names = {known.value: known.name.lower().replace("_", " ") for known in DecisionReason}
-    return names.get(reason, f"unknown reason {reason}")
+    return _REASONS.get(reason, f"unknown reason {reason}")
 
 
 # ---- the same again --------------------------------------------------------------------------------------------------

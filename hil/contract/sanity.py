@@ -261,9 +261,11 @@ def at_chance(right: int, n: int, chance: float) -> bool:
     """
     if right == 0:
         return True
-    from scipy.special import bdtrc  # not at module level: a case without labels and float model does not pay for it
+    if right / n >= (1 + chance) / 2:
+        return False
+    from scipy.special import bdtrc  # not at module level: a case whose model works does not pay for it
 
-    return bool(bdtrc(right - 1, n, chance) > 1 - CONFIDENCE) and right / n < (1 + chance) / 2
+    return bool(bdtrc(right - 1, n, chance) > 1 - CONFIDENCE)
 
 
 def _unanswered_class(evidence: Evidence, rows: Rows) -> _Look:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hil.case.types import Case
 from hil.contract.blame import has_decide
@@ -54,8 +54,8 @@ def _judge_probes(prefix: str, check: str, hint: str) -> Callable[[Evidence], Ch
             hint_none = "run the probes of this case"
             sheet.add("scores given straight to the decide stage", "none were given", hint=hint_none)
         for probe in probes:
-            expected, observed = _decision_words(evidence.case, probe)
-            if expected != observed:
+            if not _as_expected(evidence.case, probe):
+                expected, observed = _decision_words(evidence.case, probe)
                 sheet.add(
                     expected,
                     f"{observed}, for raw scores {list(probe.scores)}",
@@ -68,8 +68,12 @@ def _judge_probes(prefix: str, check: str, hint: str) -> Callable[[Evidence], Ch
     return judge
 
 
-def _decision_words(case: Case, probe: ScoreProbe) -> tuple[str, str]:
+def _as_expected(case: Case, probe: ScoreProbe) -> bool:
     """Every field of both decisions; the text wanted is the case's, whatever the probe was made with."""
+    return probe.observed == replace(probe.expected, label=text_of(case, probe.expected.answer))
+
+
+def _decision_words(case: Case, probe: ScoreProbe) -> tuple[str, str]:
 
     def words(decision: Decision, text: str) -> str:
         return (

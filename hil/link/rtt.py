@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from hil.errors import LinkError
 
@@ -18,6 +18,7 @@ BLOCK_BYTES = 24 + 2 * 24  # one up and one down ring
 _UP, _DOWN = 24, 48
 _WRITE, _READ = 12, 16
 _INDICES = _UP + _WRITE  # where the first of the four indices lies
+_FOUR = struct.Struct("<2I16x2I")  # from there on: wr and rd of the up ring, wr and rd of the down ring
 
 
 class Memory(Protocol):
@@ -140,23 +141,21 @@ class Rtt:
         """Write index of the up ring, and the three other indices on the way: an access to a debug probe costs more
         than the bytes between them.
         """
-        words = self._memory.read(self._address + _INDICES, _DOWN + _READ + 4 - _INDICES)
-
-        def index(offset: int, size: int) -> int:
-            return self._inside(int.from_bytes(words[offset - _INDICES :][:4], "little"), size)
-
-        write = index(_UP + _WRITE, self._up.size)
-        self._down_read = index(_DOWN + _READ, self._down.size)
-        own = index(_UP + _READ, self._up.size), index(_DOWN + _WRITE, self._down.size)
-        self._made_anew |= own != (self._up_read, self._down_write)
+        write, read, down_write, down_read = _FOUR.unpack(self._memory.read(self._address + _INDICES, _FOUR.size))
+        up, down = self._up.size, self._down.size
+        if write >= up or read >= up or down_write >= down or down_read >= down:
+            self._refuse((write, up), (down_read, down), (read, up), (down_write, down))
+        self._down_read = down_read
+        if read != self._up_read or down_write != self._down_write:
+            self._made_anew = True
         return write
 
-    def _inside(self, value: int, size: int) -> int:
-        if value >= size:
-            raise LinkError(
-                f"RTT ring index {value} is outside its ring of {size} bytes: the control block was overwritten"
-            )
-        return value
+    def _refuse(self, *indices: tuple[int, int]) -> NoReturn:
+        """Name the first index that is outside its ring."""
+        value, size = next((value, size) for value, size in indices if value >= size)
+        raise LinkError(
+            f"RTT ring index {value} is outside its ring of {size} bytes: the control block was overwritten"
+        )
 
     def _store(self, offset: int, value: int) -> None:
         self._memory.write(self._address + offset, value.to_bytes(4, "little"))
