@@ -141,6 +141,7 @@ class Rtt:
         """Write index of the up ring, and the three other indices on the way: an access to a debug probe costs more
         than the bytes between them.
         """
+        write: int
         write, read, down_write, down_read = _FOUR.unpack(self._memory.read(self._address + _INDICES, _FOUR.size))
         up, down = self._up.size, self._down.size
         if write >= up or read >= up or down_write >= down or down_read >= down:
