@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 
 from hil.board.config import load_board
 from hil.board.native import NativeBoard, open_board
@@ -20,6 +22,8 @@ from hil.case.types import Case, Vectors
 from hil.device import Device
 from hil.image.build import build
 from hil.image.elf import Image
+from hil.session import first_pass, steps
+from hil.session.step import Step
 
 PROJECT = Path(__file__).resolve().parents[1]
 IMU_MOTION = PROJECT / "golden_vectors" / "imu_motion"
@@ -50,6 +54,14 @@ def native_device(folder: Path, case: Case | None = None, image: Image | None = 
     with native_board(folder) as board:
         board.provision(image or native_image(), build_bundle(case or imu_motion()))
         yield Device(board)
+
+
+@contextmanager
+def only_steps(*taken: Step[Any]) -> Iterator[None]:
+    """A session makes the first pass and takes these steps: what is asked of one step need not pay for twenty."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(steps, "STEPS", (first_pass.STEP, *taken))
+        yield
 
 
 def with_vectors(case: Case, indices: Sequence[int], sequence: Sequence[int] | None = None) -> Case:

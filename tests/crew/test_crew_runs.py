@@ -39,6 +39,7 @@ def worker(folder: Path, name: str, cases: list[Case], workers: int = 2) -> Iter
         run.close()
 
 
+@pytest.mark.slow
 def test_a_worker_without_a_board_leaves_the_cases_to_the_others(tmp_path: Path, cases: list[Case]) -> None:
     with worker(tmp_path, "gw0", cases) as broken, worker(tmp_path, "gw1", cases) as sound:
         broken.board_broken = LOST
@@ -57,6 +58,7 @@ def test_when_no_worker_has_a_board_the_cases_are_reported_as_not_run(tmp_path: 
         assert other.facts(cases[1])["error"].startswith("not run: BoardBroken: connect: the probe is gone")
 
 
+@pytest.mark.slow
 def test_the_only_board_of_a_bench_is_used_in_turns(
     tmp_path: Path, cases: list[Case], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,6 +44,7 @@ def board(config: BoardConfig, tmp_path: Path) -> Iterator[RenodeBoard]:
         yield board
 
 
+@pytest.mark.slow
 def test_a_case_passes_every_check(board: RenodeBoard, image: Image) -> None:
     """Some vectors of imu_motion; latency and agreement need all of them to judge."""
     evidence = run_case(with_vectors(imu_motion(), VECTORS), board, image).evidence
@@ -150,6 +151,7 @@ def test_each_log_file_gets_what_was_sent_in_its_time(board: RenodeBoard, image:
 # ---- the whole harness
 
 
+@pytest.mark.slow
 def test_pytest_passes_and_the_report_names_the_stand_in(tmp_path: Path) -> None:
     CaseFolder(tmp_path / "small", vectors=4)
     boards = board_folder(tmp_path, launcher(tmp_path))

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from native_session import imu_motion, native_board, native_image, with_vectors
+from native_session import imu_motion, native_board, native_image, only_steps, with_vectors
 
 from hil.board.native import NativeBoard
 from hil.case.types import Case
@@ -30,7 +30,6 @@ from hil.device import Device, PlainRun
 from hil.link.messages import SelfTest
 from hil.records import Decision, GateReason, Record, Status
 from hil.session import (
-    first_pass,
     gate_probes,
     history,
     plain,
@@ -38,7 +37,6 @@ from hil.session import (
     run_case,
     score_probes,
     soak,
-    steps,
     stream_probes,
 )
 from hil.session import run as session_run
@@ -104,10 +102,9 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NativeBoard]:
 
 
 @contextmanager
-def taking(taken: Sequence[Step[Any]], kind: type[Device]) -> Iterator[None]:
-    """A session takes these steps, with a device of this kind."""
+def with_device(kind: type[Device]) -> Iterator[None]:
+    """A session speaks to a device of this kind."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(steps, "STEPS", taken)
         patch.setattr(session_run, "Device", kind)
         yield
 
@@ -118,7 +115,7 @@ def run(board: NativeBoard) -> Callable[..., Ran]:
 
     def start(bend: Bend, *further: Step[Any], case: Case | None = None) -> Ran:
         kind = type("Bent", (Bent,), {"bend": staticmethod(bend), "counts": {}})
-        with taking((first_pass.STEP, *further), kind):
+        with only_steps(*further), with_device(kind):
             return Ran(run_case(case or small_case(), board, native_image()).evidence, kind.counts)
 
     return start
@@ -202,7 +199,7 @@ def test_the_windows_behind_a_restart_are_warmed_up_to(run: Callable[..., Ran]) 
 @pytest.fixture(scope="module")
 def probes(board: NativeBoard) -> Evidence:
     kind = type("Bent", (Bent,), {"bend": staticmethod(straight), "counts": {}})
-    with taking((first_pass.STEP, gate_probes.STEP, score_probes.STEP), kind):
+    with only_steps(gate_probes.STEP, score_probes.STEP), with_device(kind):
         return run_case(small_case(), board, native_image()).evidence
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from firmware_copy import Edits, FirmwareCopy
-from native_session import PROJECT, imu_motion, native_board, native_device, native_image, with_vectors
+from native_session import PROJECT, imu_motion, native_board, native_device, native_image, only_steps, with_vectors
 
 from hil.board.config import kind_module, load_board
 from hil.bundle import build_bundle
@@ -28,7 +28,7 @@ from hil.image.build import build
 from hil.image.elf import Image
 from hil.model.graph import read_graph
 from hil.records import Status
-from hil.session import run_case
+from hil.session import profile, run_case
 
 NONE = -1
 
@@ -142,7 +142,8 @@ def rejected() -> list[int]:
 
 
 def test_the_first_vector_that_was_done_is_profiled(tmp_path: Path) -> None:
-    evidence = run_native(with_vectors(imu_motion(), [*rejected()[:2], 0, 1]), tmp_path)
+    with only_steps(profile.STEP):
+        evidence = run_native(with_vectors(imu_motion(), [*rejected()[:2], 0, 1]), tmp_path)
     assert evidence.section(OperatorProfile).vector == 2
 
 
@@ -155,7 +156,8 @@ def test_in_streams_it_is_one_that_met_no_decision_state(tmp_path: Path) -> None
 
 
 def test_without_a_vector_that_was_done_there_are_none(tmp_path: Path) -> None:
-    evidence = run_native(with_vectors(imu_motion(), rejected()), tmp_path)
+    with only_steps(profile.STEP):
+        evidence = run_native(with_vectors(imu_motion(), rejected()), tmp_path)
     assert told(evidence) == ((), NONE)
 
 

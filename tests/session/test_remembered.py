@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from native_session import imu_motion, native_board, native_image, with_vectors
+from native_session import imu_motion, native_board, native_image, only_steps, with_vectors
 
 from hil.board.native import NativeBoard
 from hil.contract.damaged import BundleProbe, BundleProbes
@@ -27,7 +27,8 @@ def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[NativeBoa
 
 
 def sections(board: NativeBoard) -> tuple[GuardTest, BundleProbes]:
-    evidence = run_case(with_vectors(imu_motion(), [0, 1]), board, native_image()).evidence
+    with only_steps(guard_test.STEP, bundle_probes.STEP):
+        evidence = run_case(with_vectors(imu_motion(), [0, 1]), board, native_image()).evidence
     return evidence.section(GuardTest), evidence.section(BundleProbes)
 
 
