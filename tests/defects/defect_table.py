@@ -41,6 +41,12 @@ class Defect:
     board: str = "native"
     quick: bool = False
     own_image: bool = False  # built by the same steps even without an edit
+    whole: bool = False  # shows in all vectors only
+
+    @property
+    def thin(self) -> bool:
+        """Whether every fourth vector is enough: not where percentiles are judged."""
+        return self.board == "native" and not self.whole
 
 
 # ---- cases other than imu_motion as it is ----------------------------------------------------------------------------

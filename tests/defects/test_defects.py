@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from defect_bench import CASE, FAILED, GateResult, NormalImage, case_copy, gate
+from defect_bench import FAILED, GateResult, NormalImage, case_copy, gate
 from defect_table import CONTROLS, DEFECTS, Defect, ImageOf, per_channel_dense
 
 from hil.case.load import load_case
@@ -24,7 +24,7 @@ def rows(defects: tuple[Defect, ...]) -> list[object]:
 def run(defect: Defect, image_of: ImageOf, folder: Path) -> GateResult:
     """The gate on what this defect makes of firmware, bundle and case."""
     image = image_of(defect)
-    case = case_copy(defect.case, folder, defect.files) if defect.case or defect.files else CASE
+    case = case_copy(defect.case, folder, defect.files, thin=defect.thin)
     bundle = None
     if defect.bundle is not None:
         bundle = folder / "bundle.bin"
