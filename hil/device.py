@@ -244,7 +244,7 @@ class Device:
         outputs = (index for index in range(len(model.outputs)) if index != model.decided)
         return replace(
             hello,
-            inputs=tuple(self._tensor(False, index) for index in range(1, len(model.inputs))),
+            inputs=tuple(self._tensor(False, index) for index in model.fed[1:]),
             outputs=tuple(self._tensor(True, index) for index in outputs),
         )
 

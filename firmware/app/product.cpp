@@ -52,13 +52,14 @@ BundleResult Product::Load(Bytes bundle_region, const WindowLimits& limits) {
   if (result.ok()) {
     result = FromEngine(EngineCheckModel(bundle_.model));
   }
+  Span<uint8_t> state;
   if (result.ok()) {
-    result = SetUpModel();
+    result = SetUpModel(&state);
   }
   Span<uint8_t> input;
   Bytes output;
   if (result.ok()) {
-    result = CheckTensors(&input, &output);
+    result = CheckTensors(state, &input, &output);
   }
   if (result.ok()) {
     pipeline_.Configure(&bundle_, input, output);
@@ -66,7 +67,7 @@ BundleResult Product::Load(Bytes bundle_region, const WindowLimits& limits) {
   return result;
 }
 
-BundleResult Product::SetUpModel() {
+BundleResult Product::SetUpModel(Span<uint8_t>* state) {
   // First in the whole arena: tells a model that does not fit into its share from one that never works, and how much it
   // needs.
   const Span<uint8_t> whole = arena_.Prepare(kArenaBytes);
@@ -74,27 +75,30 @@ BundleResult Product::SetUpModel() {
   if (!result.ok()) {
     return FromEngine(result);
   }
-  const uint32_t needed = EngineSmallestArena(bundle_.model, whole);
+  const uint32_t kept = pipeline_.further().arena_bytes() * kPointerRatio;  // at the upper end of the share
+  const uint32_t needed = EngineSmallestArena(bundle_.model, whole) + kept;
   const uint32_t share = bundle_.arena_bytes * kPointerRatio / kArenaAlignment * kArenaAlignment;
   if (needed > share) {
     return {BundleStatus::kModelArena, needed / kPointerRatio};
   }
-  result = EngineInit(bundle_.model, arena_.Prepare(share));
+  const Span<uint8_t> arena = arena_.Prepare(share);
+  result = EngineInit(bundle_.model, arena.first(share - kept));
   if (!result.ok()) {
     return FromEngine(result);
   }
-  arena_used_ = EngineArenaUsed();
+  *state = arena.subspan(share - kept, kept);
+  arena_used_ = EngineArenaUsed() + kept;
   arena_.Watch(EngineArenaUnused(), needed);
   return {};
 }
 
-BundleResult Product::CheckTensors(Span<uint8_t>* input, Bytes* output) {
+BundleResult Product::CheckTensors(Span<uint8_t> state, Span<uint8_t>* input, Bytes* output) {
   FurtherTensors& further = pipeline_.further();
-  const EngineResult result = EngineHas(1 + further.inputs().size(), 1 + further.outputs().size());
+  const EngineResult result = EngineHas(1 + further.further_inputs(), 1 + further.outputs().size());
   if (!result.ok()) {
     return FromEngine(result);
   }
-  const EngineTensor model_input = EngineInput(0);
+  const EngineTensor model_input = EngineInput(further.first_input());
   const EngineTensor model_output = EngineOutput(further.decided());
   input_ = ToContract(model_input);
   output_ = ToContract(model_output);
@@ -103,7 +107,7 @@ BundleResult Product::CheckTensors(Span<uint8_t>* input, Bytes* output) {
     compared = CompareTensor(bundle_.output, output_, BundleStatus::kOutputType);
   }
   if (compared.ok()) {
-    compared = further.Bind();
+    compared = further.Bind(state);
   }
   *input = model_input.data;
   *output = model_output.data;

@@ -40,8 +40,9 @@ class Product {
 
  private:
   BundleResult Load(Bytes bundle_region, const WindowLimits& limits);
-  BundleResult SetUpModel();
-  BundleResult CheckTensors(Span<uint8_t>* input, Bytes* output);
+  // state: memory in the arena for what is carried from outputs to inputs.
+  BundleResult SetUpModel(Span<uint8_t>* state);
+  BundleResult CheckTensors(Span<uint8_t> state, Span<uint8_t>* input, Bytes* output);
 
   BundleResult status_{BundleStatus::kAbsent, 0};
   Bundle bundle_;

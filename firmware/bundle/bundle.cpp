@@ -334,22 +334,28 @@ BundleResult ParseBundle(Bytes region, const BundleLimits& limits, Bundle* bundl
   return CheckMeaning(meta, limits, bundle);
 }
 
-BundleResult ParseFurther(Bytes* items, const BundleLimits& limits, InputPart* input, OutputPart* output,
-                          bool* is_output) {
-  bundle_further_r& item = decoded.further;
-  const BundleResult result = DecodeItem(cbor_decode_bundle_further, *items, &item, items);
+BundleResult ParseFurther(Bytes* items, const BundleLimits& limits, FurtherItem* item) {
+  bundle_further_r& read = decoded.further;
+  const BundleResult result = DecodeItem(cbor_decode_bundle_further, *items, &read, items);
   if (!result.ok()) {
     return result;
   }
-  *is_output = item.bundle_further_choice == bundle_further_r::bundle_further_further_output_m_c;
-  if (*is_output) {
-    const output_part& wire = item.bundle_further_further_output_m.further_output_output;
-    *output = {wire.output_part_index, ToContract(wire.output_part_tensor)};
+  if (read.bundle_further_choice == bundle_further_r::bundle_further_further_output_m_c) {
+    const output_part& wire = read.bundle_further_further_output_m.further_output_output;
+    item->kind = FurtherItem::Kind::kOutput;
+    item->output = {wire.output_part_index, ToContract(wire.output_part_tensor)};
     return {};
   }
-  const input_part& wire = item.bundle_further_further_input_m.further_input_input;
-  CopyInput(wire.input_part_window, wire.input_part_gate, wire.input_part_prepare, wire.input_part_tensor, input);
-  return CheckInput(wire.input_part_prepare, limits, input);
+  if (read.bundle_further_choice == bundle_further_r::bundle_further_further_state_m_c) {
+    const state_part& wire = read.bundle_further_further_state_m.further_state_state;
+    item->kind = FurtherItem::Kind::kState;
+    item->state = {wire.state_part_output, wire.state_part_input};
+    return {};
+  }
+  const input_part& wire = read.bundle_further_further_input_m.further_input_input;
+  item->kind = FurtherItem::Kind::kInput;
+  CopyInput(wire.input_part_window, wire.input_part_gate, wire.input_part_prepare, wire.input_part_tensor, item->input);
+  return CheckInput(wire.input_part_prepare, limits, item->input);
 }
 
 BundleResult CompareTensor(const TensorContract& contract, const TensorContract& actual, BundleStatus first) {

@@ -40,6 +40,7 @@ enum class BundleStatus : uint16_t {
   kPrepareTensor = 22,
   kDecideOutput = 23,
   kSeveralTensors = 24,
+  kStatePair = 25,
   kModelFlatbuffer = 30,
   kModelSchema = 31,
   kModelSubgraphs = 32,
@@ -117,11 +118,23 @@ struct OutputPart {
   TensorContract tensor;
 };
 
-// Reads and checks the next item of a further tensor (codes 8 to 16 and 22), and leaves the rest of them in `items`. It
-// is of an input or of an output: `*is_output` says which of the two parts was filled in. Of `limits` the bytes that
-// are left count.
-BundleResult ParseFurther(Bytes* items, const BundleLimits& limits, InputPart* input, OutputPart* output,
-                          bool* is_output);
+// An output that the product carries to an input before the next window of a stream: their places among the model's.
+struct StatePart {
+  uint32_t output = 0;
+  uint32_t input = 0;
+};
+
+// An item of a further tensor; `kind` says which of the others was filled in. The input is the caller's: it is large.
+struct FurtherItem {
+  enum class Kind : uint8_t { kInput, kOutput, kState } kind = Kind::kInput;
+  InputPart* input = nullptr;
+  OutputPart output;
+  StatePart state;
+};
+
+// Reads and checks the next item of a further tensor (codes 8 to 16 and 22), and leaves the rest of them in `items`. Of
+// `limits` the bytes that are left count.
+BundleResult ParseFurther(Bytes* items, const BundleLimits& limits, FurtherItem* item);
 
 // Codes 40 to 44 (`first` kInputType) or 45 to 49 (kOutputType): whether the model's tensor is the contract's.
 BundleResult CompareTensor(const TensorContract& contract, const TensorContract& actual, BundleStatus first);

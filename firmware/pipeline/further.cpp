@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <new>
 
+#include "memory/arena.h"
+
 namespace hil {
 namespace {
 
@@ -34,27 +36,40 @@ TensorContract ToContract(const EngineTensor& tensor) {
 BundleResult SeveralTensors::Read(Bytes items, const Bundle& bundle, const BundleLimits& limits) {
   const BundleResult result = ReadItems(items, bundle, limits);
   if (!result.ok()) {
-    input_count_ = output_count_ = 0;
+    Clear();
   }
   return result;
 }
 
+void SeveralTensors::Clear() {
+  input_count_ = output_count_ = state_bytes_ = 0;
+  states_.Clear();
+}
+
 BundleResult SeveralTensors::ReadItems(Bytes items, const Bundle& bundle, const BundleLimits& limits) {
   inputs_ = reinterpret_cast<FurtherInput*>(inputs_memory);
-  input_count_ = output_count_ = 0;
+  Clear();
   first_bytes_ = window_bytes_ = WindowBytes(bundle.window);
   BundleLimits left = limits;
   left.window_bytes -= static_cast<uint32_t>(first_bytes_);
   left.prepared_bytes -= bundle.input.bytes;
   while (!items.empty()) {
     InputPart& input = (new (&inputs_[input_count_]) FurtherInput())->part;
-    bool is_output = false;
-    const BundleResult result = ParseFurther(&items, left, &input, &outputs_[output_count_].part, &is_output);
+    FurtherItem item;
+    item.input = &input;
+    const BundleResult result = ParseFurther(&items, left, &item);
     if (!result.ok()) {
       return result;
     }
-    if (is_output) {
+    if (item.kind == FurtherItem::Kind::kOutput) {
+      outputs_[output_count_].part = item.output;
       if (++output_count_ > kMostOutputs) {
+        return {BundleStatus::kSeveralTensors, 0};
+      }
+      continue;
+    }
+    if (item.kind == FurtherItem::Kind::kState) {
+      if (!states_.Add(item.state)) {
         return {BundleStatus::kSeveralTensors, 0};
       }
       continue;
@@ -67,7 +82,33 @@ BundleResult SeveralTensors::ReadItems(Bytes items, const Bundle& bundle, const 
     left.window_bytes -= bytes;
     left.prepared_bytes -= input.input.bytes;
   }
-  return {};
+  return CheckStates(bundle, limits);
+}
+
+// The state that is carried lies in the arena, as long as the contracts of its outputs say.
+BundleResult SeveralTensors::CheckStates(const Bundle& bundle, const BundleLimits& limits) {
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < states_.size(); ++i) {
+    bytes += bundle.output.bytes;
+    for (const FurtherOutput& output : outputs()) {
+      bytes +=
+          output.part.index == states_.pair(i).output ? uint64_t{output.part.tensor.bytes} - bundle.output.bytes : 0;
+    }
+  }
+  if (bytes > limits.arena_bytes) {
+    return {BundleStatus::kArenaLimit, limits.arena_bytes};
+  }
+  state_bytes_ = (static_cast<uint32_t>(bytes) + kArenaAlignment - 1) / kArenaAlignment * kArenaAlignment;
+  return states_.Check(1 + further_inputs(), 1 + output_count_);
+}
+
+size_t SeveralTensors::Fed(size_t place) const {
+  size_t index = 0;
+  for (;; ++index) {
+    if (!states_.Reaches(index) && place-- == 0) {
+      return index;
+    }
+  }
 }
 
 size_t SeveralTensors::decided() const {
@@ -78,9 +119,9 @@ size_t SeveralTensors::decided() const {
   return index;
 }
 
-BundleResult SeveralTensors::Bind() {
+BundleResult SeveralTensors::Bind(Span<uint8_t> state) {
   for (size_t i = 0; i < input_count_; ++i) {
-    const EngineTensor tensor = EngineInput(i + 1);
+    const EngineTensor tensor = EngineInput(Fed(i + 1));
     inputs_[i].data = tensor.data;
     const BundleResult compared = CompareTensor(inputs_[i].part.input, ToContract(tensor), BundleStatus::kInputType);
     if (!compared.ok()) {
@@ -99,7 +140,7 @@ BundleResult SeveralTensors::Bind() {
       return compared;
     }
   }
-  return {};
+  return states_.Bind(state);
 }
 
 Bytes SeveralTensors::FirstOf(Bytes window) const {
@@ -126,6 +167,7 @@ void SeveralTensors::Prepare(Bytes window) const {
     part.prepare_run(part.prepare_parameters, part.window, Next(&rest, part.window), part.input.element(),
                      part.input.zero_point, input.data);
   }
+  states_.Give();
 }
 
 }  // namespace hil

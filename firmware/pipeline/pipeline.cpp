@@ -42,6 +42,7 @@ void Pipeline::StartStream() {
   decide_state_ = {};
   if (configured()) {
     EngineForget();
+    further_.Forget();
   }
 }
 
@@ -94,7 +95,13 @@ bool Pipeline::RunPrepare(Bytes window) {
   return true;
 }
 
-bool Pipeline::RunInvoke() { return EngineInvoke().ok(); }
+bool Pipeline::RunInvoke() {
+  if (!EngineInvoke().ok()) {
+    return false;
+  }
+  further_.Ran();
+  return true;
+}
 
 Decision Pipeline::RunDecide(Bytes scores) {
   return bundle_->decide_run(bundle_->decide_parameters, &decide_state_, bundle_->output.element(), scores);

@@ -578,10 +578,10 @@ BundleResult Parse(const std::vector<uint8_t>& bundle) {
   Bytes further;
   BundleResult result = ParseBundle(Bytes(exact.data(), exact.size()), kLimits, &parsed, &further);
   static InputPart input;
-  OutputPart output;
-  bool is_output;
+  FurtherItem item;
+  item.input = &input;
   while (result.ok() && !further.empty()) {
-    result = ParseFurther(&further, kLimits, &input, &output, &is_output);
+    result = ParseFurther(&further, kLimits, &item);
   }
   return result;
 }
@@ -623,6 +623,13 @@ bundle_further_r FurtherOutputItem(uint32_t index, uint32_t elements) {
   return item;
 }
 
+bundle_further_r StateItem(uint32_t output, uint32_t input) {
+  bundle_further_r item{};
+  item.bundle_further_choice = bundle_further_r::bundle_further_further_state_m_c;
+  item.bundle_further_further_state_m.further_state_state = {output, input};
+  return item;
+}
+
 std::vector<uint8_t> With(const std::vector<bundle_further_r>& items) {
   std::vector<uint8_t> metadata = Metadata(GoodMeta());
   for (const bundle_further_r& item : items) {
@@ -635,22 +642,26 @@ std::vector<uint8_t> With(const std::vector<bundle_further_r>& items) {
 }
 
 void FurtherTensorsAreRead() {
-  const std::vector<uint8_t> bytes = With({FurtherInputItem(), FurtherOutputItem(2, 7)});
+  const std::vector<uint8_t> bytes = With({FurtherInputItem(), FurtherOutputItem(2, 7), StateItem(3, 1)});
   Bundle bundle;
   Bytes items;
   InputPart input;
-  OutputPart output;
-  bool is_output = true;
+  FurtherItem item;
+  item.input = &input;
   CHECK(ParseBundle(Bytes(bytes.data(), bytes.size()), kLimits, &bundle, &items).ok());
-  CHECK(ParseFurther(&items, kLimits, &input, &output, &is_output).ok());
-  CHECK(!is_output);
+  CHECK(ParseFurther(&items, kLimits, &item).ok());
+  CHECK(item.kind == FurtherItem::Kind::kInput);
   CHECK_EQUAL(input.window.samples, 4);
   CHECK_EQUAL(input.prepare_parameters.channel_count, 2);
   CHECK_EQUAL(input.input.bytes, 8);
-  CHECK(ParseFurther(&items, kLimits, &input, &output, &is_output).ok());
-  CHECK(is_output);
-  CHECK_EQUAL(output.index, 2);
-  CHECK_EQUAL(output.tensor.bytes, 7);
+  CHECK(ParseFurther(&items, kLimits, &item).ok());
+  CHECK(item.kind == FurtherItem::Kind::kOutput);
+  CHECK_EQUAL(item.output.index, 2);
+  CHECK_EQUAL(item.output.tensor.bytes, 7);
+  CHECK(ParseFurther(&items, kLimits, &item).ok());
+  CHECK(item.kind == FurtherItem::Kind::kState);
+  CHECK_EQUAL(item.state.output, 3);
+  CHECK_EQUAL(item.state.input, 1);
   CHECK(items.empty());
 }
 

@@ -11,7 +11,7 @@ from hil.contract.types import BundleDifference
 # Labels and model have checks of their own, case and version are compared with what the device says.
 _CONTRACTS = {
     "input": ("window", "gate", "prepare", "input", "inputs"),
-    "execution": ("output", "outputs", "decided", "arena_bytes", "state"),
+    "execution": ("output", "outputs", "decided", "arena_bytes", "state", "carried"),
     "decision": ("decide",),
 }
 _ELSEWHERE = ("decide.labels", "decide.unknown")

@@ -64,6 +64,7 @@ class Bundle:
     inputs: tuple[FurtherInput, ...] = ()  # from the second on
     outputs: tuple[TensorContract, ...] = ()  # beside `output`
     decided: int = 0  # index of `output` among the model's
+    carried: tuple[tuple[int, int], ...] = ()  # indices of an output, and of the input that it is at the next window
 
 
 def build_bundle(case: Case, arena_bytes: int | None = None) -> bytes:
@@ -96,6 +97,7 @@ def parse_bundle(data: bytes) -> Bundle:
         inputs = [each["input"] for each in further if "input" in each]
         outputs = [each["output"] for each in further if "output" in each]
         taken = [each["index"] for each in outputs]
+        states = [each["state"] for each in further if "state" in each]
         decide = meta["decide"]
         return Bundle(
             case=meta["case"],
@@ -113,6 +115,7 @@ def parse_bundle(data: bytes) -> Bundle:
             inputs=tuple(_further_input(each) for each in inputs),
             outputs=tuple(_tensor(each["tensor"]) for each in outputs),
             decided=next(index for index in range(len(taken) + 1) if index not in taken),
+            carried=tuple((each["output"], each["input"]) for each in states),
         )
     except (cbor2.CBORDecodeError, KeyError, TypeError, ValueError):
         raise BundleError(8, 0) from None
@@ -189,6 +192,8 @@ def _further_items(case: Case) -> Iterator[dict[str, Any]]:
     for index, tensor in enumerate(model.outputs):
         if index != model.decided:
             yield {"output": {"index": index, "tensor": _tensor_map(tensor)}}
+    for pair in model.carried:
+        yield {"state": {"output": pair.output, "input": pair.input}}
 
 
 def _input_map(window: Window, gate: Gate, prepare: Prepare) -> dict[str, Any]:
@@ -234,7 +239,9 @@ def _decode(metadata: bytes) -> list[dict[str, Any]]:
     items = [cbor2.CBORDecoder(stream).decode()]
     while stream.tell() < len(metadata):
         items.append(cbor2.CBORDecoder(stream).decode())
-    if not all(isinstance(item, dict) for item in items) or not all({*item} & {"input", "output"} for item in items):
+    if not all(isinstance(item, dict) for item in items) or not all(
+        {*item} & {"input", "output", "state"} for item in items
+    ):
         raise ValueError("not a row of maps")
     return items
 

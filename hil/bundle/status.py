@@ -61,6 +61,11 @@ BUNDLE_STATUS: Mapping[int, tuple[str, str, str]] = {
         "this firmware takes models with one input and one output, or the model has more of them than it takes",
         "run the image hil_firmware_kernels, which takes up to 4 inputs and 8 outputs (docs/models.md)",
     ),
+    25: (
+        "state_pair",
+        "an output and an input between which state is to be carried are no pair of this model",
+        _TENSOR,
+    ),
     30: ("model_flatbuffer", "the flatbuffer verifier refuses the model", "the file is damaged: convert it again"),
     31: ("model_schema", "the model's schema version is not supported", "use a current TFLiteConverter"),
     32: ("model_subgraphs", "the model has not exactly one subgraph", "export it without control flow"),
@@ -139,6 +144,8 @@ def _with_detail(status: int, detail: int, case: Case | None) -> str:
             limit = case.arena_bytes if case else None
             asked = "too much arena or none" if limit is None else f"{limit:,} bytes of arena"
             return f"the case asks for {asked}, the firmware has {detail:,}"
+        case 25:
+            return f"{meaning}: output {detail // 256} and input {detail % 256}"
         case 32:
             return f"{meaning} but {detail}"
         case 33:

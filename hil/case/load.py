@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hil.case import limits, stages
+from hil.case.carried import with_state
 from hil.case.expected import EXPECTED, from_bytes
 from hil.case.lock import BUILD, LOCK, Lock, check_lock, new_lock, read_lock
 from hil.case.notes import arena_notes, state_notes, vector_notes
@@ -19,6 +20,7 @@ from hil.case.toml_file import read_toml
 from hil.case.types import BASELINES, Case, Contracts, Decide, InputPart, ModelFile, Vectors
 from hil.case.vectors import Wanted, WantedInput, WantedOutput, read_vectors
 from hil.errors import CaseError
+from hil.model.carried import guessed
 from hil.model.check import check_float_model, check_model, own_operators
 from hil.model.kernels.library import KernelLibrary
 from hil.model.kernels.own import WITH_OWN
@@ -112,6 +114,7 @@ def _load(file: Path, kernels: KernelLibrary | None) -> Case:
     contents = _read_files(file.parent, table, report)
     report.raise_any()
     model, float_model = _models(file.parent, table, contents, kernels)
+    model = with_state(model, table.model.state, report.say)
     model = replace(model, decided=stages.decided_output(table, model, report.say))
     report.raise_any()
     (first, *further), decide = _stages(table, model, report)
@@ -280,6 +283,7 @@ def _vectors(
             for tensor in (model.output, *model.further_outputs)
         ),
         labels=decide.labels,
+        carried=tuple(pair.input_tensor.name for pair in model.carried),
     )
     name = table.input.vectors
     return read_vectors(contents[name], file.parent / name, wanted)
@@ -296,6 +300,9 @@ def _check_against(
     limits.check_steps(table, model, report.say)
     if table.model.state and not model.state:
         fix = "take it out: each window is judged by itself, as the model computes it"
+        if pairs := guessed(model):
+            shown = ", ".join(f'"{pair.output_tensor.name}" = "{pair.input_tensor.name}"' for pair in pairs)
+            fix = f"name the outputs that it takes as inputs again, such as state = {{ {shown} }}"
         report.say(("model", "state"), "the model keeps no state: no operator has a variable tensor", fix)
     outputs = model.output.elements
     if "topk" in contracts.agreement and contracts.topk >= outputs:

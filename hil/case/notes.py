@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from hil.case.types import Decide, ModelFile, Vectors
+from hil.model.carried import guessed
 
 
 def arena_notes(arena_bytes: int | None) -> Iterator[str]:
@@ -19,8 +20,15 @@ def arena_notes(arena_bytes: int | None) -> Iterator[str]:
         )
 
 
-def state_notes(said: bool | None, model: ModelFile, vectors: Vectors) -> Iterator[str]:
+def state_notes(said: object, model: ModelFile, vectors: Vectors) -> Iterator[str]:
     """What to know of a case whose model keeps state. said: [model] state, None where the case does not say."""
+    pairs = guessed(model) if said is None else ()
+    if pairs:
+        shown = ", ".join(f'"{pair.output_tensor.name}" = "{pair.input_tensor.name}"' for pair in pairs)
+        yield (
+            "outputs and inputs of the model fit each other as those of a recurrent model do, and windows feed all of "
+            f"them: where it is state, wire it with [model] state = {{ {shown} }}, else say state = false"
+        )
     if said is None and model.state:
         yield (
             f"the model keeps state ({shown_state(model.state)}), and each window is judged as the first one after a "
@@ -28,8 +36,8 @@ def state_notes(said: bool | None, model: ModelFile, vectors: Vectors) -> Iterat
         )
     if said and (vectors.sequence is None or bool((vectors.sequence < 0).all())):
         yield (
-            "[model] state = true, and no windows follow one another: give those of a stream one number in 'sequence' "
-            "of the vectors"
+            f"[model] state = {'true' if said is True else '{ ... }'}, and no windows follow one another: give those "
+            "of a stream one number in 'sequence' of the vectors"
         )
 
 

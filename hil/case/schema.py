@@ -45,6 +45,16 @@ Wholes = Annotated[
 ]
 
 
+def _one_or_table(value: Any) -> str:
+    return "(table)" if isinstance(value, dict) else "(one)"
+
+
+State = Annotated[
+    Annotated[bool, One] | Annotated[dict[str, Text], Tag("(table)")],
+    Discriminator(_one_or_table),
+]
+
+
 class Table(BaseModel):
     """A TOML table: unknown keys are refused, values are not converted (no "5" for 5), no infinities."""
 
@@ -61,7 +71,7 @@ class ModelTable(Table):
     int8: Text
     float_: Annotated[str | None, Field(alias="float", min_length=1)] = None
     all_float: bool = False
-    state: bool | None = None
+    state: State | None = None
 
 
 class GateTable(Table):

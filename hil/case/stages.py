@@ -53,8 +53,12 @@ def check_sendable(windows: Sequence[Window], say: Say) -> None:
 def check_tensor_tables(table: InputTable, model: ModelFile, say: Say) -> None:
     """Reports tables of inputs that the model does not have."""
     names = [tensor.name for tensor in model.inputs]
+    carried = [pair.input_tensor.name for pair in model.carried]
     for name in table.tensors:
-        if name not in names:
+        if name in carried:
+            problem = f"input {name!r} carries state ([model] state): nothing is prepared for it"
+            say(("input", "tensors", name), problem, "leave the table out, or take the input out of [model] state")
+        elif name not in names:
             fix = f"write one of {', '.join(map(repr, names))}, or leave the table out"
             say(("input", "tensors", name), f"the model has no input {name!r}", fix)
 

@@ -32,12 +32,26 @@ BASELINES = "baseline"  # folder in a case's: accepted measurements, one file a 
 
 
 @dataclass(frozen=True)
+class StatePair:
+    """An output that is an input at the next window of a stream: their indices among the model's, and what they are."""
+
+    output: int
+    input: int
+    output_tensor: TensorContract
+    input_tensor: TensorContract
+
+    def __str__(self) -> str:
+        return f"the pair {self.output_tensor.name!r} -> {self.input_tensor.name!r}"
+
+
+@dataclass(frozen=True)
 class ModelFile:
     """One .tflite file: bytes, SHA-256, and what the flatbuffer says of it.
 
-    inputs, outputs: in the order of the model, one of each for most. decided: index of the output that the case decides
-    on. own_operators: those that only the image with operators of our own runs right, as this model has them. state:
-    what of it lasts from one inference to the next, a phrase each.
+    inputs, outputs: in the order of the model, one of each for most; inputs: those that windows feed. carried: the
+    other inputs, each with the output that it gets. decided: index of the output that the case decides on.
+    own_operators: those that only the image with operators of our own runs right, as this model has them. state: what
+    of it lasts from one inference to the next, a phrase each.
     """
 
     path: Path
@@ -51,10 +65,35 @@ class ModelFile:
     own_operators: tuple[str, ...] = ()
     state: tuple[str, ...] = ()
     decided: int = 0
+    carried: tuple[StatePair, ...] = ()
+
+    def carrying(self, pairs: Sequence[StatePair]) -> ModelFile:
+        """The model with these pairs as state that the product carries; its inputs are those that are left."""
+        reached = {pair.input for pair in pairs}
+        return replace(
+            self,
+            inputs=tuple(tensor for index, tensor in enumerate(self.inputs) if index not in reached),
+            carried=tuple(pairs),
+            state=(*self.state, *map(str, pairs)),
+        )
+
+    @property
+    def every_input(self) -> tuple[TensorContract, ...]:
+        """All of them, those that carry state among them, in the order of the model."""
+        tensors = list(self.inputs)
+        for pair in sorted(self.carried, key=lambda each: each.input):
+            tensors.insert(pair.input, pair.input_tensor)
+        return tuple(tensors)
+
+    @property
+    def fed(self) -> tuple[int, ...]:
+        """Of `inputs`, their indices among the model's."""
+        reached = {pair.input for pair in self.carried}
+        return tuple(index for index in range(len(self.inputs) + len(reached)) if index not in reached)
 
     @property
     def input(self) -> TensorContract:
-        """The first input, for most the only one."""
+        """The first input that windows feed, for most the only one."""
         return self.inputs[0]
 
     @property
@@ -79,7 +118,7 @@ class ModelFile:
     @property
     def several(self) -> bool:
         """Whether it has more than one input or output."""
-        return len(self.inputs) > 1 or len(self.outputs) > 1
+        return len(self.inputs) > 1 or len(self.outputs) > 1 or bool(self.carried)
 
 
 # The firmware takes frames of up to 40,960 bytes (firmware/link/framing.h); the rest is for the request around the
@@ -336,7 +375,8 @@ class Contracts:
 class Case:
     """One case, whole and valid. `files` maps each file of the case to its SHA-256; `locked` when case.lock vouches.
     baselines: board to the file of its accepted measurements, which is no part of the version.
-    keeps_state: what the model keeps lasts from window to window of a stream; else each window begins anew.
+    keeps_state: what the model keeps lasts from window to window of a stream, what is carried from an output to an
+    input among it; else each window begins anew.
     window, gate and prepare are those of the first input; further: of the inputs from the second on.
     """
 
@@ -374,7 +414,7 @@ class Case:
         windows = (self.vectors.windows, *self.vectors.further)[index]
         return replace(
             self,
-            model=replace(self.model, inputs=(self.model.inputs[index],)),
+            model=replace(self.model, inputs=(self.model.inputs[index],), carried=()),
             window=part.window,
             gate=part.gate,
             prepare=part.prepare,

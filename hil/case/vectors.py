@@ -55,12 +55,13 @@ class WantedOutput:
 @dataclass(frozen=True)
 class Wanted:
     """What the case needs of its vectors: the output that is decided on comes first. labels: empty without a decide
-    stage.
+    stage. carried: names of inputs that windows do not feed.
     """
 
     inputs: tuple[WantedInput, ...]
     outputs: tuple[WantedOutput, ...]
     labels: tuple[str, ...]
+    carried: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -73,7 +74,7 @@ class Wanted:
 
 def read_vectors(data: bytes, file: Path, wanted: Wanted) -> Vectors:
     """The vectors in the bytes of an .npz. Raises CaseError that names array, what is expected and what was found."""
-    arrays = _Arrays(data, file, wanted.names)
+    arrays = _Arrays(data, file, wanted.names, wanted.carried)
     windows, *further = (_windows(arrays, each) for each in wanted.inputs)
     n = len(windows)
     for each, some in zip(wanted.inputs[1:], further, strict=True):
@@ -98,15 +99,15 @@ def read_vectors(data: bytes, file: Path, wanted: Wanted) -> Vectors:
 class _Arrays:
     """The members of an .npz by array name; dtype and shape from the header, data on demand."""
 
-    def __init__(self, data: bytes, file: Path, known: Sequence[str]) -> None:
-        """known: names of the arrays that it may hold."""
+    def __init__(self, data: bytes, file: Path, known: Sequence[str], carried: Sequence[str]) -> None:
+        """known: names of the arrays that it may hold; carried: of inputs that there are no windows of."""
         self.file = file
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(data))
         except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
             raise CaseError(file, "", f"this is no .npz file ({error})", SAVE_FIX) from None
         names = [info.filename.removesuffix(".npy") for info in self._zip.infolist()]
-        problems = [_unknown(name, known) for name in names if name not in known]
+        problems = [_unknown(name, known, carried) for name in names if name not in known]
         problems += [
             Problem(f"array {name!r}", "it is in the file more than once", SAVE_FIX)
             for name in known
@@ -167,7 +168,11 @@ _BROKEN = (
 )
 
 
-def _unknown(name: str, known: Sequence[str]) -> Problem:
+def _unknown(name: str, known: Sequence[str], carried: Sequence[str]) -> Problem:
+    tensor = name.removeprefix("windows.")
+    if tensor in carried:
+        problem = f"input {tensor!r} carries state ([model] state): the product fills it, no window does"
+        return Problem(f"array {name!r}", problem, "remove the array, or take the input out of [model] state")
     return Problem(f"array {name!r}", "unknown array", f"remove or rename it; the arrays are {', '.join(known)}")
 
 

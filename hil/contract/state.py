@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,18 +12,47 @@ from hil.contract.types import Evidence, Section
 from hil.tensor import Elements
 
 MOST_LOOKED_AT = 256  # windows of a share
-_SHOWN = 2  # of what keeps state
+_SHOWN = 4  # of what keeps state
+
+
+class Slip(StrEnum):
+    """What a product can do to the state. SHORT, EXCHANGED: of a pair that carries it from an output to an input."""
+
+    CLEARED = "cleared"
+    NEVER = "never"
+    SHORT = "short"
+    EXCHANGED = "exchanged"
+
+
+_WORDS = {
+    Slip.CLEARED: "state cleared at every window: these are the outputs of a model that forgets; what resets {}?",
+    Slip.NEVER: "state not reset where a stream begins: does `fresh` reach what is kept by {}?",
+    Slip.SHORT: "state not carried whole: these are the outputs when the last byte of {} stays what it was; how many "
+    "bytes are copied?",
+    Slip.EXCHANGED: "state carried to the wrong inputs: these are the outputs when {} are exchanged",
+}
+
+
+@dataclass(frozen=True)
+class OtherState:
+    """What the oracle answers on these vectors [m] with a slip: outputs [m, elements] of each output, the one that is
+    decided on first. what: the one part of the state that it happens to; "": to all that the model keeps.
+    """
+
+    slip: Slip
+    what: str
+    vectors: NDArray[np.intp]
+    outputs: tuple[Elements, ...]
 
 
 @dataclass(frozen=True)
 class OtherStates(Section):
-    """What the oracle answers on these vectors [m] with other states than the right ones: `each` [m, output elements],
-    the model forgets before every window; `never`, it forgets nothing from the session's first window on.
-    """
+    """What the oracle answers with other states than the right ones."""
 
-    vectors: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, np.intp))
-    each: Elements | None = None
-    never: Elements | None = None
+    states: tuple[OtherState, ...] = field(default=())
+
+    def of_output(self, place: int) -> OtherStates:
+        return OtherStates(tuple(replace(each, outputs=(each.outputs[place],)) for each in self.states))
 
 
 def state_cause(evidence: Evidence, off: NDArray[np.intp], right: NDArray[np.intp]) -> str:
@@ -30,17 +60,13 @@ def state_cause(evidence: Evidence, off: NDArray[np.intp], right: NDArray[np.int
     be said. off: vectors that differ; right: those that do not.
     """
     case, others = evidence.case, evidence.section(OtherStates)
-    if not case.keeps_state or others.each is None or others.never is None:
+    if not case.keeps_state or not others.states:
         return ""
     keepers = case.model.state
     state = ", ".join(keepers[:_SHOWN]) + (f" and {len(keepers) - _SHOWN} more" if len(keepers) > _SHOWN else "")
-    known = np.isin(others.vectors, (*off, *right))
-    observed = evidence.records.output[others.vectors[known]]
-    if np.isin(others.vectors, off).any():
-        if (observed == others.each[known]).all():
-            return f"state cleared at every window: these are the outputs of a model that forgets; what resets {state}?"
-        if (observed == others.never[known]).all():
-            return f"state not reset where a stream begins: does `fresh` reach what is kept by {state}?"
+    for other in others.states:
+        if _is(evidence, other, off, right):
+            return _WORDS[other.slip].format(other.what or state)
     first = np.isin(off, _beginnings(evidence))
     if not first.any() and np.isin(right, _beginnings(evidence)).any():
         return (
@@ -48,6 +74,13 @@ def state_cause(evidence: Evidence, off: NDArray[np.intp], right: NDArray[np.int
             f"It is kept by {state}"
         )
     return ""
+
+
+def _is(evidence: Evidence, other: OtherState, off: NDArray[np.intp], right: NDArray[np.intp]) -> bool:
+    """Whether the outputs are those of this other state, some of those that are off among them."""
+    known = np.isin(other.vectors, (*off, *right))
+    observed = evidence.records.output[other.vectors[known]]
+    return bool(np.isin(other.vectors, off).any() and (observed == other.outputs[0][known]).all())
 
 
 def _beginnings(evidence: Evidence) -> NDArray[np.intp]:

@@ -10,7 +10,16 @@ from dataclasses import replace
 import numpy as np
 
 from hil.case.types import ModelFile
-from hil.contract.types import MAX_FINDINGS, CheckResult, Evidence, Finding, Outcome, OutputReference, References
+from hil.contract.types import (
+    MAX_FINDINGS,
+    CheckResult,
+    Evidence,
+    Finding,
+    Outcome,
+    OutputReference,
+    References,
+    Section,
+)
 from hil.records import DecisionReason, PreparedColumns, RunRecords
 from hil.tensor import Elements
 
@@ -74,6 +83,7 @@ def output_views(evidence: Evidence) -> tuple[Evidence, ...]:
         replace(
             evidence,
             case=first,
+            sections=_of_output(evidence, 0),
             hello=replace(hello, outputs=()),
             records=replace(records, outputs=()),
             references=replace(references, outputs=()),
@@ -84,12 +94,17 @@ def output_views(evidence: Evidence) -> tuple[Evidence, ...]:
             replace(
                 evidence,
                 case=case,
+                sections=_of_output(evidence, place + 1),
                 hello=replace(hello, output=hello.outputs[place] if hello.outputs else hello.output, outputs=()),
                 records=_undecided(records, records.outputs[place]),
                 references=_undecided_reference(references, references.outputs[place]),
             )
         )
     return tuple(views)
+
+
+def _of_output(evidence: Evidence, place: int) -> dict[type[Section], Section]:
+    return {kind: section.of_output(place) for kind, section in evidence.sections.items()}
 
 
 def _undecided(records: RunRecords, output: Elements) -> RunRecords:

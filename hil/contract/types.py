@@ -133,6 +133,12 @@ class Section:
     did not run.
     """
 
+    def of_output(self, place: int) -> Section:
+        """What it says of one output of the model: 0 is the one that is decided on, then the others follow. Itself
+        where it says nothing of single outputs.
+        """
+        return self
+
 
 S = TypeVar("S", bound=Section)
 

@@ -15,13 +15,14 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
+from hil.interpreter.carried import CarriedInputs
 from hil.interpreter.explorer import ARENA_BYTES, Explorer, open_explorer
 from hil.interpreter.messages import Values, numbered, receive, send
 
@@ -106,24 +107,31 @@ def _printed(call: Callable[[], object]) -> str:
     return text
 
 
-def run_tflm(room: Room, fresh: NDArray[np.bool_] | None = None, **tensors: NDArray[Any]) -> Values:
+def run_tflm(
+    room: Room, fresh: NDArray[np.bool_] | None = None, carried: Sequence[Any] = (), **tensors: NDArray[Any]
+) -> Values:
     """`outputs` [n, output elements] of input tensors `tensors` [n, input elements], in the types of the model's ends;
     of further inputs and outputs `tensors_1`, `outputs_1` and so on.
 
     fresh: bool [n], the rows before which all that the model keeps is set back; by default all of them, so that none
-    depends on the rows before it.
+    depends on the rows before it. carried: inputs that get an output of the row before, as in `CarriedInputs`; there
+    are no tensors of them.
     """
     interpreter = room.interpreter
     outputs: list[list[NDArray[Any]]] = [[] for _ in room.outputs]
+    state = CarriedInputs(carried, room.inputs)
     for number, row in enumerate(zip(*_numbered("tensors", tensors), strict=True)):
         room.alive()
-        if fresh is None or fresh[number]:
+        begins = bool(fresh is None or fresh[number])
+        if begins:
             interpreter.reset()
-        for index, (tensor, each) in enumerate(zip(row, room.inputs, strict=True)):
-            interpreter.set_input(tensor.reshape(tuple(each["shape"])), index)
+        state.begin(begins)
+        for index, tensor in (*zip(state.fed, row, strict=True), *state.values.items()):
+            interpreter.set_input(tensor.reshape(tuple(room.inputs[index]["shape"])), index)
         interpreter.invoke()
         for index, column in enumerate(outputs):
             column.append(interpreter.get_output(index).reshape(-1))
+        state.end([column[-1] for column in outputs])
     return numbered("outputs", [np.array(column) for column in outputs])
 
 
@@ -143,20 +151,26 @@ def open_litert(room: Room, model: bytes) -> Values:
     }
 
 
-def run_litert(room: Room, fresh: NDArray[np.bool_] | None = None, **tensors: NDArray[Any]) -> Values:
+def run_litert(
+    room: Room, fresh: NDArray[np.bool_] | None = None, carried: Sequence[Any] = (), **tensors: NDArray[Any]
+) -> Values:
     """As `run_tflm`."""
     inner, outer = room.interpreter.get_input_details(), room.interpreter.get_output_details()
     outputs: list[list[NDArray[Any]]] = [[] for _ in outer]
+    state = CarriedInputs(carried, inner)
     for number, row in enumerate(zip(*_numbered("tensors", tensors), strict=True)):
         room.alive()
-        if fresh is None or fresh[number]:
+        begins = bool(fresh is None or fresh[number])
+        if begins:
             _forget(room)
+        state.begin(begins)
         interpreter = room.interpreter
-        for tensor, each in zip(row, inner, strict=True):
-            interpreter.set_tensor(each["index"], tensor.reshape(each["shape"]))
+        for index, tensor in (*zip(state.fed, row, strict=True), *state.values.items()):
+            interpreter.set_tensor(inner[index]["index"], tensor.reshape(inner[index]["shape"]))
         interpreter.invoke()
         for each, column in zip(outer, outputs, strict=True):
             column.append(interpreter.get_tensor(each["index"]).reshape(-1))
+        state.end([column[-1] for column in outputs])
     return numbered("outputs", [np.array(column) for column in outputs])
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from hil.errors import UsageError
 from hil.interpreter.process import InterpreterProcess
-from hil.reference.interpreted import InterpretedModel, Interpreter
+from hil.reference.interpreted import Carried, InterpretedModel, Interpreter
 from hil.tensor import Elements, Quantisation
 
 LITERT = Interpreter(
@@ -21,12 +23,19 @@ LITERT = Interpreter(
 class FloatReference(InterpretedModel):
     """One float model, ready to run."""
 
-    def __init__(self, model: bytes, name: str = "the float model", process: InterpreterProcess | None = None) -> None:
-        """model: the .tflite file's bytes; name: what messages call it; process: one started before, for this model.
+    def __init__(
+        self,
+        model: bytes,
+        name: str = "the float model",
+        process: InterpreterProcess | None = None,
+        carried: Sequence[Carried] = (),
+    ) -> None:
+        """model: the .tflite file's bytes; name: what messages call it; process: one started before, for this model;
+        carried: its inputs that carry state.
 
         Raises UsageError when LiteRT refuses the model or does not survive it, and when it is no float model.
         """
-        super().__init__(LITERT, model, name, process)
+        super().__init__(LITERT, model, name, process, carried)
         try:
             self._require_float()
         except UsageError:

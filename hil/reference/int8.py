@@ -4,12 +4,14 @@ models with other ends, and float models, as well.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from hil.errors import UsageError
 from hil.interpreter.process import InterpreterProcess
-from hil.reference.interpreted import InterpretedModel, Interpreter
+from hil.reference.interpreted import Carried, InterpretedModel, Interpreter
 from hil.tensor import INPUT_TYPES, OUTPUT_TYPES, Elements
 
 ARENA_BYTES = 16 << 20  # more than any microcontroller has; pages that the model leaves alone are never touched
@@ -30,13 +32,15 @@ class Int8Oracle(InterpretedModel):
         name: str = "the model",
         arena_bytes: int = ARENA_BYTES,
         process: InterpreterProcess | None = None,
+        carried: Sequence[Carried] = (),
     ) -> None:
-        """model: the .tflite file's bytes; name: what messages call it; process: one started before, for this model.
+        """model: the .tflite file's bytes; name: what messages call it; process: one started before, for this model;
+        carried: its inputs that carry state.
 
         Raises UsageError when the wheel refuses the model, in its words, or does not survive it, and when the type of
         one of the model's ends is none that a product takes.
         """
-        super().__init__(TFLM, model, name, process, arena_bytes=arena_bytes)
+        super().__init__(TFLM, model, name, process, carried, arena_bytes=arena_bytes)
         self.input, self.output = self.inputs[0], self.outputs[0]
         ends = [("input", each, [*INPUT_TYPES]) for each in self.inputs]
         ends += [("output", each, [*OUTPUT_TYPES]) for each in self.outputs]

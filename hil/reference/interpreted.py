@@ -31,18 +31,42 @@ class Interpreter:
     refusal_fix: str
 
 
+@dataclass(frozen=True)
+class Carried:
+    """An input that gets an output of the row before: their indices among the model's; zero: what stands for real 0, at
+    the beginning of a stream; mistake: one of hil.interpreter.carried, to know what it would look like.
+    """
+
+    output: int
+    input: int
+    zero: float
+    mistake: str = ""
+
+    @property
+    def value(self) -> list[object]:
+        """As the interpreter's process takes it."""
+        return [self.output, self.input, self.zero, self.mistake]
+
+
 class InterpretedModel:
     """One model, open in a process of its own. `close` it, or leave that to the end of the object. inputs, outputs: the
     tensor contracts that the interpreter reports, in the order of the model.
     """
 
     def __init__(
-        self, interpreter: Interpreter, model: bytes, name: str, process: InterpreterProcess | None, **options: object
+        self,
+        interpreter: Interpreter,
+        model: bytes,
+        name: str,
+        process: InterpreterProcess | None,
+        carried: Sequence[Carried] = (),
+        **options: object,
     ) -> None:
-        """process: one that has been started and holds no model yet; by default a new one. options: further values of
-        the `open` request. Raises UsageError when the interpreter refuses the model, or does not survive it.
+        """process: one that has been started and holds no model yet; by default a new one. carried: the inputs that
+        carry state. options: further values of the `open` request. Raises UsageError when the interpreter refuses the
+        model, or does not survive it.
         """
-        self.name = name
+        self.name, self.carried = name, tuple(carried)
         self._interpreter, self._model, self._options = interpreter, model, options
         self._process = process or InterpreterProcess()
         try:
@@ -61,20 +85,27 @@ class InterpretedModel:
         )
 
     def answers(
-        self, tensors: Sequence[NDArray[Any]], fresh: NDArray[np.bool_] | None = None
+        self,
+        tensors: Sequence[NDArray[Any]],
+        fresh: NDArray[np.bool_] | None = None,
+        carried: Sequence[Carried] | None = None,
     ) -> tuple[NDArray[Any], ...]:
-        """Of each output [n, elements] for n tensors of each input, in blocks. Raises UsageError as the opening.
+        """Of each output [n, elements] for n tensors of each input that carries no state, in blocks. Raises UsageError
+        as the opening.
 
         fresh: bool [n], where the model's state begins anew, the first row among them; by default at every row. No
-        block ends amid a stream, so that nobody else's request comes between two of its rows.
+        block ends amid a stream, so that nobody else's request comes between two of its rows. carried: in place of the
+        model's own, with mistakes; then there is one block.
         """
         n = len(tensors[0])
         outputs = tuple(np.empty((n, each.elements), each.element.dtype) for each in self.outputs)
         begins = np.ones(n, np.bool_) if fresh is None else fresh
         rows = max(1, BLOCK_BYTES // max(1, sum(each[:1].nbytes for each in tensors)))
-        for block in _blocks(begins, rows):
+        pairs = [each.value for each in (self.carried if carried is None else carried)]
+        state = {"carried": pairs} if pairs else {}
+        for block in _blocks(begins, rows) if carried is None else [slice(0, n)]:
             given = numbered("tensors", [np.ascontiguousarray(each[block]) for each in tensors])
-            answer = self.ask(self._interpreter.run, {**given, "fresh": begins[block]})
+            answer = self.ask(self._interpreter.run, {**given, **state, "fresh": begins[block]})
             for name, output in numbered("outputs", outputs).items():
                 output[block] = answer[name]
         return outputs

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.case.types import Case
+from hil.case.types import Case, ModelFile
 from hil.errors import CaseError, UsageError
 from hil.interpreter.process import InterpreterProcess
 from hil.reference.float import FloatReference
 from hil.reference.int8 import Int8Oracle
+from hil.reference.interpreted import Carried
 from hil.reference.prepare import real_values
 from hil.tensor import Elements, TensorContract, paired
 
@@ -103,9 +104,12 @@ class CaseModels:
     def _open(self) -> None:
         self.start()
         case = self._case
-        oracle = Int8Oracle(case.model.data, str(case.model.path), process=self._processes[0])
+        oracle = Int8Oracle(
+            case.model.data, str(case.model.path), process=self._processes[0], carried=carried_of(case.model)
+        )
         if case.float_model is not None:
-            floating = FloatReference(case.float_model.data, str(case.float_model.path), self._processes[1])
+            state = _carried_floats(case.model, case.float_model)
+            floating = FloatReference(case.float_model.data, str(case.float_model.path), self._processes[1], state)
             _require_fit(case, floating)
             self._floating = floating
         self._oracle = oracle
@@ -154,8 +158,9 @@ class CaseModels:
         model, other = self._case.model, self._case.float_model
         assert self.floating is not None
         assert other is not None
-        inputs, outputs = paired(model.inputs, other.inputs), paired(model.outputs, other.outputs)
-        found = self.floating.answers([tensors[inputs.index(index)] for index in range(len(inputs))], fresh)
+        inputs, outputs = paired(model.every_input, other.inputs), paired(model.outputs, other.outputs)
+        given = {inputs[index]: tensor for index, tensor in zip(model.fed, tensors, strict=True)}
+        found = self.floating.answers([given[index] for index in sorted(given)], fresh)
         return model.decided_first([found[index] for index in outputs])
 
     def close(self) -> None:
@@ -172,12 +177,26 @@ class CaseModels:
         self.close()
 
 
+def carried_of(model: ModelFile, mistakes: Mapping[int, str] = MappingProxyType({})) -> tuple[Carried, ...]:
+    """The state that is carried from outputs to inputs, for the oracle. mistakes: by the pair's place."""
+    return tuple(
+        Carried(pair.output, pair.input, pair.input_tensor.quantisation.zero_point, mistakes.get(place, ""))
+        for place, pair in enumerate(model.carried)
+    )
+
+
+def _carried_floats(model: ModelFile, other: ModelFile) -> tuple[Carried, ...]:
+    """The same for the float model `other`, which may have its tensors in another order."""
+    inputs, outputs = paired(model.every_input, other.inputs), paired(model.outputs, other.outputs)
+    return tuple(Carried(outputs[pair.output], inputs[pair.input], 0.0) for pair in model.carried)
+
+
 def _require_fit(case: Case, floating: FloatReference) -> None:
     model, other = case.model, case.float_model
     assert other is not None
-    inputs, outputs = paired(model.inputs, other.inputs), paired(model.outputs, other.outputs)
+    inputs, outputs = paired(model.every_input, other.inputs), paired(model.outputs, other.outputs)
     sizes = (_sizes(floating.inputs, inputs), _sizes(floating.outputs, outputs))
-    wanted = (_sizes(model.inputs), _sizes(model.outputs))
+    wanted = (_sizes(model.every_input), _sizes(model.outputs))
     if sizes != wanted:
         raise CaseError(
             case.path,

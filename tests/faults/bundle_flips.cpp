@@ -43,10 +43,10 @@ uint32_t Parse(const std::vector<uint8_t> &bundle) {
   hil::BundleResult result = hil::ParseBundle(
       hil::Bytes(region.data(), region.size()), kLimits, &parsed, &further);
   static hil::InputPart input;
-  hil::OutputPart output;
-  bool is_output;
+  hil::FurtherItem item;
+  item.input = &input;
   while (result.ok() && !further.empty()) {
-    result = hil::ParseFurther(&further, kLimits, &input, &output, &is_output);
+    result = hil::ParseFurther(&further, kLimits, &item);
   }
   return static_cast<uint32_t>(result.status);
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import re
 import shlex
 import shutil
@@ -18,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.case.load import FILE_NAME, load_case
-from hil.case.notes import shown_state
 from hil.case.schema import MAX_LABELS, NAME
+from hil.case.start.state import guessed_state, lasts, state_lines, state_notes, toml_text
 from hil.case.start.windows import Target, Windows, made_up, read_several, read_windows
 from hil.case.types import Case, ModelFile
 from hil.errors import UsageError
@@ -29,11 +28,11 @@ from hil.model.graph import model_bytes, read_graph
 from hil.model.kernels.library import KernelLibrary
 from hil.model.kernels.own import WITH_OWN
 from hil.model.rewrite import aligned
-from hil.model.state import keeps_streams
 from hil.model.tflite import computes_in_float, parse_model
 from hil.problems import reason_of
 from hil.reference.compute import check_models
 from hil.reference.int8 import Int8Oracle
+from hil.reference.models import carried_of
 
 VECTORS = "vectors.npz"
 THRESHOLD = 0.5
@@ -67,7 +66,7 @@ class _Plan:
     @property
     def state(self) -> bool:
         """Whether the model's state is guessed to last from window to window."""
-        return keeps_streams(self.model.operators)
+        return lasts(self.model)
 
     @property
     def windows(self) -> Windows:
@@ -100,6 +99,7 @@ def new_case(
         float_name = _safe(float_model.name, "model_float.tflite")
         float_name = "model_float.tflite" if float_name in files else float_name
         files[float_name] = float_data
+    read = read.carrying(guessed_state(read))
     inputs, others = _windows(read, vectors)
     read = replace(read, decided=_scores(read))
     labels, labels_by, arrays = _labels(read, others)
@@ -133,7 +133,7 @@ def _tolerance(model: ModelFile, inputs: Sequence[Windows]) -> float | None:
         return None
     pairs = zip(inputs, model.inputs, strict=True)
     tensors = [each.windows.reshape(len(each.windows), -1).astype(input.element.dtype) for each, input in pairs]
-    with closing(Int8Oracle(model.data, str(model.path))) as oracle:
+    with closing(Int8Oracle(model.data, str(model.path), carried=carried_of(model))) as oracle:
         outputs = [output for output in oracle.answers(tensors) if output.dtype.kind == "f"]
     largest = max(float(np.nan_to_num(np.abs(each), posinf=0.0).max(initial=0.0)) for each in outputs)
     return float(f"{FLOAT_ROUNDING * (largest or 1.0):.1g}")
@@ -241,27 +241,24 @@ def _toml(plan: _Plan, folder: Path, vectors: Path | None) -> Iterator[str]:
     yield "# Written by `hil case new`. What it could not know is a guess, and called one: look at it."
     yield ""
     yield "[case]"
-    yield f"name = {_text(plan.name)}"
+    yield f"name = {toml_text(plan.name)}"
     yield "version = 1"
-    yield f"source = {_text(_source(plan, vectors))}"
+    yield f"source = {toml_text(_source(plan, vectors))}"
     yield ""
     yield "[model]"
     if plan.misplaced:
         yield "# An aligned copy, as `hil model align` writes it. The model that was given has"
         yield f"# {plan.misplaced}."
-    yield f"int8 = {_text(plan.model_name)}"
+    yield f"int8 = {toml_text(plan.model_name)}"
     if plan.model.all_float:
         yield "all_float = true             # nothing in it is quantised: the case judges the float model itself"
     if plan.float_name is not None:
-        yield f"float = {_text(plan.float_name)}"
-    if plan.model.state:
-        yield f"# The model keeps state: {shown_state(plan.model.state)}."
-        yield "# A guess: true where it lasts from window to window of a stream (sequence in the vectors), else false."
-        yield f"state = {str(plan.state).lower()}"
+        yield f"float = {toml_text(plan.float_name)}"
+    yield from state_lines(plan.model)
     yield ""
     yield "[input]"
     yield f"# A guess: {windows.why}. docs/case-format.md has the other stages."
-    yield f"prepare = {_text(windows.prepare)}"
+    yield f"prepare = {toml_text(windows.prepare)}"
     if windows.prepare != "tensor/1":
         yield f"window = {windows.windows.shape[1]}"
         yield f"channels = {windows.windows.shape[2]}"
@@ -278,8 +275,8 @@ def _toml(plan: _Plan, folder: Path, vectors: Path | None) -> Iterator[str]:
         yield "[decision]"
         yield f"# A guess: {plan.labels_by}."
         if plan.model.further_outputs:
-            yield f"output = {_text(plan.model.output.name)}"
-        yield f"labels = [{', '.join(map(_text, plan.labels))}]"
+            yield f"output = {toml_text(plan.model.output.name)}"
+        yield f"labels = [{', '.join(map(toml_text, plan.labels))}]"
         yield f"threshold = {THRESHOLD}             # a guess"
     else:
         yield "# No [decision]: the output does not look like scores of classes. docs/case-format.md has the table."
@@ -311,13 +308,13 @@ def _of_further_inputs(plan: _Plan) -> Iterator[str]:
         own = dict(_keys(windows))
         if own != dict(_keys(plan.windows)):
             yield ""
-            yield f"[input.tensors.{_text(tensor.name)}]"
+            yield f"[input.tensors.{toml_text(tensor.name)}]"
             yield f"# A guess: {windows.why}."
             yield from (f"{key} = {value}" for key, value in own.items())
 
 
 def _keys(windows: Windows) -> Iterator[tuple[str, str]]:
-    yield "prepare", _text(windows.prepare)
+    yield "prepare", toml_text(windows.prepare)
     if windows.prepare != "tensor/1":
         yield "window", str(windows.windows.shape[1])
         yield "channels", str(windows.windows.shape[2])
@@ -333,11 +330,6 @@ def _source(plan: _Plan, vectors: Path | None) -> str:
     return f"{model}; {plan.windows.source} (SHA-256 {digest}...)"
 
 
-def _text(text: str) -> str:
-    """A basic string of TOML, which escapes as JSON does."""
-    return json.dumps(text.encode("utf-8", "replace").decode(), ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
 def _notes(plan: _Plan) -> Iterator[str]:
     windows = plan.windows
     yield f"{len(windows.windows)} windows: {windows.source}"
@@ -350,9 +342,7 @@ def _notes(plan: _Plan) -> Iterator[str]:
         )
     if plan.model.all_float:
         yield "nothing in the model is quantised, so the case judges the float model itself (all_float = true)"
-    if plan.model.state:
-        lasts = "from window to window of a stream" if plan.state else "no longer than a window"
-        yield f"the model keeps state ({shown_state(plan.model.state)}); that it lasts {lasts} is a guess"
+    yield from state_notes(plan.model)
     if plan.labels:
         shown = ", ".join((*plan.labels[:4], *("..." for _ in plan.labels[4:5])))
         yield f"labels {shown} are a guess: {plan.labels_by}"

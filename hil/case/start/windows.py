@@ -78,7 +78,7 @@ def _quantised_range(model: ModelFile, input: int) -> tuple[float, float]:
     graph = read_graph(model.data, model.path)
     for operator in graph.operators:
         inner = graph.tensor(operator.outputs[0]) if operator.name == "QUANTIZE" else None
-        if inner is not None and inner.scales and operator.inputs[:1] == graph.inputs[input : input + 1]:
+        if inner is not None and inner.scales and operator.inputs[:1] == (graph.inputs[model.fed[input]],):
             info, zero = np.iinfo(inner.dtype.lower()), (*inner.zero_points, 0)[0]
             return (int(info.min) - zero) * inner.scales[0], (int(info.max) - zero) * inner.scales[0]
     return -1.0, 1.0

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from hil.model.carried import possible_pairs
 from hil.model.check import faults_of
 from hil.model.encoded import metadata_names
 from hil.model.faults import Kind, kinds
@@ -17,6 +19,7 @@ from hil.model.inspect.work import live_bytes, macs, parameters
 from hil.model.kernels.library import KernelLibrary
 from hil.model.kernels.own import WITH_OWN
 from hil.model.state import state_of
+from hil.tensor import Quantisation, TensorContract
 
 FORMAT = "hil-model/1"
 
@@ -76,7 +79,8 @@ class Engine:
 @dataclass(frozen=True)
 class ModelFacts:
     """Of the first subgraph. macs, parameters: of one inference, of all operators. state: what lasts from one inference
-    to the next, a phrase each.
+    to the next, a phrase each. pairs: indices of tensors, of an output and the input that it fits and that fits no
+    other: state, perhaps, which the product carries.
     """
 
     file: str
@@ -92,6 +96,7 @@ class ModelFacts:
     parameters: int
     arena: Arena
     state: tuple[str, ...]
+    pairs: tuple[tuple[int, int], ...]
     settings: tuple[Setting, ...]
     engines: tuple[Engine, ...]
 
@@ -128,9 +133,20 @@ def inspect(path: Path, kernels: KernelLibrary = WITH_OWN) -> ModelFacts:
         parameters=sum(each.parameters for each in operators),
         arena=ask_arena(data, live_bytes(graph, [tensor.bytes for tensor in tensors])),
         state=state_of(graph),
+        pairs=tuple(_pairs(graph)),
         settings=settings,
         engines=(Engine(kernels.name, not refusals, refusals),),
     )
+
+
+def _pairs(graph: Graph) -> Iterator[tuple[int, int]]:
+    def ends(indices: Sequence[int]) -> list[TensorContract]:
+        tensors = [graph.tensors[index] for index in indices]
+        affine = [Quantisation((*each.scales, 0.0)[0], (*each.zero_points, 0)[0]) for each in tensors]
+        return [TensorContract(each.dtype, each.shape, one, 0) for each, one in zip(tensors, affine, strict=True)]
+
+    for output, input in possible_pairs(ends(graph.inputs), ends(graph.outputs)):
+        yield graph.outputs[output], graph.inputs[input]
 
 
 def _tensor(graph: Graph, index: int) -> TensorFacts:

@@ -33,6 +33,9 @@ def lines(facts: ModelFacts) -> Iterator[str]:
             yield from _contract(f"{side} {number}", facts.tensors[index])
     for kept in facts.state:
         yield from _wrapped(f"state     kept by {kept}", " " * 12)
+    for output, input in facts.pairs:
+        names = f"{facts.tensors[output].name!r} -> {facts.tensors[input].name!r}"
+        yield from _wrapped(f"state     perhaps output -> input {names}, which fit each other alone", " " * 12)
     yield ""
     yield from _by_kind(facts.operators)
     yield ""

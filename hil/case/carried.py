@@ -1,0 +1,60 @@
+"""From [model] state to the pairs of an output and an input between which the product carries the model's state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hil.case.limits import Say
+from hil.case.types import ModelFile, StatePair
+from hil.model.carried import difference, guessed
+from hil.tensor import TensorContract
+
+
+def with_state(model: ModelFile, state: object, say: Say) -> ModelFile:
+    """The model with the state that the case wires, if it does. state: [model] state, which may be a table."""
+    if not isinstance(state, dict):
+        return model
+    if not state:
+        say(("model", "state"), "it names no pair", f'write state = {{ "output" = "input" }}, or false{_hint(model)}')
+    return model.carrying(_pairs(model, state, say))
+
+
+def _pairs(model: ModelFile, table: dict[str, str], say: Say) -> list[StatePair]:
+    pairs: list[StatePair] = []
+    for name, wanted in table.items():
+        path = ("model", "state", name)
+        output = _named(model.outputs, name)
+        if output is None:
+            say(path, f"the model has no output {name!r}", f"write one of {_names(model.outputs)}, or leave it out")
+            continue
+        input = _named(model.inputs, wanted)
+        if input is None:
+            say(path, f"the model has no input {wanted!r}", f"write one of {_names(model.inputs)}{_hint(model)}")
+            continue
+        pair = StatePair(output, input, model.outputs[output], model.inputs[input])
+        if other := difference(pair.output_tensor, pair.input_tensor):
+            problem = f"output {name!r} and input {wanted!r} have {other}: the product copies bytes"
+            say(path, problem, f"name the pair that has the same type, shape and quantisation{_hint(model)}")
+        elif input in {each.input for each in pairs}:
+            problem = f"input {wanted!r} gets two outputs, {name!r} is the second"
+            say(path, problem, f"name an input once{_hint(model)}")
+        else:
+            pairs.append(pair)
+    if len(pairs) == len(model.inputs):
+        problem = "every input carries state: no window would reach the model"
+        say(("model", "state"), problem, "leave the input out that the sensor feeds")
+        return []
+    return pairs
+
+
+def _named(tensors: Sequence[TensorContract], name: str) -> int | None:
+    return next((index for index, tensor in enumerate(tensors) if tensor.name == name), None)
+
+
+def _names(tensors: Sequence[TensorContract]) -> str:
+    return ", ".join(repr(each.name) for each in tensors)
+
+
+def _hint(model: ModelFile) -> str:
+    fitting = ", ".join(f"{each.output_tensor.name!r} = {each.input_tensor.name!r}" for each in guessed(model))
+    return f"; these fit each other alone: {fitting}" if fitting else ""

@@ -1,0 +1,84 @@
+"""Knows a small case whose model gives its state as two outputs and takes it as two inputs: the product carries it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from several_tensors import _dense
+from state_cases import SEQUENCE, windows
+from tflite_micro import runtime
+
+sys.path.insert(0, str(Path(__file__).parent / "case"))
+from tflite_builder import ModelBuilder
+
+STATE = 'state = { h = "h_prev", c = "c_prev" }\n'
+ZEROS = {"h": 5, "c": -9}  # what stands for real 0
+
+
+def recurrent_model() -> bytes:
+    """h_prev int8 [1, 4], x int8 [1, 6], c_prev int8 [1, 4]: h = dense(x) + dense(h_prev), c = dense(h) + c_prev,
+    scores = softmax(h + c). Its outputs are h [1, 1, 4], scores, c.
+    """
+    m = ModelBuilder()
+    ends = {"h": ((1, 4), 0.1, ZEROS["h"]), "c": ((1, 4), 0.2, ZEROS["c"])}
+    h_prev, c_prev = (m.tensor(f"{name}_prev", shape, "INT8", *affine) for name, (shape, *affine) in ends.items())
+    x = m.tensor("x", (1, 6), "INT8", 0.1, 3)
+    h = m.tensor("h", (1, 1, 4), "INT8", 0.1 * (1 + 2e-7), ZEROS["h"])
+    c, scores = m.tensor("c", *ends["c"][:1], "INT8", *ends["c"][1:]), m.tensor("scores", (1, 4), "INT8", 1 / 256, -128)
+    flat, shape = m.tensor("flat", (1, 4), "INT8", 0.1, ZEROS["h"]), np.array([1, 1, 4])
+    _add(m, _dense(m, "of x", x, 6, 0.1, 37), _dense(m, "of h", h_prev, 4, 0.1, 53), flat)
+    m.operator(
+        "RESHAPE", [flat, m.tensor("shape", (3,), "INT32", None, data=shape)], [h], options=schema.ReshapeOptionsT()
+    )
+    _add(m, _dense(m, "of flat", flat, 4, 0.1, 29), c_prev, c)
+    both = m.tensor("both", (1, 4), "INT8", 0.2, 1)
+    _add(m, flat, c, both)
+    softmax = schema.SoftmaxOptionsT()
+    softmax.beta = 1.0
+    m.operator("SOFTMAX", [both], [scores], options=softmax)
+    return m.build([h_prev, x, c_prev], [h, scores, c])
+
+
+def _add(m: ModelBuilder, one: int, other: int, result: int) -> None:
+    m.operator("ADD", [one, other], [result], options=schema.AddOptionsT())
+
+
+def write_carried(
+    folder: Path, state: str = STATE, model: bytes | None = None, only: dict[str, np.ndarray] | None = None
+) -> Path:
+    """The case's folder; returns case.toml. state: line of [model]; only: the arrays of vectors.npz."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.tflite").write_bytes(recurrent_model() if model is None else model)
+    arrays = {"windows": windows(), "sequence": np.array(SEQUENCE)} if only is None else only
+    np.savez(folder / "vectors.npz", **arrays)
+    (folder / "case.toml").write_text(
+        '[case]\nname = "carried"\nversion = 1\nsource = "made by the tests"\n'
+        f'[model]\nint8 = "model.tflite"\n{state}'
+        '[input]\nprepare = "tensor/1"\n'
+        '[decision]\noutput = "scores"\nlabels = ["circle", "idle", "shake", "tap"]\nthreshold = 0.3\n'
+        "[contract.execution]\nreplays = 3\n[budget.memory]\narena_bytes = 8192\n",
+        encoding="utf-8",
+    )
+    return folder / "case.toml"
+
+
+def answers(order: list[tuple[int, bool]]) -> dict[str, np.ndarray]:
+    """What the wheel gives for windows in this order, [n, 4] of each output, the state carried by hand; True: a stream
+    begins.
+    """
+    interpreter = runtime.Interpreter.from_bytes(recurrent_model(), arena_size=1 << 18)
+    found: dict[str, list[np.ndarray]] = {"h": [], "scores": [], "c": []}
+    state = {}
+    for row, fresh in order:
+        if fresh:
+            state = {name: np.full((1, 4), zero, np.int8) for name, zero in ZEROS.items()}
+        for index, tensor in enumerate((state["h"], windows()[row : row + 1], state["c"])):
+            interpreter.set_input(tensor, index)
+        interpreter.invoke()
+        for index, column in enumerate(found.values()):
+            column.append(interpreter.get_output(index).reshape(1, 4).copy())
+        state = {name: found[name][-1] for name in ZEROS}
+    return {name: np.concatenate(column) for name, column in found.items()}
