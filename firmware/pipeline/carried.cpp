@@ -69,7 +69,7 @@ BundleResult CarriedStates::Bind(Span<uint8_t> memory) {
   return {};
 }
 
-void CarriedStates::Forget() {
+void CarriedStates::SetBack() const {
   for (const State& state : states()) {
     const uint32_t size = ElementBytes(state.type);
     const auto zero = static_cast<uint32_t>(state.type == ElementType::kFloat32 ? 0 : state.zero_point);
@@ -79,7 +79,11 @@ void CarriedStates::Forget() {
   }
 }
 
-void CarriedStates::Give() const {
+void CarriedStates::Give() {
+  if (forgotten_) {
+    SetBack();
+    forgotten_ = false;
+  }
   for (const State& state : states()) {
     std::memcpy(state.to.data(), state.kept.data(), state.to.size());
   }

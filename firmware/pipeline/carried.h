@@ -29,9 +29,9 @@ class CarriedStates {
   // Finds the tensors of the model that was set up; what is carried lies in `memory` from then on. Code 25.
   BundleResult Bind(Span<uint8_t> memory);
 
-  void Forget();      // a stream begins: real 0 in all of them
-  void Give() const;  // to the model's inputs, before it runs
-  void Take() const;  // from its outputs, once it ran
+  void Forget() { forgotten_ = true; }  // a stream begins: real 0 in all of them, once the next window is prepared
+  void Give();                          // to the model's inputs, before it runs
+  void Take() const;                    // from its outputs, once it ran
 
  private:
   struct State {
@@ -43,10 +43,12 @@ class CarriedStates {
     int32_t zero_point = 0;
   };
 
+  void SetBack() const;
   Span<const State> states() const { return {states_.data(), count_}; }
 
   std::array<State, kMost> states_{};
   size_t count_ = 0;
+  bool forgotten_ = true;
 };
 
 }  // namespace hil

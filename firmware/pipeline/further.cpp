@@ -160,7 +160,7 @@ GateReason SeveralTensors::Check(Bytes window) const {
   return GateReason::kValid;
 }
 
-void SeveralTensors::Prepare(Bytes window) const {
+void SeveralTensors::Prepare(Bytes window) {
   Bytes rest = window.subspan(first_bytes_, window.size() - first_bytes_);
   for (const FurtherInput& input : inputs()) {
     const InputPart& part = input.part;

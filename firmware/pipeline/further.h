@@ -57,7 +57,7 @@ class SeveralTensors {
 
   // Of a window whose first part passed the gate.
   GateReason Check(Bytes window) const;
-  void Prepare(Bytes window) const;
+  void Prepare(Bytes window);
 
  private:
   BundleResult ReadItems(Bytes items, const Bundle& bundle, const BundleLimits& limits);
@@ -95,7 +95,7 @@ class NoFurtherTensors {
   void Ran() const {}
   const Bytes& FirstOf(const Bytes& window) const { return window; }
   GateReason Check(Bytes) const { return GateReason::kValid; }
-  void Prepare(Bytes) const {}
+  void Prepare(Bytes) {}
 };
 
 #ifdef HIL_SEVERAL_TENSORS

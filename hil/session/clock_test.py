@@ -102,8 +102,8 @@ def _whole_requests(run: SessionState, outside: Outside, vector: int, found: Clo
         found,
         empty=least,
         window_bytes=len(window),
-        prepared_bytes=run.case.model.input.bytes,
-        reply_bytes=len(record.output) + len(record.decision.label.encode()),
+        prepared_bytes=sum(each.bytes for each in run.case.model.inputs),
+        reply_bytes=sum(map(len, (record.output, *record.outputs, record.decision.label.encode()))),
     )
     return replace(
         found,

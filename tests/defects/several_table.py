@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from firmware_workbench import Edit
 
 FURTHER, PRODUCT = "pipeline/further.cpp", "app/product.cpp"
-PREPARE = "void SeveralTensors::Prepare(Bytes window) const {\n  Bytes rest = "
+PREPARE = "void SeveralTensors::Prepare(Bytes window) {\n  Bytes rest = "
 
 
 @dataclass(frozen=True)
