@@ -82,11 +82,11 @@ BundleResult Product::SetUpModel(Span<uint8_t>* state) {
     return {BundleStatus::kModelArena, needed / kPointerRatio};
   }
   const Span<uint8_t> arena = arena_.Prepare(share);
-  result = EngineInit(bundle_.model, arena.first(share - kept));
+  result = EngineInit(bundle_.model, arena.first(arena.size() - kept));
   if (!result.ok()) {
     return FromEngine(result);
   }
-  *state = arena.subspan(share - kept, kept);
+  *state = arena.subspan(arena.size() - kept, kept);
   arena_used_ = EngineArenaUsed() + kept;
   arena_.Watch(EngineArenaUnused(), needed);
   return {};

@@ -71,6 +71,9 @@ PipelineResult Pipeline::Process(uint32_t capture, Bytes window, StageObserver* 
   {
     const StageScope scope(observer, Stage::kInvoke);
     done = RunInvoke();
+    if (done) {
+      further_.Ran();
+    }
   }
   if (!done) {
     result.status = PipelineStatus::kInvokeFailed;
@@ -95,13 +98,7 @@ bool Pipeline::RunPrepare(Bytes window) {
   return true;
 }
 
-bool Pipeline::RunInvoke() {
-  if (!EngineInvoke().ok()) {
-    return false;
-  }
-  further_.Ran();
-  return true;
-}
+bool Pipeline::RunInvoke() { return EngineInvoke().ok(); }
 
 Decision Pipeline::RunDecide(Bytes scores) {
   return bundle_->decide_run(bundle_->decide_parameters, &decide_state_, bundle_->output.element(), scores);

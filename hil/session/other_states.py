@@ -70,6 +70,9 @@ def _slips(model: ModelFile) -> Iterator[tuple[Slip, str, tuple[Carried, ...]]]:
     for place, pair in enumerate(model.carried):
         for slip, mistake in _OF_A_PAIR.items():
             yield slip, str(pair), carried_of(model, {place: mistake})
+    if any(each.zero for each in carried):
+        named = ", ".join(str(pair) for pair, each in zip(model.carried, carried, strict=True) if each.zero)
+        yield Slip.RAW, named, tuple(replace(each, zero=0) for each in carried)
     for one, other in combinations(range(len(carried)), 2):
         if model.carried[one].input_tensor.bytes == model.carried[other].input_tensor.bytes:
             exchanged = [*carried]

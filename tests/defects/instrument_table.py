@@ -182,8 +182,8 @@ LIES = (
                 "the interpreter gets eight times the arena of the case",
                 Edit(
                     _PRODUCT,
-                    "EngineInit(bundle_.model, arena_.Prepare(share));",
-                    "EngineInit(bundle_.model, arena_.Prepare(share * 8));",
+                    "arena = arena_.Prepare(share);",
+                    "arena = arena_.Prepare(share * 8);",
                 ),
             ),
         ),

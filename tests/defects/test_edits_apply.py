@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from carried_table import CARRIED_DEFECTS
 from defect_table import CONTROLS, DEFECTS
 from firmware_workbench import PROJECT, Edit
 from instrument_table import LIES
@@ -16,7 +17,7 @@ sys.path += [str(PROJECT / "tests" / room) for room in ("regressions", "session"
 import test_planted_defects as planted
 from regression_table import REGRESSIONS
 
-ROWS = [*DEFECTS, *CONTROLS, *LIES, *KERNEL_DEFECTS, *SEVERAL_DEFECTS, *REGRESSIONS]
+ROWS = [*DEFECTS, *CONTROLS, *LIES, *KERNEL_DEFECTS, *SEVERAL_DEFECTS, *CARRIED_DEFECTS, *REGRESSIONS]
 
 
 def sources(edits: tuple[Edit, ...]) -> None:
