@@ -30,7 +30,7 @@ class Slip(StrEnum):
 _WORDS = {
     Slip.CLEARED: "state cleared at every window: these are the outputs of a model that forgets; what resets {}?",
     Slip.NEVER: "state not reset where a stream begins: does `fresh` reach what is kept by {}?",
-    Slip.RAW: "state begins with bytes of 0: these are the outputs when {} is set back to them, and not to the zero point",
+    Slip.RAW: "state begins with bytes of 0: these are the outputs when {} is set back to 0 and not to its zero point",
     Slip.SHORT: "state not carried whole: these are the outputs when the last byte of {} stays what it was; how many "
     "bytes are copied?",
     Slip.EXCHANGED: "state carried to the wrong inputs: these are the outputs when {} are exchanged",

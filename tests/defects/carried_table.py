@@ -83,13 +83,11 @@ CARRIED_DEFECTS = (
         "carried_in_place",
         "the output is copied to the input when the model ran, where other tensors lie by then",
         (
-            Edit(CARRIED, "memcpy(state.kept.data(), state.from.data()", "memcpy(state.to.data(), state.from.data()"),
+            Edit(CARRIED, "forgotten_ = false;\n  }", "forgotten_ = false;\n  } else {\n    return;\n  }"),
             Edit(
                 CARRIED,
-                "    std::memcpy(state.to.data(), state.kept.data(), state.to.size());\n",
-                "    if (state.kept[0] == state.kept[1]) {\n"
-                "      std::memcpy(state.to.data(), state.kept.data(), state.to.size());\n"
-                "      state.kept[0] = state.kept[1] ^ 1;\n    }\n",
+                f"memcpy(state.kept.data(), {TAKEN}",
+                "memcpy(state.to.data(), state.from.data(), state.to.size()",
             ),
         ),
         "",
