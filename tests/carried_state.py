@@ -18,9 +18,9 @@ STATE = 'state = { h = "h_prev", c = "c_prev" }\n'
 ZEROS = {"h": 5, "c": -9}  # what stands for real 0
 
 
-def recurrent_model() -> bytes:
+def recurrent_model(*further: str) -> bytes:
     """h_prev int8 [1, 4], x int8 [1, 6], c_prev int8 [1, 4]: h = dense(x) + dense(h_prev), c = dense(h) + c_prev,
-    scores = softmax(h + c). Its outputs are h [1, 1, 4], scores, c.
+    scores = softmax(h + c). Its outputs are h [1, 1, 4], scores, c; further: `flat`, which is h as [1, 4].
     """
     m = ModelBuilder()
     ends = {"h": ((1, 4), 0.1, ZEROS["h"]), "c": ((1, 4), 0.2, ZEROS["c"])}
@@ -39,7 +39,7 @@ def recurrent_model() -> bytes:
     softmax = schema.SoftmaxOptionsT()
     softmax.beta = 1.0
     m.operator("SOFTMAX", [both], [scores], options=softmax)
-    return m.build([h_prev, x, c_prev], [h, scores, c])
+    return m.build([h_prev, x, c_prev], [h, scores, c, *(flat for _ in further)])
 
 
 def _add(m: ModelBuilder, one: int, other: int, result: int) -> None:

@@ -13,12 +13,14 @@ from pathlib import Path
 import cbor2
 import numpy as np
 import pytest
+from carried_state import write_carried
 from hypothesis import given
 from hypothesis import strategies as st
 from several_tensors import write_several
 from zcbor import CddlValidationError, DataTranslator
 
 from hil.bundle import BUNDLE_STATUS, BundleError, build_bundle, describe, parse_bundle, sha256
+from hil.bundle.compare import differences
 from hil.case.load import load_case
 from hil.case.types import Case, Channel, Contracts, Decide, Gate, ModelFile, Prepare, Vectors, Window
 from hil.tensor import Quantisation, TensorContract
@@ -135,18 +137,36 @@ def test_what_is_built_is_read_back(case: Case) -> None:
     assert (bundle.input, bundle.output, bundle.model) == (case.model.input, case.model.output, case.model.data)
 
 
+def valid_items(case: Case) -> list[object]:
+    """Of the metadata, each held to the schema."""
+    cddl = (ROOT / "firmware/link/link.cddl").read_text()
+    types = DataTranslator.from_cddl(cddl, 16).my_types
+    stream, items = io.BytesIO(metadata(build_bundle(case))), list[object]()
+    while (start := stream.tell()) < len(stream.getvalue()):
+        items.append(cbor2.load(stream))
+        assert types["bundle-further" if start else "bundle-meta"].validate_str(
+            stream.getvalue()[start : stream.tell()]
+        )
+    return items
+
+
+def test_pairs_of_state_are_items_behind_the_further_tensors(tmp_path: Path) -> None:
+    """The inputs that they reach are none of those that windows feed."""
+    case = load_case(write_carried(tmp_path))
+    meta, first, second, *pairs = valid_items(case)
+    assert (meta["state"], {*first, *second}) == (True, {"output"})
+    assert pairs == [{"state": {"output": 0, "input": 0}}, {"state": {"output": 2, "input": 2}}]
+    bundle = parse_bundle(build_bundle(case))
+    assert (bundle.carried, bundle.input, bundle.inputs) == (((0, 0), (2, 2)), case.model.input, ())
+    other = build_bundle(replace(case, model=replace(case.model, carried=case.model.carried[::-1])))
+    told = [(each.contract, each.field) for each in differences(build_bundle(case), other)]
+    assert told == [("execution", "carried")]
+
+
 def test_further_tensors_are_items_behind_the_metadata(tmp_path: Path) -> None:
     """And a model without any has the metadata that it had: the one item."""
     case = load_case(write_several(tmp_path))
-    cddl = (ROOT / "firmware/link/link.cddl").read_text()
-    types = DataTranslator.from_cddl(cddl, 16).my_types
-    stream = io.BytesIO(metadata(build_bundle(case)))
-    items = []
-    while (start := stream.tell()) < len(stream.getvalue()):
-        cbor2.load(stream)
-        items.append(stream.getvalue()[start : stream.tell()])
-    for item, name in zip(items, ("bundle-meta", "bundle-further", "bundle-further"), strict=True):
-        assert types[name].validate_str(item)
+    assert len(valid_items(case)) == 3
     bundle = parse_bundle(build_bundle(case))
     assert (bundle.decided, bundle.outputs) == (1, case.model.further_outputs)
     (right,) = bundle.inputs

@@ -12,11 +12,14 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from carried_state import write_carried
 from native_session import imu_motion, native_board, native_image
 
 from hil.bundle import build_bundle
 from hil.bundle.format import BundleError, parse_bundle
 from hil.bundle.status import BUNDLE_STATUS
+from hil.case.load import load_case
+from hil.case.types import Case
 from hil.device import Device
 
 HEADER_BYTES = 64
@@ -48,9 +51,11 @@ def parser(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return program
 
 
-def small_bundle() -> bytes:
-    """The bundle of imu_motion with the model cut: the parser hashes the model, it does not look into it."""
-    whole = build_bundle(imu_motion())
+def small_bundle(case: Case | None = None) -> bytes:
+    """The bundle of a case, by default imu_motion, with the model cut: the parser hashes the model, it does not look
+    into it.
+    """
+    whole = build_bundle(case or imu_motion())
     return rebuilt(whole, model=whole[int.from_bytes(whole[20:24], "little") :][:96])
 
 
@@ -98,9 +103,11 @@ def test_every_flip_of_the_whole_bundle_is_refused(parser: Path) -> None:
     assert ACCEPTED not in flips.statuses
 
 
-def test_wrong_metadata_with_a_right_hash_does_no_harm(parser: Path) -> None:
+@pytest.mark.parametrize("several", [False, True])
+def test_wrong_metadata_with_a_right_hash_does_no_harm(parser: Path, several: bool, tmp_path: Path) -> None:
     """Not damage but a faulty tool: the content is wrong, the hash fits. Names or limits change, nothing crashes."""
-    flips = run(parser, small_bundle(), "rehashed")
+    case = load_case(write_carried(tmp_path)) if several else imu_motion()
+    flips = run(parser, small_bundle(case), "rehashed")
     assert set(flips.statuses) <= set(BUNDLE_STATUS)
     assert len(flips.statuses) > 8  # many rules are met, not the hash alone
 

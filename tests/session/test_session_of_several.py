@@ -16,7 +16,6 @@ from several_tensors import REFUSED, N, several_model, write_several
 from hil.board.config import kind_module, load_board
 from hil.bundle import build_bundle
 from hil.case.load import load_case
-from hil.case.start.new import new_case
 from hil.case.types import Case
 from hil.compare.runs import COLUMNS, _first_difference
 from hil.contract import checks_for, judge
@@ -30,8 +29,6 @@ from hil.image.elf import Image
 from hil.records import GateReason, Status
 from hil.report.run_json import records_archive
 from hil.session import run_case
-
-PUBLIC = PROJECT.parent / "shared" / "data" / "public_models"
 
 
 @cache
@@ -179,20 +176,6 @@ def test_a_bundle_of_other_tensors_than_the_models_is_refused(tmp_path: Path) ->
         with native_board(tmp_path) as board:
             board.provision(image("native"), build_bundle(replace(case, model=model)))
             assert Device(board).hello.bundle_status == status
-
-
-@pytest.mark.slow
-def test_a_recurrent_model_of_four_inputs_and_five_outputs_runs_on_qemu(tmp_path: Path) -> None:
-    """RNNoise as Kenning and MLonMCU ship it: its states are inputs and outputs."""
-    file = PUBLIC / "mlonmcu_rnnoise_INT8.tflite"
-    if not file.is_file():
-        pytest.skip("no ../shared/data beside the project")
-    case = new_case(tmp_path / "case", file).case
-    case = replace(case, contracts=replace(case.contracts, replays=2, passes=1))
-    evidence = run(case, tmp_path, "qemu")
-    assert failures(evidence) == []
-    assert (len(evidence.records.inputs), len(evidence.records.outputs)) == (3, 4)
-    assert evidence.hello.inputs == case.model.inputs[1:]
 
 
 def test_a_stored_run_is_judged_from_the_records_of_every_tensor(evidence: Evidence) -> None:
