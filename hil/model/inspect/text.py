@@ -34,8 +34,9 @@ def lines(facts: ModelFacts) -> Iterator[str]:
     for kept in facts.state:
         yield from _wrapped(f"state     kept by {kept}", " " * 12)
     for output, input in facts.pairs:
-        names = f"{facts.tensors[output].name!r} -> {facts.tensors[input].name!r}"
-        yield from _wrapped(f"state     perhaps output -> input {names}, which fit each other alone", " " * 12)
+        given, taken = facts.tensors[output].name, facts.tensors[input].name
+        text = f"output {given!r} fits input {taken!r} alone: is it that at the next window?"
+        yield from _wrapped(f"state     {text} Then [model] state wires it", " " * 12)
     yield ""
     yield from _by_kind(facts.operators)
     yield ""
