@@ -28,6 +28,7 @@ def _collect(run: SessionState) -> Soak:
     found: dict[bool, list[ReplayDifference]] = {True: [], False: []}  # of time; of answers
     totals = {True: 0, False: 0}
     before = ""
+    run.warm_up()  # the board was provisioned anew
     for index, fresh in islice(_endless(run), wanted):
         record = None if run.stopped else run.vector(index, fresh)
         if record is None:

@@ -75,7 +75,7 @@ class SessionState:
                 report = replace(report, text=f"{_BEHIND}\n{report.text}")
             self._note_fault(self._answered if earlier else vector, status, report)
             self.restart()
-            self._warm_up()
+            self.warm_up()
             return self.attempt(vector, action) if earlier and not self.stopped else None
         finally:
             if vector >= 0 and counters.repeats > repeats:
@@ -123,9 +123,9 @@ class SessionState:
             report = FaultReport("no restart", "start", f"{error}\n{self.device.board.postmortem().text}")
             self.faults.append(VectorFault(NO_VECTOR, Status.FAULT, report))
 
-    def _warm_up(self) -> None:
-        """As before the first vector: the time of the window behind a restart is compared with that of others, and must
-        not be that of the first window after a start.
+    def warm_up(self) -> None:
+        """As before the first vector: the time of the window behind a start is compared with that of others, and must
+        not be that of the first window after it.
         """
         told = {fault.vector for fault in self.faults}
         done = (int(row) for row in np.flatnonzero(self.records.status == Status.DONE) if int(row) not in told)

@@ -17,7 +17,7 @@ from hil.bundle import build_bundle, parse_bundle
 from hil.bundle.status import describe
 from hil.case.load import load_case
 from hil.case.start.new import new_case
-from hil.case.types import Case, StatePair
+from hil.case.types import Case, SoakLimits, StatePair
 from hil.contract import checks_for, judge
 from hil.contract.plain import PlainRuns
 from hil.contract.repeats import Repeats
@@ -142,7 +142,8 @@ def test_a_model_of_three_states_needs_windows_of_its_features_alone(board: str,
     case = new_case(tmp_path / "case", RNNOISE).case
     assert [each.name for each in case.model.inputs] == ["main_input_int8"]
     assert [(each.output, each.input) for each in case.model.carried] == [(0, 3), (2, 2), (3, 1)]
-    evidence = run(replace(case, contracts=replace(case.contracts, replays=2)), tmp_path, board)
+    contracts = replace(case.contracts, replays=2, soak=SoakLimits(40))
+    evidence = run(replace(case, contracts=contracts), tmp_path, board)
     assert failed(evidence) == {}
     assert (len(evidence.records.inputs), len(evidence.records.outputs)) == (0, 4)
     forgetful = compute(replace(case, keeps_state=False))
