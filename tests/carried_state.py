@@ -42,6 +42,23 @@ def recurrent_model(*further: str) -> bytes:
     return m.build([h_prev, x, c_prev], [h, scores, c, *(flat for _ in further)])
 
 
+def float_recurrent_model() -> bytes:
+    """h = h_prev - x[:4], c = h + c_prev, scores = h; its tensors lie in another order than the int8 model's."""
+    m = ModelBuilder()
+    x, c_prev, h_prev = (
+        m.tensor(name, (1, n), "FLOAT32", None) for name, n in (("x", 6), ("c_prev", 4), ("h_prev", 4))
+    )
+    scores, c = m.tensor("scores", (1, 4), "FLOAT32", None), m.tensor("c", (1, 4), "FLOAT32", None)
+    h, some = m.tensor("h", (1, 1, 4), "FLOAT32", None), m.tensor("some", (1, 4), "FLOAT32", None)
+    values = (("begin", [0, 0]), ("size", [1, 4]), ("three", [1, 1, 4]))
+    begin, size, three = (m.tensor(name, (len(v),), "INT32", None, data=np.array(v)) for name, v in values)
+    m.operator("SLICE", [x, begin, size], [some])
+    m.operator("SUB", [h_prev, some], [scores], options=schema.SubOptionsT())
+    m.operator("RESHAPE", [scores, three], [h], options=schema.ReshapeOptionsT())
+    m.operator("ADD", [scores, c_prev], [c], options=schema.AddOptionsT())
+    return m.build([x, c_prev, h_prev], [c, h, scores])
+
+
 def _add(m: ModelBuilder, one: int, other: int, result: int) -> None:
     m.operator("ADD", [one, other], [result], options=schema.AddOptionsT())
 

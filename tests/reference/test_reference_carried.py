@@ -7,10 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ai_edge_litert import schema_py_generated as schema
-from carried_state import answers, write_carried
+from carried_state import answers, float_recurrent_model, write_carried
 from state_cases import SEQUENCE, streams, windows
-from tflite_builder import ModelBuilder
 
 from hil.case.load import load_case
 from hil.case.types import Case
@@ -24,25 +22,8 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
     return load_case(write_carried(tmp_path_factory.mktemp("carried")))
 
 
-def float_model() -> bytes:
-    """h = h_prev - x[:4], c = h + c_prev, scores = h; its tensors lie in another order than the int8 model's."""
-    m = ModelBuilder()
-    x, c_prev, h_prev = (
-        m.tensor(name, (1, n), "FLOAT32", None) for name, n in (("x", 6), ("c_prev", 4), ("h_prev", 4))
-    )
-    scores, c = m.tensor("scores", (1, 4), "FLOAT32", None), m.tensor("c", (1, 4), "FLOAT32", None)
-    h, some = m.tensor("h", (1, 1, 4), "FLOAT32", None), m.tensor("some", (1, 4), "FLOAT32", None)
-    values = (("begin", [0, 0]), ("size", [1, 4]), ("three", [1, 1, 4]))
-    begin, size, three = (m.tensor(name, (len(v),), "INT32", None, data=np.array(v)) for name, v in values)
-    m.operator("SLICE", [x, begin, size], [some])
-    m.operator("SUB", [h_prev, some], [scores], options=schema.SubOptionsT())
-    m.operator("RESHAPE", [scores, three], [h], options=schema.ReshapeOptionsT())
-    m.operator("ADD", [scores, c_prev], [c], options=schema.AddOptionsT())
-    return m.build([x, c_prev, h_prev], [c, h, scores])
-
-
 def test_the_oracle_carries_what_the_wheel_gives_and_a_float_model_its_own_floats(case: Case) -> None:
-    found = compute(replace(case, float_model=parse_model(float_model(), Path("float.tflite"))), chunk=5)
+    found = compute(replace(case, float_model=parse_model(float_recurrent_model(), Path("float.tflite"))), chunk=5)
     real = (windows()[:, :4].astype(np.float32) - 3) * np.float32(case.model.input.quantisation.scale)
     h, c = np.zeros((len(SEQUENCE), 4), np.float32), np.zeros((len(SEQUENCE), 4), np.float32)
     for stream in streams():

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from carried_state import answers, write_carried
+from carried_state import STATE, answers, float_recurrent_model, write_carried
 from native_session import PROJECT, native_board
-from state_cases import SEQUENCE, streams
+from state_cases import SEQUENCE, streams, windows
 
 from hil.board.config import kind_module, load_board
 from hil.bundle import build_bundle, parse_bundle
@@ -132,6 +132,24 @@ def test_what_is_carried_lies_in_the_arena_and_counts_for_it(case: Case, tmp_pat
             assert hello.bundle_status == 34
             needed.append(hello.bundle_detail)
     assert needed[1] - needed[0] == 16  # two states of four bytes, rounded up
+
+
+@pytest.mark.slow
+def test_a_state_of_float32_is_carried_as_it_is(tmp_path: Path) -> None:
+    file = write_carried(
+        tmp_path / "case",
+        f"all_float = true\n{STATE}",
+        float_recurrent_model(),
+        {"windows": windows().astype(np.float32) / 8, "sequence": np.array(SEQUENCE)},
+    )
+    limits = "[input.gate]\nminimum = -16.0\nmaximum = 16.0\n"
+    text = file.read_text().replace("[contract.execution]\n", f"{limits}[contract.execution]\ntolerance = 1e-5\n")
+    file.write_text(text)
+    evidence = run(load_case(file), tmp_path)
+    assert failed(evidence) == {}
+    for stream in streams():
+        wanted = -np.cumsum(evidence.case.vectors.windows[stream, :4], axis=0)
+        np.testing.assert_array_equal(evidence.records.output[stream], wanted)
 
 
 @pytest.mark.slow
