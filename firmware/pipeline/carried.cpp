@@ -16,7 +16,7 @@ BundleResult NoPair(const StatePart& pair) {
 }
 
 // Whether the bytes of one mean the same in the other. Converters give the two scales of a state that differ in their
-// last bits; docs/case-format.md has the rule.
+// last bits; docs/models.md has the rule.
 bool MeanTheSame(const TensorContract& output, const TensorContract& input) {
   constexpr float kSameScale = 1e-6f;
   return output.type == input.type && output.bytes == input.bytes && output.zero_point == input.zero_point &&
