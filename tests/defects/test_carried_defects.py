@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from carried_state import write_carried
 from carried_table import CARRIED_DEFECTS, C, CarriedDefect, H
-from firmware_workbench import PROJECT, Workbench
+from firmware_workbench import Workbench
 from native_session import native_board
 
 from hil.case.load import load_case
@@ -16,7 +17,7 @@ from hil.contract import checks_for, judge
 from hil.contract.state import state_cause
 from hil.contract.tensors import output_views
 from hil.contract.types import Outcome
-from hil.image.build import WITH_KERNELS, build
+from hil.image.build import WITH_KERNELS
 from hil.image.elf import Image
 from hil.session import run_case
 
@@ -24,8 +25,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def workbench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
-    return Workbench("native", build("native", PROJECT), tmp_path_factory.mktemp("carried"))
+def workbench(workbench_of: Callable[[str], Workbench]) -> Workbench:
+    return workbench_of("native")
 
 
 @pytest.mark.parametrize("defect", CARRIED_DEFECTS, ids=lambda defect: defect.name)
