@@ -39,6 +39,7 @@ def image_of(
         return normal_image(defect.board)
 
     selected = [item.callspec.params.get("defect") for item in request.session.items if hasattr(item, "callspec")]
+    tmp_path_factory.getbasetemp()  # else thread and tests may both make it, and pytest empties what it finds there
     builder = ThreadPoolExecutor(max_workers=1)
     images: dict[str, Future[Path]] = {
         defect.name: builder.submit(build_one, defect) for defect in selected if isinstance(defect, Defect)

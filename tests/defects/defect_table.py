@@ -553,6 +553,7 @@ EXECUTION = (
         "execution.replay",
         invoke("static uint32_t runs = 0; if (++runs > 700) { const_cast<uint8_t*>(output_.data())[1] ^= 2; }"),
         stage="invoke",
+        whole=True,
     ),
     Defect(
         "invoke_fails",
