@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hil.errors import CaseError
 
 KeyPath = tuple[str | int, ...]
+Say = Callable[[KeyPath, str, str], None]  # (key path, problem, fix)
 
 
 @dataclass(frozen=True)

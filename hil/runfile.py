@@ -80,14 +80,29 @@ class Quarantine(Part):
     expires: str
 
 
+CheckOutcome = Literal["passed", "marginal", "failed", "not judged", "invalid"]
+
+
+class TensorCheck(Part):
+    """What a check said of one of several tensors; name: as in `output 'level'`."""
+
+    name: str
+    outcome: CheckOutcome
+    value: float | None
+    unit: str
+    limit: Limit | None
+    reason: str
+    findings_total: int
+
+
 class Check(Part):
     """outcome `marginal` is a pass that asks to be looked at: `reason` says why, `hint` what next; `not judged` has a
     `hint` when the case could say what is missing. A failed check with a `quarantine` does not fail its case.
-    `invalid`: what it was measured with is broken.
+    `invalid`: what it was measured with is broken. tensors: of a check that was made of each of several.
     """
 
     id: str
-    outcome: Literal["passed", "marginal", "failed", "not judged", "invalid"]
+    outcome: CheckOutcome
     value: float | None
     unit: str
     limit: Limit | None
@@ -97,6 +112,7 @@ class Check(Part):
     findings: list[Finding]
     quarantine: Quarantine | None = None
     hint: str = ""
+    tensors: list[TensorCheck] = []
 
     @property
     def contract(self) -> str:

@@ -64,11 +64,40 @@ def several_model(level: str = "INT8", outputs: tuple[str, ...] = ("level", "sco
     return m.build([left, right], [ends[name] for name in outputs])
 
 
+_BIAS = np.array([3, -200, 90, 0])
+
+
+def _weights(elements: int, factor: int) -> NDArray[np.int64]:
+    return (np.arange(4 * elements).reshape(4, elements) * factor) % 101 - 50
+
+
 def _dense(m: ModelBuilder, name: str, source: int, elements: int, scale: float, factor: int) -> int:
-    weights = (np.arange(4 * elements).reshape(4, elements) * factor) % 101 - 50
-    w = m.tensor(f"{name}/weights", (4, elements), "INT8", 0.02, data=weights)
-    b = m.tensor(f"{name}/bias", (4,), "INT32", scale * 0.02, data=np.array([3, -200, 90, 0]))
+    w = m.tensor(f"{name}/weights", (4, elements), "INT8", 0.02, data=_weights(elements, factor))
+    b = m.tensor(f"{name}/bias", (4,), "INT32", scale * 0.02, data=_BIAS)
     y = m.tensor(name, (1, 4), "INT8", 0.125, -7)
+    m.operator("FULLY_CONNECTED", [source, w, b], [y], options=schema.FullyConnectedOptionsT())
+    return y
+
+
+def several_float_model() -> bytes:
+    """What the model was quantised from: the same network in float32."""
+    m = ModelBuilder()
+    left, right = m.tensor("left", (1, 8), "FLOAT32", None), m.tensor("right", (1, 4), "FLOAT32", None)
+    hidden = _float_dense(m, "hidden", left, 8, 0.5, 37)
+    added, scores = m.tensor("added", (1, 4), "FLOAT32", None), m.tensor("scores", (1, 4), "FLOAT32", None)
+    m.operator("ADD", [hidden, right], [added], options=schema.AddOptionsT())
+    softmax = schema.SoftmaxOptionsT()
+    softmax.beta = 1.0
+    m.operator("SOFTMAX", [added], [scores], options=softmax)
+    level = _float_dense(m, "level", right, 4, 0.25, 53)
+    return m.build([left, right], [level, scores])
+
+
+def _float_dense(m: ModelBuilder, name: str, source: int, elements: int, scale: float, factor: int) -> int:
+    weights, bias = _weights(elements, factor) * 0.02, _BIAS * scale * 0.02
+    w = m.tensor(f"{name}/weights", (4, elements), "FLOAT32", None, data=weights)
+    b = m.tensor(f"{name}/bias", (4,), "FLOAT32", None, data=bias)
+    y = m.tensor(name, (1, 4), "FLOAT32", None)
     m.operator("FULLY_CONNECTED", [source, w, b], [y], options=schema.FullyConnectedOptionsT())
     return y
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from hil.case.schema import BaselineContract, Bounds, CaseFile, ExecutionContract, Flips, StageTicks, TopK
-from hil.case.types import STAGES, Contracts, LatencyLimit, Limit, ModelFile, SoakLimits, Tolerance
+from hil.case.output_limits import agreement_tables, limit_of, limits_of
+from hil.case.schema import BaselineContract, Bounds, CaseFile, Flips, StageTicks, TopK
+from hil.case.types import STAGES, Contracts, LatencyLimit, Limit, ModelFile, OutputLimits, SoakLimits, Tolerance
 from hil.model.kernels.library import KernelLibrary
-from hil.model.kernels.upstream import UPSTREAM
-from hil.problems import KeyPath
-
-Say = Callable[[KeyPath, str, str], None]  # (key path, problem, fix)
+from hil.problems import KeyPath, Say
 
 STATISTICS = ("p50", "p95", "p99", "max")  # in ascending order of value, always
 NATURAL_RANGE = {
@@ -27,23 +25,22 @@ NATURAL_RANGE = {
     "range": (0.0, 1.0),
     "clamps": (0.0, 1.0),
 }
-UNITS = {"sqnr_db": "dB", "flips": "vectors"}
 
 
-def contracts(table: CaseFile, kernels: KernelLibrary | None = None) -> Contracts:
+def contracts(table: CaseFile, model: ModelFile, kernels: KernelLibrary | None = None) -> Contracts:
     """The contract values of a checked file. kernels: those that will run the model, as far as that is known."""
     parts, memory = table.contract, table.budget.memory
-    agreement = dict(_agreement(table))
+    decided, *further = (limits_of(table, output, kernels) for output in (model.output, *model.further_outputs))
     return Contracts(
         margin=parts.margin,
-        lsb=_lsb(parts.execution, kernels),
-        ulp=parts.execution.ulp or 0,
-        tolerance=parts.execution.tolerance or 0.0,
+        lsb=decided.lsb,
+        ulp=decided.ulp,
+        tolerance=decided.tolerance,
         replays=parts.execution.replays,
         passes=parts.execution.passes,
-        saturation=_limit("saturation", parts.input.saturation),
-        accuracy=_limit("accuracy", parts.decision.accuracy),
-        agreement={name: limit for name, bounds in agreement.items() if (limit := _limit(name, bounds))},
+        saturation=limit_of("saturation", parts.input.saturation),
+        accuracy=limit_of("accuracy", parts.decision.accuracy),
+        agreement=decided.agreement,
         topk=(parts.agreement.topk or TopK()).k,
         flip_band=(parts.agreement.flips or Flips()).band,
         latency=tuple(_latency(table)),
@@ -54,23 +51,18 @@ def contracts(table: CaseFile, kernels: KernelLibrary | None = None) -> Contract
         ram_bytes=memory.ram_bytes,
         stack_bytes=memory.stack_bytes,
         stack_headroom=memory.stack_headroom,
-        baseline=_tolerance(parts.baseline),
-        coverage={name: limit for name, bounds in parts.coverage if (limit := _limit(name, bounds))},
+        baseline=_tolerance(parts.baseline, decided),
+        coverage={name: limit for name, bounds in parts.coverage if (limit := limit_of(name, bounds))},
         soak=SoakLimits(parts.soak.windows, parts.soak.slow),
         meant=parts.sanity.expect,
+        further=tuple(further),
     )
 
 
-def _lsb(part: ExecutionContract, kernels: KernelLibrary | None) -> int:
-    own = None
-    if kernels is not None:
-        own = part.lsb_of.upstream if kernels is UPSTREAM else part.lsb_of.of_2020
-    return (part.lsb or 0) if own is None else own
-
-
-def _tolerance(part: BaselineContract) -> Tolerance:
-    steps = {"outputs_lsb": part.outputs_lsb or 0, "outputs_ulp": part.outputs_ulp or 0}
-    return Tolerance(**{**dict(part), **steps, "agreement": dict(part.agreement)})
+def _tolerance(part: BaselineContract, decided: OutputLimits) -> Tolerance:
+    steps = {"outputs_lsb": decided.outputs_lsb, "outputs_ulp": decided.outputs_ulp}
+    plain = {name: value for name, value in part if name != "outputs"}
+    return Tolerance(**{**plain, **steps, "agreement": dict(part.agreement)})
 
 
 def check(table: CaseFile, say: Say) -> None:
@@ -90,49 +82,9 @@ def check(table: CaseFile, say: Say) -> None:
         if table.contract.agreement.flips:
             say(("contract", "agreement", "flips"), "a case without [decision] has no decisions that could flip", fix)
     if table.model.float_ is None:
-        for name, _ in _agreement(table):
+        for path, _ in agreement_tables(table):
             fix = 'add float = "model_float.tflite" to [model], or leave this limit out'
-            say(("contract", "agreement", name), "there is no float model to agree with", fix)
-
-
-def check_steps(table: CaseFile, model: ModelFile, say: Say) -> None:
-    """Reports what an output may be off by in steps that its type does not have, or in none where it must say."""
-    part, element = table.contract.execution, model.output.element
-    real, whole = (any(each.element.real == kind for each in model.outputs) for kind in (True, False))
-    execution = ("contract", "execution")
-    baseline = ("contract", "baseline", "outputs_ulp"), table.contract.baseline.outputs_ulp
-    wrong: list[tuple[KeyPath, float | None]]
-    wrong = [((*execution, "ulp"), part.ulp), ((*execution, "tolerance"), part.tolerance), baseline]
-    use = "write lsb (outputs_lsb), steps of its scale, or leave it out"
-    if real:
-        wrong = (
-            []
-            if whole
-            else [
-                ((*execution, "lsb"), part.lsb),
-                ((*execution, "lsb_of", "2020"), part.lsb_of.of_2020),
-                ((*execution, "lsb_of", "upstream"), part.lsb_of.upstream),
-                (("contract", "baseline", "outputs_lsb"), table.contract.baseline.outputs_lsb),
-            ]
-        )
-        use = "write ulp (outputs_ulp), steps from one float32 to the next, or tolerance, or leave it out"
-    for path, value in wrong:
-        if value is not None:
-            steps = "lsb" if "lsb_of" in path else path[-1]
-            say(path, f"the output is {element.name}, which has no {steps}", use)
-    if whole and not element.real and part.lsb is not None and part.lsb >= element.high - element.low:
-        problem = f"{part.lsb} can never be exceeded: {element.name} has {element.high - element.low} steps"
-        say((*execution, "lsb"), problem, "lower it: 0 is what a bit-exact kernel keeps")
-    if model.all_float and element.real and part.tolerance is None:
-        problem = "it is missing: float32 kernels of two builds need not round alike"
-        say((*execution, "tolerance"), problem, "add tolerance = 1e-5, what an output may be off by in its own unit")
-
-
-def _agreement(table: CaseFile) -> Iterator[tuple[str, Bounds]]:
-    part = table.contract.agreement
-    for name in type(part).model_fields:
-        if (bounds := getattr(part, name)) is not None:
-            yield name, bounds
+            say(path, "there is no float model to agree with", fix)
 
 
 def _bounds(table: CaseFile) -> Iterator[tuple[KeyPath, Bounds]]:
@@ -140,15 +92,10 @@ def _bounds(table: CaseFile) -> Iterator[tuple[KeyPath, Bounds]]:
         yield ("contract", "input", "saturation"), table.contract.input.saturation
     if table.contract.decision.accuracy:
         yield ("contract", "decision", "accuracy"), table.contract.decision.accuracy
-    for name, bounds in _agreement(table):
-        yield ("contract", "agreement", name), bounds
+    yield from agreement_tables(table)
     for name, floor in table.contract.coverage:
         if floor is not None:
             yield ("contract", "coverage", name), floor
-
-
-def _limit(name: str, bounds: Bounds | None) -> Limit | None:
-    return Limit(bounds.min, bounds.max, UNITS.get(name, "")) if bounds else None
 
 
 def _check_bounds(path: KeyPath, bounds: Bounds, say: Say) -> None:

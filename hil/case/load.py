@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from hil.case import limits, stages
+from hil.case import limits, output_limits, stages
 from hil.case.carried import with_state
 from hil.case.expected import EXPECTED, from_bytes
 from hil.case.lock import BUILD, LOCK, Lock, check_lock, new_lock, read_lock
@@ -26,7 +26,7 @@ from hil.model.kernels.library import KernelLibrary
 from hil.model.kernels.own import WITH_OWN
 from hil.model.kernels.upstream import UPSTREAM
 from hil.model.tflite import parse_model
-from hil.problems import KeyPath, Places, Problem, raise_any, reason_of
+from hil.problems import KeyPath, Places, Problem, Say, raise_any, reason_of
 from hil.records import GateReason
 from hil.reference.gate import judge
 from hil.tensor import TensorContract
@@ -119,7 +119,7 @@ def _load(file: Path, kernels: KernelLibrary | None) -> Case:
     report.raise_any()
     (first, *further), decide = _stages(table, model, report)
     vectors = _vectors(file, table, contents, model, (first, *further), decide)
-    contracts = limits.contracts(table, kernels)
+    contracts = limits.contracts(table, model, kernels)
     _check_against(table, model, contracts, vectors, report)
     files = {FILE_NAME: data, **contents}
     files |= {name: _covered(file.parent / name) for name in (BUILD, EXPECTED) if (file.parent / name).is_file()}
@@ -245,7 +245,7 @@ def _stages(table: CaseFile, model: ModelFile, report: _Report) -> tuple[tuple[I
     return tuple(parts), decide
 
 
-def _saying(report: _Report, table: InputTable, tensor: TensorContract) -> limits.Say:
+def _saying(report: _Report, table: InputTable, tensor: TensorContract) -> Say:
     """Names a key in the table that it comes from, where an input has one of its own."""
     own = table.tensors.get(tensor.name)
 
@@ -297,7 +297,7 @@ def _check_against(
     report: _Report,
 ) -> None:
     """Limits that only make sense with this model and these vectors."""
-    limits.check_steps(table, model, report.say)
+    output_limits.check_outputs(table, model, report.say)
     if table.model.state and not model.state:
         fix = "take it out: each window is judged by itself, as the model computes it"
         if pairs := guessed(model):

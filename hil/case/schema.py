@@ -156,11 +156,19 @@ class LsbOf(Table):
     upstream: Annotated[int | None, Field(ge=0, le=MAX_STEPS)] = None
 
 
-class ExecutionContract(Table):
+class OutputBudget(Table):
+    """What an output may be off by."""
+
     lsb: Annotated[int | None, Field(ge=0, le=MAX_STEPS)] = None
     lsb_of: LsbOf = LsbOf()
     ulp: Annotated[int | None, Field(ge=0, le=MAX_STEPS)] = None
     tolerance: Annotated[float | None, Field(gt=0)] = None
+
+
+class ExecutionContract(OutputBudget):
+    """outputs: what one of several has of its own, by its name; so in the next two."""
+
+    outputs: dict[str, OutputBudget] = {}
     replays: Annotated[int, Field(ge=1, le=MAX_REPLAYS)] = 10
     passes: Annotated[int, Field(ge=1, le=MAX_PASSES)] = 2
     deadline: DeadlineTable = DeadlineTable()
@@ -168,6 +176,15 @@ class ExecutionContract(Table):
 
 class DecisionContract(Table):
     accuracy: Bounds | None = None
+
+
+class OutputAgreement(Table):
+    """Of any output; the other figures are about the one that is decided on."""
+
+    cosine: Bounds | None = None
+    sqnr_db: Bounds | None = None
+    max_abs_error: Bounds | None = None
+    spearman: Bounds | None = None
 
 
 class AgreementContract(Table):
@@ -178,6 +195,7 @@ class AgreementContract(Table):
     max_abs_error: Bounds | None = None
     spearman: Bounds | None = None
     flips: Flips | None = None
+    outputs: dict[str, OutputAgreement] = {}
 
 
 class LatencyContract(Table):
@@ -205,9 +223,15 @@ class AgreementTolerance(Table):
     flips: Distance = 0.0
 
 
-class BaselineContract(Table):
+class OutputChange(Table):
+    """What an output may change by since its baseline."""
+
     outputs_lsb: Annotated[int | None, Field(ge=0, le=MAX_STEPS)] = None
     outputs_ulp: Annotated[int | None, Field(ge=0, le=MAX_STEPS)] = None
+
+
+class BaselineContract(OutputChange):
+    outputs: dict[str, OutputChange] = {}
     accuracy: Share = 0.0
     agreement: AgreementTolerance = AgreementTolerance()
     latency: Share = 0.0

@@ -8,9 +8,9 @@ from fractions import Fraction
 
 import numpy as np
 
-from hil.case.limits import Say
 from hil.case.schema import MAX_CHANNELS, CaseFile, DecisionTable, GateTable, InputTable
 from hil.case.types import MAX_PAYLOAD, Channel, Decide, Gate, ModelFile, Prepare, Window
+from hil.problems import Say
 from hil.reference.decide import raw_threshold
 from hil.tensor import ROUNDED_TYPES, Quantisation, TensorContract
 

@@ -336,12 +336,25 @@ class SoakLimits:
 
 
 @dataclass(frozen=True)
+class OutputLimits:
+    """What one output is held to; as the fields of these names in Contracts and Tolerance."""
+
+    lsb: int
+    ulp: int
+    tolerance: float
+    agreement: Mapping[str, Limit]
+    outputs_lsb: int
+    outputs_ulp: int
+
+
+@dataclass(frozen=True)
 class Contracts:
     """The values a case's contracts are held to; None or empty where the case sets none.
 
     An output of integers may be off by `lsb`; one of float32 by `ulp`, or by `tolerance`, whichever allows more.
     agreement keys: top1, topk, cosine, sqnr_db, max_abs_error, spearman, flips.
     margin: share of the room up to a limit within which a check that holds is marginal, 0 for never.
+    What is of an output is of the one that is decided on; further: of the others, empty where they have the same.
     """
 
     margin: float = 0.0
@@ -369,6 +382,23 @@ class Contracts:
     soak: SoakLimits = SoakLimits()
     coverage: Mapping[str, Limit] = field(default_factory=dict)  # by "range" and "clamps", shares
     meant: tuple[str, ...] = ()  # kinds of the sanity contract that the case has on purpose
+    further: tuple[OutputLimits, ...] = ()
+
+    def of_further(self, place: int) -> Contracts:
+        """As they hold for this one of the further outputs alone."""
+        if not self.further:
+            return self
+        own = self.further[place]
+        baseline = replace(self.baseline, outputs_lsb=own.outputs_lsb, outputs_ulp=own.outputs_ulp)
+        return replace(
+            self,
+            lsb=own.lsb,
+            ulp=own.ulp,
+            tolerance=own.tolerance,
+            agreement=own.agreement,
+            baseline=baseline,
+            further=(),
+        )
 
 
 @dataclass(frozen=True)
@@ -433,7 +463,10 @@ class Case:
         expected = self.vectors.further_expected or (None,) * len(further)
         first = self._of_output(self.model.output, self.decide, self.vectors.expected_output)
         none = Decide("none", 1)
-        others = (self._of_output(output, none, each) for output, each in zip(further, expected, strict=True))
+        others = (
+            replace(self._of_output(output, none, each), contracts=self.contracts.of_further(place))
+            for place, (output, each) in enumerate(zip(further, expected, strict=True))
+        )
         return (first, *others)
 
     def _of_output(self, output: TensorContract, decide: Decide, expected: Elements | None) -> Case:

@@ -173,7 +173,9 @@ def _judge(metric: _Metric) -> Callable[[Evidence], CheckResult]:
     check = f"agreement.{metric.key}"
 
     def judge(evidence: Evidence) -> CheckResult:
-        limit = evidence.case.contracts.agreement[metric.key]
+        limit = evidence.case.contracts.agreement.get(metric.key)
+        if limit is None:  # of one of several outputs: applies() asks for any
+            return Sheet(check, evidence).result(reason="the case limits it for other outputs alone")
         sheet = Sheet(check, evidence, limit)
         population = comparable(evidence)
         if reason := _impossible(metric, evidence) or unready(evidence) or asked(population, evidence):
@@ -303,7 +305,7 @@ def _per_vector(
 
 
 def _asks(key: str) -> Callable[[Case], bool]:
-    return lambda case: key in case.contracts.agreement
+    return lambda case: any(key in each.contracts.agreement for each in case.of_outputs)
 
 
 CHECKS = tuple(

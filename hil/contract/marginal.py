@@ -15,6 +15,8 @@ def mark(result: CheckResult, margin: float) -> CheckResult:
     The room is what lies between the limit and the best value there can be: 0 for a maximum, 1 for a minimum without a
     unit (a share, a correlation), and for any other minimum as much as the limit itself.
     """
+    if result.tensors:
+        return _of_tensors(result, margin)
     if result.outcome is not Outcome.PASSED or result.value is None or result.limit is None or margin <= 0:
         return result
     left = _left(result.value, result.limit)
@@ -25,6 +27,26 @@ def mark(result: CheckResult, margin: float) -> CheckResult:
     )
     hint = "win room while there is some, or raise the limit"
     return replace(result, outcome=Outcome.MARGINAL, reason="; ".join(filter(None, (result.reason, reason))), hint=hint)
+
+
+def _of_tensors(result: CheckResult, margin: float) -> CheckResult:
+    """Each tensor is held to its own limit; the first that is marginal speaks for all."""
+    tensors = tuple((name, mark(each, margin)) for name, each in result.tensors)
+    near = [(name, each) for name, each in tensors if each.outcome is Outcome.MARGINAL]
+    held = replace(result, tensors=tensors)
+    if result.outcome is not Outcome.PASSED or not near:
+        return held
+    reason = "; ".join(f"{name}: {each.reason}" for name, each in tensors if each.reason)
+    first = near[0][1]
+    return replace(
+        held,
+        outcome=first.outcome,
+        value=first.value,
+        limit=first.limit,
+        unit=first.unit,
+        reason=reason,
+        hint=first.hint,
+    )
 
 
 def _left(value: float, limit: Limit) -> float | None:

@@ -25,7 +25,7 @@ from hil.tensor import Elements
 
 Judge = Callable[[Evidence], CheckResult]
 Views = Callable[[Evidence], tuple[Evidence, ...]]
-_WORST_FIRST = (Outcome.FAILED, Outcome.INVALID, Outcome.NOT_JUDGED, Outcome.MARGINAL, Outcome.PASSED)
+WORST_FIRST = (Outcome.FAILED, Outcome.INVALID, Outcome.NOT_JUDGED, Outcome.MARGINAL, Outcome.PASSED)
 
 
 def of_each_input(judge: Judge) -> Judge:
@@ -139,12 +139,12 @@ def _undecided_reference(references: References, wanted: OutputReference) -> Ref
 
 def _merged(names: list[str], results: list[CheckResult]) -> CheckResult:
     """One verdict of a check that was made of several tensors: the worst of them, and the findings of all. Of equal
-    outcomes the first, with the worst value of those that have its limit.
+    outcomes the first that has a limit, with the worst value of those that have the same.
     """
     if len(results) == 1:
         return results[0]
-    pairs = list(zip(names, results, strict=True))
-    worst = min(results, key=lambda result: _WORST_FIRST.index(result.outcome))
+    pairs = tuple(zip(names, results, strict=True))
+    worst = min(results, key=lambda result: (WORST_FIRST.index(result.outcome), result.limit is None))
     findings = [_named(name, finding) for name, result in pairs for finding in result.findings]
     reasons = [f"{name}: {result.reason}" for name, result in pairs if result.reason]
     values = [result.value for result in results if result.value is not None and result.limit == worst.limit]
@@ -156,6 +156,7 @@ def _merged(names: list[str], results: list[CheckResult]) -> CheckResult:
         value=(min if lowest else max)(values) if values else None,
         reason="; ".join(reasons),
         numbers={f"{name}: {key}": value for name, result in pairs for key, value in result.numbers.items()},
+        tensors=pairs,
     )
 
 

@@ -219,6 +219,7 @@ class CheckResult:
     """The verdict of one check. `value` in `unit`; `numbers` holds further figures by name; `total` counts all
     findings. A marginal one says in `reason` why it asks to be looked at, and in `hint` what next; so does one that is
     not judged for want of something that the case could say.
+    tensors: where it was made of each of several tensors, what it said of each, by name as in `output 'level'`.
     """
 
     check: str
@@ -231,6 +232,7 @@ class CheckResult:
     reason: str = ""
     numbers: Mapping[str, float | int | str] = field(default_factory=dict)
     hint: str = ""
+    tensors: tuple[tuple[str, CheckResult], ...] = ()
 
 
 @dataclass(frozen=True)

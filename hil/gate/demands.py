@@ -141,10 +141,8 @@ def _limits(case: Case) -> dict[str, list[CaseLimit]]:
     values = case.contracts
     single: dict[str, CaseLimit | None] = {
         "input.saturation": values.saturation,
-        **dict.fromkeys(("execution.output", "execution.probes"), allowed(case).limit),
         **dict.fromkeys(("execution.arena", "memory.arena"), _most(case.arena_bytes)),
         "decision.accuracy": values.accuracy,
-        **{f"agreement.{name}": limit for name, limit in values.agreement.items()},
         "memory.arena_headroom": _least(values.arena_headroom),
         "memory.flash": _most(values.flash_bytes),
         "memory.ram": _most(values.ram_bytes),
@@ -152,6 +150,11 @@ def _limits(case: Case) -> dict[str, list[CaseLimit]]:
         "memory.stack_headroom": _least(values.stack_headroom),
     }
     found = {check: [limit] for check, limit in single.items() if limit is not None}
+    for one in case.of_outputs:
+        for check in ("execution.output", "execution.probes"):
+            found.setdefault(check, []).append(allowed(one).limit)
+        for name, limit in one.contracts.agreement.items():
+            found.setdefault(f"agreement.{name}", []).append(limit)
     for each in values.latency:
         found.setdefault(f"latency.{each.stage}.{each.statistic}", []).append(each.limit)
     return found

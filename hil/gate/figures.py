@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from hil.contract.latency import QUANTILES
 from hil.contract.statistics import percentile, upper_bound
 from hil.gate.results import Result
 from hil.records import GateReason, Status
-from hil.runfile import Case, Check, Columns, StageFigures
+from hil.runfile import Case, Check, Columns, Limit, StageFigures, TensorCheck
 from hil.tensor import Quantisation, of_dtype
 
 _NEEDED = {  # what the figures are made of, with the number of dimensions; hil/runfile.py checks the others
@@ -169,19 +170,22 @@ def _memory(case: Case, columns: Columns) -> Iterator[str]:
 def _outputs(columns: Columns) -> Callable[[Check], Iterator[str]]:
     def problem(check: Check) -> Iterator[str]:
         rows = _done(columns) & (columns["reference_gate"] == GateReason.VALID)
-        farthest, real = 0.0, columns["output"].dtype.kind == "f"
-        for place in _places(columns):
+        for place, of, told in _of_outputs(check, columns):
             device, oracle = columns[f"output{place}"], columns.get(f"reference_output{place}", columns["name"])
+            if told is None:
+                yield f"it does not say what it found of each of {len(_places(columns))} outputs"
+                return
             if device.shape != oracle.shape:
-                yield "outputs of device and oracle are not of one shape"
+                yield f"{of}outputs of device and oracle are not of one shape"
                 return
             if device.dtype != oracle.dtype:
-                yield f"outputs of the device are {device.dtype}, the oracle's {oracle.dtype}"
+                yield f"{of}outputs of the device are {device.dtype}, the oracle's {oracle.dtype}"
                 return
-            if (device.dtype.kind == "f") == real:  # others have a limit of another unit
-                farthest = max(farthest, _allowance(check, device.dtype).worst(oracle[rows], device[rows]))
-        if farthest != check.value:
-            yield f"its value is {check.value} {check.unit}".rstrip() + f", the records give {farthest:,.10g}"
+            steps = check.numbers.get(f"{of}allowed_ulp", 0)
+            allowance = _allowance(told.limit, steps, device.dtype)
+            if (farthest := allowance.worst(oracle[rows], device[rows])) != told.value:
+                said = f"{told.value} {told.unit}".rstrip()
+                yield f"{of}its value is {said}, the records give {farthest:,.10g}"
 
     return problem
 
@@ -192,11 +196,20 @@ def _places(columns: Columns) -> list[str]:
     return ["", *(f".{number}" for number in further)]
 
 
-def _allowance(check: Check, dtype: np.dtype[Any]) -> Allowance:
+def _of_outputs(check: Check, columns: Columns) -> Iterator[tuple[str, str, Check | TensorCheck | None]]:
+    """Of each output what its columns end in, how its numbers begin, and what the check says of it, None for nothing;
+    of the only one that is the check itself.
+    """
+    places = _places(columns)
+    if len(places) == 1:
+        yield "", "", check
+        return
+    for place, told in zip_longest(places, check.tensors[: len(places)]):
+        yield place, f"{told.name}: " if told else "", told
+
+
+def _allowance(limit: Limit | None, steps: object, dtype: np.dtype[Any]) -> Allowance:
     """What the check allowed, by its own words. With a limit that has no unit that was a tolerance."""
-    # Of several outputs each has its number, under a name that ends so.
-    limit = check.limit
-    steps = next((each for name, each in check.numbers.items() if name.endswith("allowed_ulp")), 0)
     absolute = limit is not None and not limit.unit
     tolerance = (limit.maximum or 0.0) if limit is not None and absolute else 0.0
     return Allowance(of_dtype(dtype), steps if absolute and isinstance(steps, int) else 0, tolerance)
@@ -236,18 +249,21 @@ def _agreement(case: Case, columns: Columns) -> Iterator[str]:
     rows = _done(columns) & (columns["reference_gate"] == GateReason.VALID)
     if case.device is None or not rows.any():
         return
-    pairs = []
+    pairs: dict[str, tuple[metrics.Floats, metrics.Floats]] = {}
     for place, tensor in zip(_places(columns), (case.device.output, *case.device.outputs), strict=False):
         reference, output = columns.get(f"float_chain{place}"), columns[f"output{place}"]
         if reference is None or reference.shape != output.shape or output.shape[1] <= 1:
-            return
+            continue
         observed = Quantisation(tensor.scale, tensor.zero_point).real(output[rows])
-        pairs.append((reference[rows].astype(np.float64), observed))
+        pairs[place] = (reference[rows].astype(np.float64), observed)
     for name, metric in _METRICS.items():
         check = case.check(f"agreement.{name}")
-        if check is None or check.outcome not in ("passed", "marginal") or check.value is None:
+        if check is None or check.outcome not in ("passed", "marginal"):
             continue
-        values = [metric(*pair) for pair in (pairs if name in _OF_EACH_OUTPUT else pairs[:1])]
-        value = min(values) if check.limit is not None and check.limit.maximum is None else max(values)
-        if not math.isclose(check.value, value, rel_tol=_ROUNDING, abs_tol=_ROUNDING):
-            yield f"agreement.{name}: value {check.value:.6g}, the records give {value:.6g}"
+        each = _of_outputs(check, columns) if name in _OF_EACH_OUTPUT else [("", "", check)]
+        for place, of, told in each:
+            if told is None or told.value is None or place not in pairs:
+                continue
+            value = metric(*pairs[place])
+            if not math.isclose(told.value, value, rel_tol=_ROUNDING, abs_tol=_ROUNDING):
+                yield f"agreement.{name}: {of}value {told.value:.6g}, the records give {value:.6g}"

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from hil.case.types import Limit
 from hil.contract.marginal import mark
+from hil.contract.tensors import WORST_FIRST
 from hil.contract.types import MAX_FINDINGS, CheckResult, Outcome
 from hil.errors import UsageError
 from hil.gate.again import contradictions
@@ -14,7 +15,7 @@ from hil.gate.demands import Demand
 from hil.gate.figures import disagreements
 from hil.gate.reasons import Kind, Reason
 from hil.gate.results import Result
-from hil.runfile import Case, Check, Run
+from hil.runfile import Case, Check, Run, TensorCheck
 from hil.verdict import HELD, case_verdict, run_verdict
 
 _AGAIN = "run the case again, and give the gate what that run wrote"
@@ -100,20 +101,35 @@ def _check(check: Check, demand: Demand | None) -> Iterator[str]:
         yield f"is {check.outcome} with {check.findings_total} findings"
     if len(check.findings) != min(check.findings_total, MAX_FINDINGS):
         yield f"keeps {len(check.findings)} of {check.findings_total} findings"
-    if check.outcome in HELD and check.value is not None and limit is not None:
-        bounds = Limit(limit.minimum, limit.maximum, limit.unit)
-        if not bounds.holds(check.value):
-            yield f"is {check.outcome}, but its value {check.value:,.10g} breaks {bounds}"
-        elif demand is not None and check.outcome != (outcome := _outcome(check, bounds, demand.margin)):
-            yield f"is {check.outcome}, but with the margin of the case it is {outcome}"
+    yield from _value(check, demand)
     listed = demand.limits.get(check.id) if demand else None
     if listed and check.outcome in HELD and limit not in listed:
         yield "is not held to the limit of the case"
+    for each in check.tensors:
+        yield from (f"{each.name}: {text}" for text in _value(each, demand))
+        if listed and each.outcome in HELD and each.limit is not None and each.limit not in listed:
+            yield f"{each.name}: is not held to a limit of the case"
+    if check.tensors and check.outcome != "invalid":
+        worst = min((Outcome(each.outcome) for each in check.tensors), key=WORST_FIRST.index)
+        if check.outcome != worst:
+            yield f"is {check.outcome}, but of one of its tensors it is {worst}"
 
 
-def _outcome(check: Check, limit: Limit, margin: float) -> str:
+def _value(check: Check | TensorCheck, demand: Demand | None) -> Iterator[str]:
+    """What does not fit between a value, its limit and the outcome."""
+    limit = check.limit
+    if check.outcome not in HELD or check.value is None or limit is None:
+        return
+    bounds = Limit(limit.minimum, limit.maximum, limit.unit)
+    if not bounds.holds(check.value):
+        yield f"is {check.outcome}, but its value {check.value:,.10g} breaks {bounds}"
+    elif demand is not None and check.outcome != (outcome := _outcome(check.value, bounds, demand.margin)):
+        yield f"is {check.outcome}, but with the margin of the case it is {outcome}"
+
+
+def _outcome(value: float, limit: Limit, margin: float) -> str:
     """`passed` or `marginal`, by the rule of the run."""
-    return str(mark(CheckResult(check.id, Outcome.PASSED, value=check.value, limit=limit), margin).outcome)
+    return str(mark(CheckResult("", Outcome.PASSED, value=value, limit=limit), margin).outcome)
 
 
 def _identity(case: Case) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from hil.report import comparison
+from hil.report import comparison, tensors
 from hil.report.page import cause
 from hil.report.page.words import change_text, clip, clock_text, limit_text, observed, plural, quantity
 from hil.runfile import Board, Case, Run
@@ -104,6 +104,7 @@ def _case(case: Case, alone: bool) -> Iterator[str]:
         *_invalid(case),
         *_marginal(case, alone),
         *_quarantined(case),
+        *_tensors(case),
         *_answers(case),
         *_changes(case),
         *_unjudged(case),
@@ -167,6 +168,18 @@ def _marginal(case: Case, alone: bool) -> Iterator[str]:
     for check in checks[:_MOST_ROWS]:
         yield _row(check.id, observed(check), limit_text(check), check.reason)
     yield from _more(checks)
+
+
+def _tensors(case: Case) -> Iterator[str]:
+    """Each tensor of a model with several."""
+    listed = tensors.rows(case)
+    if not listed:
+        return
+    yield "\nEach tensor:\n"
+    yield from _header(*tensors.HEADER)
+    for row in listed[:_MOST_ROWS]:
+        yield _row(*row.cells)
+    yield from _more(listed)
 
 
 def _answers(case: Case) -> Iterator[str]:

@@ -298,8 +298,8 @@ def _tensor(tensor: TensorContract) -> Json:
 
 
 def check_document(result: CheckResult) -> Json:
-    """One check: outcome, value and unit, limit, findings."""
-    return {
+    """One check: outcome, value and unit, limit, findings; `tensors` where it was made of several."""
+    document: Json = {
         "id": result.check,
         "outcome": str(result.outcome),
         "value": result.value,
@@ -311,6 +311,20 @@ def check_document(result: CheckResult) -> Json:
         "findings_total": result.total,
         "findings": [_finding(finding) for finding in result.findings],
     }
+    if result.tensors:
+        document["tensors"] = [
+            {
+                "name": name,
+                "outcome": str(each.outcome),
+                "value": each.value,
+                "unit": each.unit,
+                "limit": _limit(each.limit),
+                "reason": each.reason,
+                "findings_total": each.total,
+            }
+            for name, each in result.tensors
+        ]
+    return document
 
 
 def _finding(finding: Finding) -> dict[str, str]:

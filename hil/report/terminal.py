@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import Self
 
-from hil.report import comparison
+from hil.report import comparison, tensors
 from hil.runfile import Board, Case, Check, Document, Latency, Link, Memory
 from hil.verdict import HELD, MARGINAL
 
@@ -35,6 +35,7 @@ def case_table(case: Case, board: Board) -> Iterator[str]:
     yield from _asking_rows(case)
     for contract, group in groupby(case.checks, lambda check: check.contract):
         yield _contract_row(contract, list(group))
+    yield from tensors.lines(case)
     yield from comparison.lines(case)
     if case.latency is not None:
         yield from _latency_rows(case.latency, board)

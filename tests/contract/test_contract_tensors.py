@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from made_evidence import INPUT, OUTPUT
 
-from hil.case.types import InputPart
+from hil.case.types import InputPart, Limit, OutputLimits
 from hil.contract import checks_for, judge
 from hil.contract.blame import blame
 from hil.contract.tensors import input_views, output_views
@@ -115,3 +115,56 @@ def test_no_number_in_a_further_output_is_told_of_it(several: Evidence) -> None:
     (finding,) = result(wrong, "execution.complete").findings
     assert finding.expected == "output 'aux': an output of numbers"
     assert "decided" not in finding.observed
+
+
+def limited(evidence: Evidence, **own: object) -> Evidence:
+    """With a budget of its own for the further output."""
+    contracts = evidence.case.contracts
+    common = OutputLimits(contracts.lsb, contracts.ulp, contracts.tolerance, contracts.agreement, 0, 0)
+    contracts = replace(contracts, further=(replace(common, **own),))  # type: ignore[arg-type]  # its own fields
+    return replace(evidence, case=replace(evidence.case, contracts=contracts))
+
+
+def off(evidence: Evidence, steps: int) -> Evidence:
+    """With one element of the further output so many steps away, on one vector."""
+    output = evidence.records.outputs[0].copy()
+    output[3, 1] += steps
+    return replace(evidence, records=replace(evidence.records, outputs=(output,)))
+
+
+def test_each_output_is_held_to_its_own_budget(several: Evidence) -> None:
+    one_off = off(several, 1)
+    assert result(one_off, "execution.output").outcome is Outcome.FAILED
+    found = result(limited(one_off, lsb=1), "execution.output")
+    assert (found.outcome, found.value, found.limit) == (Outcome.PASSED, 0.0, Limit(maximum=0, unit="LSB"))
+    assert [(name, each.value, each.limit) for name, each in found.tensors] == [
+        ("output 'scores'", 0.0, Limit(maximum=0, unit="LSB")),
+        ("output 'aux'", 1.0, Limit(maximum=1, unit="LSB")),
+    ]
+    assert not blame(limited(one_off, lsb=1)).broke.any()
+    failed = result(limited(off(several, 2), lsb=1), "execution.output")
+    assert (failed.value, failed.limit, failed.findings[0].limit) == (2.0, Limit(maximum=1, unit="LSB"), "<= 1 LSB")
+
+
+def test_a_figure_that_is_limited_for_one_output_alone_is_judged_of_that_one(several: Evidence) -> None:
+    contracts = replace(several.case.contracts, agreement={})
+    of_aux = limited(
+        replace(several, case=replace(several.case, contracts=contracts)), agreement={"cosine": Limit(minimum=0.9)}
+    )
+    found = result(of_aux, "agreement.cosine")
+    assert (found.outcome, found.limit) == (Outcome.PASSED, Limit(minimum=0.9))
+    assert [(each.outcome, each.value is None) for _, each in found.tensors] == [
+        (Outcome.PASSED, True),
+        (Outcome.PASSED, False),
+    ]
+    turned = aux(of_aux, lambda floats: floats[:, ::-1].copy())
+    assert result(turned, "agreement.cosine").outcome is Outcome.FAILED
+
+
+def test_each_tensor_is_marginal_by_its_own_limit(several: Evidence) -> None:
+    near = limited(off(several, 9), lsb=10)
+    near = replace(near, case=replace(near.case, contracts=replace(near.case.contracts, margin=0.2)))
+    found = result(near, "execution.output")
+    assert (found.outcome, found.value, found.limit) == (Outcome.MARGINAL, 9.0, Limit(maximum=10, unit="LSB"))
+    assert found.reason.startswith("output 'aux': 10 % from its limit")
+    assert [each.outcome for _, each in found.tensors] == [Outcome.PASSED, Outcome.MARGINAL]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from hil.contract import CHECKS
-from hil.report import comparison
+from hil.report import comparison, tensors
 from hil.report.page import cause
 from hil.report.page.words import change_text, clip, limit_text, number, observed, plural, used_share
 from hil.runfile import BaselineFacts, Case, Check, Document, Finding, Firmware, Run
@@ -45,7 +45,9 @@ class FindingView:
 
 @dataclass(frozen=True)
 class CheckView:
-    """outcome: as in run.json, or `quarantined`. used: share of a maximum that is used, None where there is none."""
+    """outcome: as in run.json, or `quarantined`. used: share of a maximum that is used, None where there is none.
+    tensors: of a check that was made of each of several.
+    """
 
     id: str
     anchor: str
@@ -62,6 +64,7 @@ class CheckView:
     unlisted: str
     opened: bool
     quarantine: str
+    tensors: Sequence[tensors.Row] = ()
 
     @property
     def more_label(self) -> str:
@@ -244,6 +247,7 @@ def _check(check: Check, at: int) -> CheckView:
         unlisted=f"{plural(rest, 'further finding')}: see run.json" if rest > 0 else "",
         opened=outcome == "failed" and bool(listed),
         quarantine=_quarantine(check),
+        tensors=tensors.of_check(check),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-from hil.runfile import Board, Change, Check, Limit
+from hil.runfile import Board, Change, Check, Limit, TensorCheck
 
 MOST_CHARACTERS = 600
 SHARES = (
@@ -49,23 +49,25 @@ def is_share(check: Check) -> bool:
     return check.unit == "" and (check.id in SHARES or check.id.endswith(_SHARE_SUFFIX))
 
 
-def observed(check: Check) -> str:
-    """The value of a check with its unit; "" for one that has none."""
-    if check.value is None:
+def observed(check: Check, tensor: TensorCheck | None = None) -> str:
+    """The value of a check with its unit, or that of one of its tensors; "" for one that has none."""
+    told = tensor or check
+    if told.value is None:
         return ""
     if is_share(check):
-        return percent(check.value)
-    return quantity(check.value, "score" if check.id in _SCORES else check.unit)
+        return percent(told.value)
+    return quantity(told.value, "score" if check.id in _SCORES else told.unit)
 
 
-def limit_text(check: Check) -> str:
+def limit_text(check: Check, tensor: TensorCheck | None = None) -> str:
     """What the value is held against; "" without a limit."""
-    if check.limit is None:
+    limit = (tensor or check).limit
+    if limit is None:
         return ""
-    bounds = (("≥", check.limit.minimum), ("≤", check.limit.maximum))
+    bounds = (("≥", limit.minimum), ("≤", limit.maximum))
     say = percent if is_share(check) else number
     text = " and ".join(f"{sign} {say(value)}" for sign, value in bounds if value is not None)
-    return f"{text} {'score' if check.id in _SCORES else check.limit.unit}".rstrip()
+    return f"{text} {'score' if check.id in _SCORES else limit.unit}".rstrip()
 
 
 def used_share(value: float | None, limit: Limit | None) -> float | None:
