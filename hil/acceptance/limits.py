@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from hil.acceptance.stored import stored_evidence
 from hil.baseline.types import Measurements
 from hil.case.load import read_case
 from hil.case.lock import LOCK
+from hil.case.schema import OutputAgreement
 from hil.case.staged import replace_files
 from hil.contract.measured import measure
 from hil.contract.memory import stack_size
@@ -28,6 +31,7 @@ HEADROOM = 0.10  # of arena and sizes, as a share of the limit
 STACK_HEADROOM = 0.25
 ROOM = {True: 0.05, False: 0.10}  # of latency, on a clock that repeats and on one that does not
 _RIGHT = ("instruments", "input", "execution", "decision")  # what must hold before anything measured means something
+OF_ANY_OUTPUT = tuple(OutputAgreement.model_fields)  # figures that an output may have a limit of its own for
 _STEPS = {"sqnr_db": 1.0, "max_abs_error": 0.01}  # of agreement figures; a share or a correlation has the last
 _SHARE_STEP = 0.01
 
@@ -67,7 +71,7 @@ def proposed(run: Run, name: str) -> Proposal:
     arena = run.case(name).check("memory.arena")
     told = None if arena is None else arena.numbers.get("proposed")  # to a case without arena_bytes, by the run itself
     entries = [*_memory(evidence, found, told if isinstance(told, int) else None)]
-    entries += [*_latency(evidence, found), *_accuracy(evidence, found), *_agreement(found)]
+    entries += [*_latency(evidence, found), *_accuracy(evidence, found), *_agreement(evidence, found)]
     left_out = tuple(_left_out(evidence, found))
     return Proposal(evidence.case.path, evidence.case.name, evidence.board, tuple(entries), left_out)
 
@@ -149,13 +153,30 @@ def _accuracy(evidence: Evidence, found: Measurements) -> Iterator[Entry]:
         yield Entry(("contract", "decision"), "accuracy", {"min": least}, f"{found.accuracy:.4f}")
 
 
-def _agreement(found: Measurements) -> Iterator[Entry]:
-    """A step below what was measured. The whole chain where there is one: that is what the limit is held to."""
+def _agreement(evidence: Evidence, found: Measurements) -> Iterator[Entry]:
+    """A step below what was measured. The whole chain where there is one: that is what the limit is held to. Of several
+    outputs each has its own table: a common value would be held to all of them.
+    """
+    common = ("contract", "agreement")
     figures = dict(found.agreement_chain or found.agreement)
+    if not found.further_outputs:
+        yield from _figures(common, figures)
+        return
+    decided = {key: value for key, value in figures.items() if key not in OF_ANY_OUTPUT}
+    yield from _figures(common, decided)
+    yield from _figures(
+        (*common, "outputs", evidence.case.model.output.name),
+        {key: value for key, value in figures.items() if key in OF_ANY_OUTPUT},
+    )
+    for output in found.further_outputs:
+        yield from _figures((*common, "outputs", output.name), dict(output.agreement_chain or output.agreement))
+
+
+def _figures(table: tuple[str, ...], figures: dict[str, float]) -> Iterator[Entry]:
     for key, value in figures.items():
         if not math.isfinite(value):
             continue
-        table, step = ("contract", "agreement"), _STEPS.get(key, _SHARE_STEP)
+        step = _STEPS.get(key, _SHARE_STEP)
         if key == "flips":
             yield Entry(table, key, {"max": math.ceil(value)}, f"{value:g}")
         elif key == "max_abs_error":
@@ -190,10 +211,15 @@ def lines(proposal: Proposal) -> Iterator[str]:
     for entry in proposal.entries:
         if entry.table != table:
             table = entry.table
-            yield f"[{'.'.join(table)}]"
+            yield f"[{'.'.join(map(_key, table))}]"
         text = f"{entry.key} = {_shown(entry.value)}"
         yield f"{text:<40} # measured: {entry.measured}"
     yield from (f"# not told by this run: {sentence}" for sentence in proposal.left_out)
+
+
+def _key(name: str) -> str:
+    """A part of a TOML key, in quotes where it needs them."""
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)
 
 
 def _shown(value: Any) -> str:

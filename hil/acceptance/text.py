@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from hil.acceptance.diff import Diff
 from hil.baseline.types import Baseline, BaselineFile
@@ -59,11 +59,19 @@ def show_lines(file: BaselineFile) -> Iterator[str]:
         yield from (f"             {line}" for line in entry.changes)
 
 
+def _listed(figures: Mapping[str, float]) -> str:
+    return "  ".join(f"{key} {number(value)}" for key, value in figures.items())
+
+
 def _figures(kept: Baseline) -> Iterator[str]:
     if kept.accuracy is not None:
         yield f"  accuracy   {number(kept.accuracy)}"
     if kept.agreement:
-        yield "  agreement  " + "  ".join(f"{key} {number(value)}" for key, value in kept.agreement.items())
+        yield f"  agreement  {_listed(kept.agreement)}"
+    for output in kept.further_outputs:
+        yield f"  output     {output.name}: {_listed(output.agreement) or 'kept, without figures of agreement'}"
+    for tensor in kept.further_inputs:
+        yield f"  input      {tensor.name}: digests kept"
     for stage in STAGES:
         if stage in kept.latency:
             cells = "  ".join(f"{name} {getattr(kept.latency[stage], name):>13,.0f}" for name in _POINTS)

@@ -50,7 +50,7 @@ class Columns:
 
 def pack(columns: Columns) -> dict[str, dict[str, Any]]:
     """As in the file: `shape` and `zlib` of each column, little-endian."""
-    return {name: _pack(name, getattr(columns, name)) for name in _SPEC}
+    return {name: pack_column(name, getattr(columns, name)) for name in _SPEC}
 
 
 def unpack(value: object) -> Columns:
@@ -59,13 +59,14 @@ def unpack(value: object) -> Columns:
         return value
     if not isinstance(value, dict) or value.keys() != _SPEC.keys():
         raise ValueError(f"not the columns {', '.join(_SPEC)}")
-    columns = Columns(**{name: _unpack(name, value[name]) for name in _SPEC})
+    columns = Columns(**{name: unpack_column(name, value[name]) for name in _SPEC})
     if problem := _problem(columns):
         raise ValueError(problem)
     return columns
 
 
-def _pack(name: str, array: NDArray[Any]) -> dict[str, Any]:
+def pack_column(name: str, array: NDArray[Any]) -> dict[str, Any]:
+    """One column as in the file; name: of the one that it is like."""
     usual = _SPEC[name][0]
     dtype = array.dtype.name if name == _OUTPUT else usual
     data = np.ascontiguousarray(array, np.dtype(dtype).newbyteorder("<")).tobytes()
@@ -73,7 +74,10 @@ def _pack(name: str, array: NDArray[Any]) -> dict[str, Any]:
     return packed if dtype == usual else {"dtype": dtype, **packed}
 
 
-def _unpack(name: str, value: object) -> NDArray[Any]:
+def unpack_column(name: str, value: object) -> NDArray[Any]:
+    """A column from the file, or as it is. Raises ValueError that names it."""
+    if isinstance(value, np.ndarray):
+        return value
     dtype, dimensions = _SPEC[name]
     if name == _OUTPUT and isinstance(value, dict) and "dtype" in value:
         value = dict(value)

@@ -61,6 +61,9 @@ def read_baseline(path: Path) -> BaselineFile:
 def baseline_text(baseline: Baseline) -> str:
     """The file's text."""
     document = baseline.model_dump(mode="json", by_alias=True)
+    for name in ("further_inputs", "further_outputs"):
+        if not document[name]:
+            del document[name]  # most models have one of each
     document["seal"] = seal(document)
     return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 

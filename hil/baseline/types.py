@@ -6,16 +6,19 @@ All sizes are bytes, all times units of the clock that stands beside them, all h
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PlainValidator, model_validator
 
-from hil.baseline.columns import Columns, pack, unpack
+from hil.baseline.columns import Columns, pack, pack_column, unpack, unpack_column
 from hil.case.types import STAGES
 from hil.records import DecisionReason, GateReason, Status
+from hil.tensor import Elements
 
 SCHEMA: Final = "hil-baseline/1"
 
@@ -31,6 +34,14 @@ def _text(value: float) -> float | str:
 # JSON has no infinities, and the SQNR of an exact output is one.
 Number = Annotated[float, BeforeValidator(_number), PlainSerializer(_text)]
 PackedColumns = Annotated[Columns, PlainValidator(unpack), PlainSerializer(pack)]
+Digests = Annotated[
+    NDArray[np.uint32],
+    PlainValidator(partial(unpack_column, "digest")),
+    PlainSerializer(partial(pack_column, "digest")),
+]
+Outputs = Annotated[
+    Elements, PlainValidator(partial(unpack_column, "output")), PlainSerializer(partial(pack_column, "output"))
+]
 
 
 class Part(BaseModel):
@@ -112,12 +123,29 @@ class Made(Part):
     vectors_sha256: str
 
 
+class InputFacts(Part):
+    """One of several inputs; digest: as in Columns."""
+
+    digest: Digests
+    name: str
+
+
+class OutputFacts(Part):
+    """One of several outputs; as the fields of these names in Measurements and Columns."""
+
+    agreement: dict[str, Number]
+    agreement_chain: dict[str, Number]
+    name: str
+    output: Outputs
+
+
 class Measurements(Part):
     """What one run measured, as far as it is compared. accuracy: None without true labels.
 
     agreement: figures of the agreement contract by name, those that the case allows, from the same prepared tensor;
     agreement_chain: those of the whole chain, empty in a file that was accepted before they were kept. latency: by
-    stage, empty when nothing was done.
+    stage, empty when nothing was done. further_inputs, further_outputs: of a model with several, those beside the first
+    input and the output that is decided on, which the other fields are about; a file without them does not name them.
     """
 
     accuracy: Number | None
@@ -128,6 +156,8 @@ class Measurements(Part):
     clock: ClockFacts
     columns: PackedColumns
     decision: DecisionFacts
+    further_inputs: list[InputFacts] = []
+    further_outputs: list[OutputFacts] = []
     latency: dict[str, Figures]
     made: Made
     memory: MemoryFacts
@@ -147,6 +177,10 @@ class Measurements(Part):
             if not (fits := np.isin(getattr(columns, name), values)).all():
                 vector = int(np.flatnonzero(~fits)[0])
                 raise ValueError(f"columns.{name}: {getattr(columns, name)[vector]} of vector {vector} is none")
+        further: list[tuple[str, Elements]] = [(each.name, each.digest) for each in self.further_inputs]
+        for tensor, rows in (*further, *((each.name, each.output) for each in self.further_outputs)):
+            if len(rows) != len(columns):
+                raise ValueError(f"tensor {tensor!r}: {len(rows):,} vectors, status has {len(columns):,}")
         return self
 
 
@@ -189,3 +223,20 @@ class BaselineFile:
     path: Path
     sha256: str
     baseline: Baseline
+
+    def of_output(self, name: str | None) -> BaselineFile:
+        """With this further output in the place of the one that is decided on, None for that one itself; without a
+        column of outputs (of no elements) when the file does not have it.
+        """
+        kept = self.baseline
+        none: dict[str, Any] = {"further_outputs": []}
+        if name is None:
+            return replace(self, baseline=kept.model_copy(update=none))
+        found = next((each for each in kept.further_outputs if each.name == name), None)
+        output = np.zeros((len(kept.columns), 0), np.int8) if found is None else found.output
+        update = {
+            "columns": replace(kept.columns, output=output),
+            "agreement": found.agreement if found else {},
+            "agreement_chain": found.agreement_chain if found else {},
+        }
+        return replace(self, baseline=kept.model_copy(update=none | update))

@@ -14,7 +14,8 @@ from typing import Any
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
-from hil.case.expected import EXPECTED, Change, Differences, differences, expected_of, to_bytes
+from hil.case.expected import EXPECTED, expected_of, to_bytes
+from hil.case.expected_changes import Change, Differences, differences
 from hil.case.load import FILE_NAME, read_case
 from hil.case.lock import LOCK, Lock, check_lock, read_lock
 from hil.case.staged import finish, replace_files
@@ -89,8 +90,11 @@ def propose(path: Path) -> Proposal:
 
 def _nothing(now: Expected) -> Expected:
     """Expectations of no vector."""
-    columns = {name: value[:0] for name, value in vars(now).items() if name != "labels"}
-    return replace(now, **columns)
+    further: dict[str, Any] = {
+        name: {tensor: column[:0] for tensor, column in getattr(now, name).items()} for name in ("digests", "outputs")
+    }
+    columns = {name: value[:0] for name, value in vars(now).items() if name not in ("labels", *further)}
+    return replace(now, **columns, **further)
 
 
 def accept(proposal: Proposal, reason: str) -> int:
@@ -176,6 +180,7 @@ def lines(proposal: Proposal, everything: bool = False) -> Iterator[str]:
         yield f"  there is no {EXPECTED} yet: all {len(case.vectors):,} vectors are new"
     elif not found:
         yield f"  the references give what {EXPECTED} holds: gate, prepared tensors, outputs, decisions, labels"
+        yield from (f"  of {name} too" for name in proposal.now.tensors)
     else:
         yield f"  {found.summary()}"
         yield from _named("vectors added", found.added, most)
@@ -183,7 +188,13 @@ def lines(proposal: Proposal, everything: bool = False) -> Iterator[str]:
         yield from _named("windows changed", found.windows, most)
         yield from _changes("gate", found.gate, most)
         yield from _named("prepared tensors changed", found.prepared, most)
+        for name, vectors in found.prepared_further:
+            yield from _named(f"prepared tensors of input {name!r} changed", vectors, most)
         yield from _changes("outputs", found.outputs, most)
+        for each in found.further:
+            yield from _changes(f"outputs {each.name!r}", each.outputs, most)
+        yield from _named(f"{EXPECTED} does not have", found.unkept, most)
+        yield from _named(f"{EXPECTED} has and the model does not", found.gone, most)
         yield from _changes("decisions", found.decisions, most)
         yield from _changes("labels", found.labels, most)
     if proposal.stale and not proposal.changed:

@@ -259,6 +259,7 @@ class Expected:
     uint8 [n] GateReason; digest uint32 [n] of the prepared tensor; output [n, output elements] in the type of the
     output; decisions: winner,
     score, answer int32 [n], reason uint8 [n].
+    digests, outputs: of a model with several tensors the same of its further inputs and outputs, by their names.
     """
 
     name: NDArray[np.str_]
@@ -272,6 +273,19 @@ class Expected:
     answer: NDArray[np.int32]
     reason: NDArray[np.uint8]
     labels: tuple[str, ...]
+    digests: Mapping[str, NDArray[np.uint32]] = field(default_factory=dict)
+    outputs: Mapping[str, Elements] = field(default_factory=dict)
+
+    @property
+    def tensors(self) -> list[str]:
+        """Further ones, as `input 'left'`."""
+        return [*(f"input {name!r}" for name in self.digests), *(f"output {name!r}" for name in self.outputs)]
+
+    @property
+    def further(self) -> dict[str, NDArray[Any]]:
+        """The columns of further tensors, as `digest.NAME` and `output.NAME`."""
+        digests = {f"digest.{name}": column for name, column in self.digests.items()}
+        return digests | {f"output.{name}": column for name, column in self.outputs.items()}
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hil.baseline.types import Baseline
 from hil.contract import accuracy, agreement, measured
 from hil.contract.blame import blocks
+from hil.contract.tensors import output_views
 from hil.contract.types import Evidence
 from hil.records import Status
 from hil.tensor import steps_between
@@ -63,9 +64,32 @@ def obstacles(evidence: Evidence) -> Iterator[tuple[str, str, str]]:
             f"{vectors[:_SHORT]} ({len(evidence.records):,})",
             f"other windows measure something else: raise [case] version, then {again}",
         )
-    elif before.columns.output.shape != evidence.records.output.shape:
-        shapes = before.columns.output.shape, evidence.records.output.shape
-        yield f"outputs [vectors, elements] {list(shapes[0])}", f"{list(shapes[1])}", again
+        return
+    decided = evidence.case.model.output.name
+    if decided in [each.name for each in before.further_outputs]:
+        yield "another output that is decided on", repr(decided), again
+        return
+    for view in output_views(evidence):
+        shapes = accepted(view).columns.output.shape, view.records.output.shape
+        if shapes[0] != shapes[1] and not missing(view):
+            of = "" if view is evidence else f" of {view.case.model.output.name!r}"
+            yield f"outputs{of} [vectors, elements] {list(shapes[0])}", f"{list(shapes[1])}", again
+
+
+def missing(view: Evidence) -> str:
+    """Why the one output of this view cannot be held against the baseline, which does not have it; "" when it does."""
+    if accepted(view).columns.output.shape[1]:
+        return ""
+    return f"accepted before it was kept: accept a run: {ACCEPT}"
+
+
+def unkept(evidence: Evidence) -> list[str]:
+    """Tensors that the baseline does not have, by name: it was accepted before they were kept."""
+    before, model = accepted(evidence), evidence.case.model
+    kept = [each.name for each in before.further_inputs]
+    inputs = [f"input {each.name!r}" for each in model.inputs[1:] if each.name not in kept]
+    outputs = [view.case.model.output.name for view in output_views(evidence) if missing(view)]
+    return inputs + [f"output {name!r}" for name in outputs]
 
 
 def other_version(evidence: Evidence) -> Iterator[tuple[str, str, str]]:
@@ -97,9 +121,17 @@ def output_changes(evidence: Evidence) -> NDArray[np.int64]:
     both runs.
     """
     before, distance = accepted(evidence).columns.output, np.zeros(len(evidence.records), np.int64)
+    if before.shape != evidence.records.output.shape:
+        return distance  # of another output, or none
     for rows in blocks(np.flatnonzero(done_in_both(evidence)), before.shape[1]):
         distance[rows] = steps_between(evidence.records.output[rows], before[rows]).max(axis=1, initial=0)
     return distance
+
+
+def any_output_changed(evidence: Evidence) -> Mask:
+    """Vectors on which any output of the model changed, as far as the baseline has them."""
+    mask: Mask = np.logical_or.reduce([output_changes(view) > 0 for view in output_views(evidence)])
+    return mask
 
 
 def accuracies(evidence: Evidence) -> tuple[float | None, float | None]:
@@ -146,9 +178,24 @@ def agreements(evidence: Evidence) -> dict[str, AgreementPair]:
 
 
 def prepared_changes(evidence: Evidence) -> Mask:
-    """Vectors whose prepared tensor is another one."""
-    changed: Mask = done_in_both(evidence) & (accepted(evidence).columns.digest != evidence.records.digest)
-    return changed
+    """Vectors with another prepared tensor, of any input that the baseline has."""
+    mask: Mask = done_in_both(evidence) & np.logical_or.reduce([*_digest_changes(evidence).values()])
+    return mask
+
+
+def inputs_that_changed(evidence: Evidence, rows: NDArray[np.intp]) -> list[str]:
+    """Names of the inputs of which any of these vectors has another prepared tensor."""
+    return [name for name, changed in _digest_changes(evidence).items() if changed[rows].any()]
+
+
+def _digest_changes(evidence: Evidence) -> dict[str, Mask]:
+    before, records, inputs = accepted(evidence), evidence.records, evidence.case.model.inputs
+    kept = {each.name: each.digest for each in before.further_inputs}
+    further = zip(inputs[1:], records.inputs, strict=True)
+    return {
+        inputs[0].name: before.columns.digest != records.digest,
+        **{tensor.name: kept[tensor.name] != seen.digest for tensor, seen in further if tensor.name in kept},
+    }
 
 
 def decision_changes(evidence: Evidence) -> Mask:
@@ -173,7 +220,7 @@ def same_work(evidence: Evidence, stage: str) -> Mask:
         return same
     if stage != "decide" and accepted(evidence).made.model_sha256 != evidence.case.model.sha256:
         return np.zeros_like(same)
-    same &= output_changes(evidence) == 0
+    same &= ~any_output_changed(evidence)
     return same if stage == "invoke" else same & ~decision_changes(evidence)
 
 

@@ -152,11 +152,15 @@ class Figure:
 
 
 def figures(
-    evidence: Evidence, among: NDArray[np.bool_] | None = None, output: Elements | None = None
+    evidence: Evidence,
+    among: NDArray[np.bool_] | None = None,
+    output: Elements | None = None,
+    of_scores: bool = True,
 ) -> dict[str, Figure]:
     """Every figure of this contract that the case allows, limited or not, over the vectors that can be compared.
 
-    among: only over these; output: [n, output elements] in place of the device's.
+    among: only over these vectors; output: [n, output elements] in place of the device's. of_scores: those too that are
+    about the output that is decided on.
     """
     rows = np.flatnonzero(comparable(evidence) if among is None else comparable(evidence) & among)
     if not len(rows):
@@ -165,7 +169,7 @@ def figures(
     return {
         metric.key: _figure(metric, evidence, rows, observed)
         for metric in _METRICS
-        if not _impossible(metric, evidence)
+        if not _impossible(metric, evidence) and (of_scores or not metric.of_scores)
     }
 
 

@@ -11,11 +11,14 @@ from hil.baseline.columns import Columns
 from hil.case.types import STAGES, Case
 from hil.contract import measured
 from hil.contract.accepted import (
+    ACCEPT,
     accepted,
     accuracies,
     agreements,
     decision_changes,
     done_in_both,
+    inputs_that_changed,
+    missing,
     obstacles,
     other_compiler,
     other_version,
@@ -24,11 +27,13 @@ from hil.contract.accepted import (
     put_in,
     ran_in_both,
     standing,
+    unkept,
 )
 from hil.contract.baseline_latency import judge_stage
 from hil.contract.blame import blame
 from hil.contract.distance import allowed_since
 from hil.contract.ready import unready
+from hil.contract.tensors import of_each_output
 from hil.contract.types import Check, CheckResult, Evidence
 from hil.contract.verdict import Sheet, number, plural
 from hil.records import DecisionReason, GateReason, RunRecords, Status
@@ -50,7 +55,9 @@ def _judge_valid(evidence: Evidence) -> CheckResult:
         return sheet.not_judged(standing(evidence))
     for expected, observed, hint in (*obstacles(evidence), *other_version(evidence)):
         sheet.add(expected, observed, hint=hint)
-    return sheet.result(reason="" if sheet.total else put_in(evidence))
+    lacks = ", ".join(unkept(evidence))
+    without = f"not compared, as it was accepted before they were kept: {lacks}: {ACCEPT}" if lacks else ""
+    return sheet.result(reason="" if sheet.total else "; ".join(filter(None, (put_in(evidence), without))))
 
 
 # ---- outputs and decisions -------------------------------------------------------------------------------------------
@@ -58,7 +65,8 @@ def _judge_valid(evidence: Evidence) -> CheckResult:
 
 def _judge_outputs(evidence: Evidence) -> CheckResult:
     sheet = Sheet("baseline.outputs", evidence)
-    if reason := standing(evidence) or unready(evidence) or _no_vector(done_in_both(evidence)):
+    reason = standing(evidence) or _cannot(evidence) or _no_vector(done_in_both(evidence))
+    if reason:
         return sheet.not_judged(reason)
     allowance = allowed_since(evidence.case)
     allowed, unit = allowance.steps, allowance.element.step
@@ -69,7 +77,7 @@ def _judge_outputs(evidence: Evidence) -> CheckResult:
             continue
         worst = rows[np.argsort(-distance[rows], kind="stable")[:3]]
         names = ", ".join(evidence.case.vectors.name(int(row)) for row in worst)
-        tensors = "another prepared tensor" if stage == "prepare" else "the accepted prepared tensor"
+        tensors = _prepared(evidence, rows) if stage == "prepare" else "the accepted prepared tensor"
         sheet.add(
             f"the accepted outputs{f', within {allowed} {unit}' if allowed else ''}",
             f"{plural(len(rows), 'vector')} of {int(done_in_both(evidence).sum()):,} changed by up to"
@@ -84,6 +92,18 @@ def _judge_outputs(evidence: Evidence) -> CheckResult:
         "prepared_changed": int(prepared.sum()),
     }
     return sheet.result(value=float(distance.max(initial=0)), unit=unit, reason=_lost(evidence), numbers=numbers)
+
+
+def _cannot(view: Evidence) -> str:
+    """Why the one output of this view cannot be compared."""
+    return missing(view) or unready(view)
+
+
+def _prepared(evidence: Evidence, rows: NDArray[np.intp]) -> str:
+    """What became another one on these vectors; of several inputs by name."""
+    if len(evidence.case.model.inputs) == 1:
+        return "another prepared tensor"
+    return f"another prepared tensor of input {', '.join(map(repr, inputs_that_changed(evidence, rows)))}"
 
 
 def _judge_decisions(evidence: Evidence) -> CheckResult:
@@ -167,7 +187,7 @@ def agreement_worse(key: str, before: float, now: float, tolerance: float) -> bo
 
 def _judge_agreement(evidence: Evidence) -> CheckResult:
     sheet = Sheet("baseline.agreement", evidence)
-    if reason := standing(evidence) or unready(evidence):
+    if reason := standing(evidence) or _cannot(evidence):
         return sheet.not_judged(reason)
     figures = agreements(evidence)
     if not figures:
@@ -262,7 +282,7 @@ CHECKS = (
         "outputs",
         "raw output against the accepted one",
         "max |output - accepted output| <= outputs_lsb (float32: outputs_ulp) over vectors done in both runs",
-        _judge_outputs,
+        of_each_output(_judge_outputs),
     ),
     _check(
         "decisions",
@@ -275,7 +295,7 @@ CHECKS = (
         "agreement",
         "every figure of the agreement contract, limited or not, of the whole chain",
         "loss against the accepted figure <= tolerance, for each figure",
-        _judge_agreement,
+        of_each_output(_judge_agreement),
     ),
     *(
         _check(

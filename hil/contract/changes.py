@@ -17,6 +17,7 @@ from hil.contract.baseline import (
 from hil.contract.baseline_latency import operator_growth, pair, regressed
 from hil.contract.distance import allowed_since
 from hil.contract.regression import STATISTICS
+from hil.contract.tensors import output_views
 from hil.contract.types import Evidence
 from hil.contract.verdict import number
 from hil.tensor import Elements
@@ -108,9 +109,8 @@ def _changes(evidence: Evidence) -> Iterator[Change]:
     if before.version != evidence.case.version:
         yield Change(_VERSION, "", before.version, evidence.case.version, "info")
     same_vectors = before.made.vectors_sha256 == measured.made(evidence).vectors_sha256
-    if same_vectors and _alike(before.columns.output, evidence.records.output):
-        yield from _vectors(evidence)
     if same_vectors:
+        yield from _vectors(evidence)
         yield from _quality(evidence)
     if same_vectors and before.clock == measured.clock_facts(evidence.clock):
         yield from _latency(evidence)
@@ -123,13 +123,27 @@ def _alike(before: Elements, now: Elements) -> bool:
 
 
 def _vectors(evidence: Evidence) -> Iterator[Change]:
-    distance, allowance = output_changes(evidence), allowed_since(evidence.case)
-    outputs = int((distance > 0).sum())
-    verdict = "worse" if (distance > allowance.steps).any() else "same"
-    yield Change("vectors with another output", "vectors", 0, outputs, verdict)
-    yield Change("largest change of an output", allowance.element.step, 0, int(distance.max(initial=0)), verdict)
-    decisions = int(decision_changes(evidence).sum())
-    yield Change("vectors with another decision", "vectors", 0, decisions, "worse" if decisions else "same")
+    decided = False
+    for of, view in _outputs(evidence):
+        if not _alike(accepted(view).columns.output, view.records.output):
+            continue
+        distance, allowance = output_changes(view), allowed_since(view.case)
+        outputs = int((distance > 0).sum())
+        verdict = "worse" if (distance > allowance.steps).any() else "same"
+        yield Change(f"{of}vectors with another output", "vectors", 0, outputs, verdict)
+        yield Change(
+            f"{of}largest change of an output", allowance.element.step, 0, int(distance.max(initial=0)), verdict
+        )
+        decided = True
+    if decided:
+        decisions = int(decision_changes(evidence).sum())
+        yield Change("vectors with another decision", "vectors", 0, decisions, "worse" if decisions else "same")
+
+
+def _outputs(evidence: Evidence) -> Iterator[tuple[str, Evidence]]:
+    """The view of each output, and how what is said of it begins: with its name, where there are several."""
+    for view in output_views(evidence):
+        yield "" if view is evidence else f"output {view.case.model.output.name!r}: ", view
 
 
 def _quality(evidence: Evidence) -> Iterator[Change]:
@@ -139,12 +153,13 @@ def _quality(evidence: Evidence) -> Iterator[Change]:
         loss = first_share - share
         verdict = "worse" if loss > tolerance.accuracy + ROUNDING_OTHERS else "better" if loss < 0 else "same"
         yield Change("accuracy", "", first_share, share, verdict)
-    for key, figure in agreements(evidence).items():
-        first, value = figure.before, figure.now
-        worse = agreement_worse(key, first, value, tolerance.agreement.get(key, 0.0))
-        better = agreement_worse(key, value, first, 0.0)  # as far apart, the other way round
-        verdict = "worse" if worse else "better" if better else "same"
-        yield Change(f"agreement {key}", _AGREEMENT_UNITS.get(key, ""), first, value, verdict)
+    for of, view in _outputs(evidence):
+        for key, figure in agreements(view).items():
+            first, value = figure.before, figure.now
+            worse = agreement_worse(key, first, value, tolerance.agreement.get(key, 0.0))
+            better = agreement_worse(key, value, first, 0.0)  # as far apart, the other way round
+            verdict = "worse" if worse else "better" if better else "same"
+            yield Change(f"{of}agreement {key}", _AGREEMENT_UNITS.get(key, ""), first, value, verdict)
 
 
 def _latency(evidence: Evidence) -> Iterator[Change]:

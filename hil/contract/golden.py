@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hil.case.expected import Change, differences, expected_of
+from hil.case.expected import expected_of
+from hil.case.expected_changes import Change, differences
 from hil.case.types import Case, Limit
 from hil.contract.types import Check, CheckResult, Evidence
 from hil.contract.verdict import Sheet
@@ -41,6 +42,19 @@ def _judge(evidence: Evidence) -> CheckResult:
         ("decide", found.decisions, _RULES),
     ):
         _add_changes(sheet, stage, [change for change in changes if change.vector not in told], cause)
+    for name, vectors in found.prepared_further:
+        changes = [Change(vector, f"the accepted digest of input {name!r}", "another") for vector in vectors]
+        _add_changes(sheet, "prepare", [change for change in changes if change.vector not in told], _RULES)
+    for each in found.further:
+        changes = [Change(c.vector, f"output {each.name!r}: {c.before}", c.after) for c in each.outputs]
+        _add_changes(sheet, "invoke", [change for change in changes if change.vector not in told], _ORACLE)
+    for name in found.gone:
+        sheet.add(f"{name}, as accepted", "the model does not have it", hint=_hint(sheet, _ORACLE))
+    if found.unkept and not sheet.total:
+        folder = evidence.case.path.parent
+        return sheet.not_judged(
+            f"expected.npz has nothing of {', '.join(found.unkept)}: accept it again with `hil case regen {folder}`"
+        )
     numbers = {"vectors_compared": len(now.name), f"largest_step_{found.unit.lower()}": found.steps}
     return sheet.result(value=float(sheet.total), numbers=numbers)
 

@@ -5,12 +5,23 @@ from __future__ import annotations
 import numpy as np
 
 from hil.baseline.columns import Columns
-from hil.baseline.types import ClockFacts, DecisionFacts, Figures, Made, Measurements, MemoryFacts, OperatorFacts
+from hil.baseline.types import (
+    ClockFacts,
+    DecisionFacts,
+    Figures,
+    InputFacts,
+    Made,
+    Measurements,
+    MemoryFacts,
+    OperatorFacts,
+    OutputFacts,
+)
 from hil.contract import accuracy, agreement
 from hil.contract.latency import QUANTILES, latency_samples, latency_summary
 from hil.contract.memory import arena_high_water, stack_high_water
 from hil.contract.operators import OperatorProfile
 from hil.contract.statistics import percentile
+from hil.contract.tensors import output_views
 from hil.contract.types import Evidence
 from hil.records import ClockSpec
 
@@ -32,6 +43,8 @@ def measure(evidence: Evidence) -> Measurements:
         clock=clock_facts(evidence.clock),
         columns=columns(evidence),
         decision=decision_facts(evidence),
+        further_inputs=further_inputs(evidence),
+        further_outputs=further_outputs(evidence),
         latency=latency(evidence),
         made=made(evidence),
         memory=memory(evidence),
@@ -60,6 +73,28 @@ def columns(evidence: Evidence) -> Columns:
         units=samples.units[:, :3] if timed else np.zeros((0, 3), np.int64),
         samples=samples.rows.astype(np.int64) if timed else np.zeros(0, np.int64),
     )
+
+
+def further_inputs(evidence: Evidence) -> list[InputFacts]:
+    """The inputs from the second on."""
+    named = zip(evidence.case.model.inputs[1:], evidence.records.inputs, strict=True)
+    return [InputFacts(name=tensor.name, digest=seen.digest) for tensor, seen in named]
+
+
+def further_outputs(evidence: Evidence) -> list[OutputFacts]:
+    """The outputs beside the one that is decided on."""
+    found = []
+    for view in output_views(evidence)[1:]:
+        figures = agreement.figures(view, of_scores=False)
+        found.append(
+            OutputFacts(
+                agreement={key: figure.tensor for key, figure in figures.items()},
+                agreement_chain={key: figure.chain for key, figure in figures.items()},
+                name=view.case.model.output.name,
+                output=view.records.output,
+            )
+        )
+    return found
 
 
 def latency(evidence: Evidence) -> dict[str, Figures]:

@@ -6,8 +6,7 @@ All of it is seen in the references, so that a defect of the device is told once
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,10 +17,10 @@ from hil.contract.alone import Answers, raw_answers, real_answers
 from hil.contract.blame import blocks, has_decide
 from hil.contract.input import clipped_shares, input_cure
 from hil.contract.latency import distinct_windows
-from hil.contract.ready import unready
-from hil.contract.types import Check, CheckResult, Evidence, Outcome
-from hil.contract.verdict import Numbers, Sheet, number, plural
-from hil.records import GateReason
+from hil.contract.look import Look, Rows, judge_look
+from hil.contract.tensors import INPUTS, OUTPUTS
+from hil.contract.types import Check, Evidence
+from hil.contract.verdict import number, plural
 
 MOST_CLIPPED = 0.25  # of the elements of one channel; calibrated on a third of the range, Gaussian data lose 32 %
 MOST_ON_RAILS = 0.5  # the same of a tensor/1, where an element at -128 or 127 may be what it should be
@@ -32,55 +31,13 @@ MOVING_LSB = 16  # a float model whose outputs move by this much is not
 ENOUGH_WINDOWS = 8  # different ones, after which a constant output is odd whatever the float model says
 ENOUGH_OF_A_CLASS = 5  # vectors: never answered, its recall is below 1/2 (1 - 0.05^(1/5) = 0.45)
 CONFIDENCE = 0.95  # one-sided, of the bound that an accuracy is told from chance by
-MEANT = "meant so by the case"  # how the reason of a check begins whose oddity the case expects
 _NAMED = 4  # classes that one sentence names
-Rows = NDArray[np.intp]
-
-
-@dataclass(frozen=True)
-class _Look:
-    """What one kind of oddity looked at. odd: what is odd in words, "" when nothing is; hint: what next; value: its
-    figure; little: why nothing could be seen.
-    """
-
-    value: float
-    unit: str = ""
-    odd: str = ""
-    hint: str = ""
-    little: str = ""
-    numbers: Numbers = field(default_factory=dict)
-
-
-def _judge(kind: str, look: Callable[[Evidence, Rows], _Look]) -> Callable[[Evidence], CheckResult]:
-    def judge(evidence: Evidence) -> CheckResult:
-        sheet = Sheet(f"sanity.{kind}", evidence)
-        rows = np.flatnonzero(evidence.references.gate == GateReason.VALID)
-        if reason := unready(evidence) or ("" if len(rows) else "the gate rejects every vector of the case"):
-            return sheet.not_judged(reason)
-        seen = look(evidence, rows)
-        meant = kind in evidence.case.contracts.meant
-        result = sheet.result(value=seen.value, unit=seen.unit, reason=seen.little, numbers=seen.numbers)
-        if seen.odd and meant:
-            return replace(result, reason=f"{MEANT}: {seen.odd}")
-        if seen.odd:
-            hint = f'{seen.hint}; when it is meant so: [contract.sanity] expect = ["{kind}"]'
-            return replace(result, outcome=Outcome.MARGINAL, reason=seen.odd, hint=hint)
-        if meant:
-            return replace(
-                result, outcome=Outcome.MARGINAL, reason="the case expects it, and it is not so", hint=_STALE
-            )
-        return result
-
-    return judge
-
-
-_STALE = "take it out of [contract.sanity] expect, where it would hide the next one"
 
 
 # ---- windows ---------------------------------------------------------------------------------------------------------
 
 
-def _identical_windows(evidence: Evidence, rows: Rows) -> _Look:
+def _identical_windows(evidence: Evidence, rows: Rows) -> Look:
     group = distinct_windows(evidence.case.vectors.joined(rows))
     sequence = evidence.case.vectors.sequence
     stream = np.full(len(rows), -1) if sequence is None else sequence[rows]
@@ -93,7 +50,7 @@ def _identical_windows(evidence: Evidence, rows: Rows) -> _Look:
         odd = f"all {len(rows):,} windows are the same, byte for byte"
     elif most > MOST_OF_ONE_WINDOW * len(counted):
         odd = f"{most:,} of {plural(len(counted), 'window')} are the same, byte for byte"
-    return _Look(
+    return Look(
         most / len(counted),
         odd=odd if len(rows) > 1 else "",
         hint="look at how the vectors are made: what they show they show once",
@@ -101,27 +58,27 @@ def _identical_windows(evidence: Evidence, rows: Rows) -> _Look:
     )
 
 
-def _saturated_input(evidence: Evidence, rows: Rows) -> _Look:
+def _saturated_input(evidence: Evidence, rows: Rows) -> Look:
     """Cut by the clamp, on the channel where it is most; of a tensor/1, where nobody knows, over all elements."""
     if evidence.case.model.input.element.real:
-        return _Look(0.0, little="a float32 input has no ends at which it saturates")
+        return Look(0.0, little="a float32 input has no ends at which it saturates")
     case, shares = evidence.case, clipped_shares(evidence.case, rows)
     worst, overall = int(shares.argmax()), float(shares.mean())
     numbers = {"of_all_elements": overall, "worst_channel": worst}
     told = f"{_percent(overall)} of the input is saturated: the model cannot see these values"
     if case.prepare.id == "tensor":
         odd = told if overall > MOST_ON_RAILS else ""
-        return _Look(overall, odd=odd, hint=input_cure(case), numbers=numbers)
+        return Look(overall, odd=odd, hint=input_cure(case), numbers=numbers)
     share = float(shares[worst])
     where = f"; of channel {worst} {_percent(share)}" if len(shares) > 1 else ""
     odd = f"{told}{where}" if share > MOST_CLIPPED else ""
-    return _Look(share, odd=odd, hint=input_cure(case), numbers=numbers)
+    return Look(share, odd=odd, hint=input_cure(case), numbers=numbers)
 
 
 # ---- outputs ---------------------------------------------------------------------------------------------------------
 
 
-def _constant_output(evidence: Evidence, rows: Rows) -> _Look:
+def _constant_output(evidence: Evidence, rows: Rows) -> Look:
     different = len(np.unique(distinct_windows(evidence.case.vectors.joined(rows))))
     moves = _moves(evidence.references.output, rows) / _step(evidence, rows)
     moves, unit = round(moves) if moves < _COUNTED else moves, evidence.case.model.output.element.step
@@ -130,19 +87,19 @@ def _constant_output(evidence: Evidence, rows: Rows) -> _Look:
     if floats is not None:
         numbers[f"float_outputs_move_{unit.lower()}"] = floats
     if moves > STILL_LSB:
-        return _Look(moves, unit, numbers=numbers)
+        return Look(moves, unit, numbers=numbers)
     truth, right = _known(evidence, rows), 0
     classes = len(np.unique(truth[truth >= 0]))
-    if classes == 1:
+    if classes == 1 and has_decide(evidence.case):
         right = int((raw_answers(evidence.case, evidence.references.output[rows]) == truth).sum())
     apart = _why_apart(different, classes, right == len(rows), floats, unit)
     if not apart:
         little = f"{plural(different, 'different window')}: an output that does not move says nothing yet"
-        return _Look(moves, unit, little=little, numbers=numbers)
+        return Look(moves, unit, little=little, numbers=numbers)
     output = evidence.references.output[rows[0]]
     shown = ", ".join(str(value) for value in output[:8].tolist()) + (", ..." if len(output) > 8 else "")
     same = "one output" if moves == 0 else f"one output within {number(moves)} {unit}"
-    return _Look(
+    return Look(
         moves,
         unit,
         odd=f"{same} for {plural(different, 'different window')}: {shown}; {apart}",
@@ -227,7 +184,7 @@ def _truth(evidence: Evidence, rows: Rows) -> _Truth:
     return _Truth(rows[answers >= 0], answers[answers >= 0], "answer of the float model", told=False)
 
 
-def _chance_accuracy(evidence: Evidence, rows: Rows) -> _Look:
+def _chance_accuracy(evidence: Evidence, rows: Rows) -> Look:
     truth = _truth(evidence, rows)
     case, n = evidence.case, len(truth.rows)
     answers = raw_answers(case, evidence.references.output[truth.rows])
@@ -239,11 +196,11 @@ def _chance_accuracy(evidence: Evidence, rows: Rows) -> _Look:
     accuracy = right / max(1, n)
     if float(shares @ shares) ** n > 1 - CONFIDENCE:
         little = f"{plural(n, 'vector')} with a {truth.word}: too few of too few classes to tell from chance"
-        return _Look(accuracy, little=little, numbers=numbers)
+        return Look(accuracy, little=little, numbers=numbers)
     if not at_chance(right, n, chance):
-        return _Look(accuracy, numbers=numbers)
+        return Look(accuracy, numbers=numbers)
     label = case.decide.labels[frequent]
-    return _Look(
+    return Look(
         accuracy,
         odd=f"accuracy {_percent(accuracy)} over {plural(n, 'vector')} with a {truth.word} is no better than chance: "
         f"{_percent(chance)} without a look at the window, {_percent(float(shares[frequent]))} with always {label!r}",
@@ -268,7 +225,7 @@ def at_chance(right: int, n: int, chance: float) -> bool:
     return bool(bdtrc(right - 1, n, chance) > 1 - CONFIDENCE)
 
 
-def _unanswered_class(evidence: Evidence, rows: Rows) -> _Look:
+def _unanswered_class(evidence: Evidence, rows: Rows) -> Look:
     truth, case = _truth(evidence, rows), evidence.case
     classes = len(case.decide.labels)
     answers = raw_answers(case, evidence.references.output[rows])
@@ -282,7 +239,7 @@ def _unanswered_class(evidence: Evidence, rows: Rows) -> _Look:
         named = [f"{case.decide.labels[label]!r} ({plural(int(vectors[label]), 'vector')})" for label in missing]
         more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
         odd = f"never answered on {plural(len(rows), 'window')}: {', '.join(named[:_NAMED])}{more}, by the {truth.word}"
-    return _Look(
+    return Look(
         float(len(missing)), "classes", odd=odd, hint=_answers_hint(evidence, truth), little=little, numbers=numbers
     )
 
@@ -332,34 +289,34 @@ CHECKS = (
         "vectors that are one window again and again",
         "vectors of the most frequent window / vectors > 1/2",
         _always,
-        _judge("identical_windows", _identical_windows),
+        judge_look("identical_windows", _identical_windows),
     ),
     Check(
         "sanity.saturated_input",
         "input that the clamp of prepare cuts, on the channel where it is most",
         "elements whose real value the type cannot show / those of the channel > 1/4 (tensor/1: of all elements > 1/2)",
         _has_truth,
-        _judge("saturated_input", _saturated_input),
+        judge_look("saturated_input", _saturated_input, INPUTS),
     ),
     Check(
         "sanity.constant_output",
         "outputs that do not depend on the window",
         "max - min of each output of the oracle over all windows <= 1 LSB (float32: ULP of the largest)",
         _has_truth,
-        _judge("constant_output", _constant_output),
+        judge_look("constant_output", _constant_output, OUTPUTS),
     ),
     Check(
         "sanity.chance_accuracy",
         "answers that know no more of the label than chance",
         "P[Binomial(n, c) >= right] > 0.05 and right / n < (1 + c) / 2, c = sum of share(label) * share(answer)",
         _answers_can_be_held,
-        _judge("chance_accuracy", _chance_accuracy),
+        judge_look("chance_accuracy", _chance_accuracy),
     ),
     Check(
         "sanity.unanswered_class",
         "classes that are never answered",
         "labels of 5 vectors or more that the oracle answers on no window > 0",
         _answers_can_be_held,
-        _judge("unanswered_class", _unanswered_class),
+        judge_look("unanswered_class", _unanswered_class),
     ),
 )

@@ -5,7 +5,7 @@ were the only one, and its findings name it. With one tensor the check is made o
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,20 +28,28 @@ Views = Callable[[Evidence], tuple[Evidence, ...]]
 WORST_FIRST = (Outcome.FAILED, Outcome.INVALID, Outcome.NOT_JUDGED, Outcome.MARGINAL, Outcome.PASSED)
 
 
+@dataclass(frozen=True)
+class Side:
+    """The inputs or the outputs of a model: views of the evidence that hold one each, and how they are called."""
+
+    views: Views
+    name: Callable[[Evidence], str]
+
+
 def of_each_input(judge: Judge) -> Judge:
     """The check `judge` of an input tensor, made of every input."""
-    return _of_each(judge, input_views, lambda model: f"input {model.input.name!r}")
+    return _of_each(judge, INPUTS)
 
 
 def of_each_output(judge: Judge) -> Judge:
     """The check `judge` of an output tensor, made of every output."""
-    return _of_each(judge, output_views, lambda model: f"output {model.output.name!r}")
+    return _of_each(judge, OUTPUTS)
 
 
-def _of_each(judge: Judge, views_of: Views, name: Callable[[ModelFile], str]) -> Judge:
+def _of_each(judge: Judge, side: Side) -> Judge:
     def each(evidence: Evidence) -> CheckResult:
-        views = views_of(evidence)
-        return _merged([name(view.case.model) for view in views], [judge(view) for view in views])
+        views = side.views(evidence)
+        return _merged([side.name(view) for view in views], [judge(view) for view in views])
 
     return each
 
@@ -78,12 +86,13 @@ def output_views(evidence: Evidence) -> tuple[Evidence, ...]:
     if not evidence.case.model.further_outputs:
         return (evidence,)
     first, *further = evidence.case.of_outputs
-    records, references, hello = evidence.records, evidence.references, evidence.hello
+    records, references, hello, baseline = evidence.records, evidence.references, evidence.hello, evidence.baseline
     views = [
         replace(
             evidence,
             case=first,
             sections=_of_output(evidence, 0),
+            baseline=baseline.of_output(None) if baseline else None,
             hello=replace(hello, outputs=()),
             records=replace(records, outputs=()),
             references=replace(references, outputs=()),
@@ -95,6 +104,7 @@ def output_views(evidence: Evidence) -> tuple[Evidence, ...]:
                 evidence,
                 case=case,
                 sections=_of_output(evidence, place + 1),
+                baseline=baseline.of_output(case.model.output.name) if baseline else None,
                 hello=replace(hello, output=hello.outputs[place] if hello.outputs else hello.output, outputs=()),
                 records=_undecided(records, records.outputs[place]),
                 references=_undecided_reference(references, references.outputs[place]),
@@ -162,3 +172,7 @@ def _merged(names: list[str], results: list[CheckResult]) -> CheckResult:
 
 def _named(name: str, finding: Finding) -> Finding:
     return replace(finding, expected=f"{name}: {finding.expected}")
+
+
+INPUTS = Side(input_views, lambda view: f"input {view.case.model.input.name!r}")
+OUTPUTS = Side(output_views, lambda view: f"output {view.case.model.output.name!r}")

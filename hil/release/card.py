@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from hil.contract.sanity import MEANT
+from hil.contract.look import MEANT
 from hil.errors import UsageError
 from hil.gate.demands import Demand
 from hil.gate.results import Result
@@ -176,7 +176,7 @@ def _checks(result: Result) -> Iterator[str]:
             first = check.findings[0] if check.findings else None
             what = f": expected {text(first.expected)}, observed {text(first.observed)}" if first else ""
             yield f"* {text(check.id)} **fails**{what}"
-        elif check.outcome == "passed" and check.contract == "sanity" and check.reason.startswith(MEANT):
+        elif check.outcome == "passed" and check.contract == "sanity" and MEANT in check.reason:
             yield f"* {text(check.id)}: {text(check.reason)}"
         elif check.outcome != "passed":
             yield f"* {text(check.id)} is {check.outcome}: {text(check.reason)}"

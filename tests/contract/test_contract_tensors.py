@@ -7,39 +7,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_evidence import INPUT, OUTPUT
+from made_evidence import INPUT
+from made_several import each_twice
 
-from hil.case.types import InputPart, Limit, OutputLimits
+from hil.case.types import Limit, OutputLimits
 from hil.contract import checks_for, judge
 from hil.contract.blame import blame
 from hil.contract.tensors import input_views, output_views
-from hil.contract.types import CheckResult, Evidence, InputReference, Outcome, OutputReference
-from hil.records import PreparedColumns
-
-AUX = replace(OUTPUT, name="aux")
-SCORES, LEFT, RIGHT = replace(OUTPUT, name="scores"), replace(INPUT, name="left"), replace(INPUT, name="right")
+from hil.contract.types import CheckResult, Evidence, InputReference, Outcome
 
 
 @pytest.fixture
 def several(evidence: Evidence) -> Evidence:
-    """The run of made_evidence on a model with each of its tensors twice, all as they should be."""
-    case, records, references, hello = evidence.case, evidence.records, evidence.references, evidence.hello
-    model = replace(case.model, inputs=(LEFT, RIGHT), outputs=(AUX, SCORES), decided=1)
-    vectors = replace(case.vectors, further=(case.vectors.windows.copy(),), further_expected=(None,))
-    part = InputPart(case.window, case.gate, case.prepare)
-    seen = PreparedColumns(*(getattr(records, name).copy() for name in ("digest", "minimum", "maximum", "saturated")))
-    floats = references.float_output
-    assert floats is not None
-    aux = OutputReference(references.output.copy(), floats.copy(), floats.copy())
-    return replace(
-        evidence,
-        case=replace(case, model=model, vectors=vectors, further=(part,)),
-        records=replace(records, inputs=(seen,), outputs=(records.output.copy(),)),
-        references=replace(
-            references, inputs=(InputReference(references.prepared, references.digest),), outputs=(aux,)
-        ),
-        hello=replace(hello, inputs=(INPUT,), outputs=(OUTPUT,)),
-    )
+    return each_twice(evidence)
 
 
 def result(evidence: Evidence, check: str) -> CheckResult:
@@ -168,3 +148,35 @@ def test_each_tensor_is_marginal_by_its_own_limit(several: Evidence) -> None:
     assert (found.outcome, found.value, found.limit) == (Outcome.MARGINAL, 9.0, Limit(maximum=10, unit="LSB"))
     assert found.reason.startswith("output 'aux': 10 % from its limit")
     assert [each.outcome for _, each in found.tensors] == [Outcome.PASSED, Outcome.MARGINAL]
+
+
+def still(evidence: Evidence, *meant: str) -> Evidence:
+    """With a further output that is one and the same on every window."""
+    (reference,) = evidence.references.outputs
+    output = np.full_like(reference.output, 5)
+    case = replace(evidence.case, contracts=replace(evidence.case.contracts, meant=meant))
+    references = replace(evidence.references, outputs=(replace(reference, output=output),))
+    return replace(evidence, case=case, references=references, records=replace(evidence.records, outputs=(output,)))
+
+
+def test_a_further_output_that_does_not_move_is_marginal_and_told_by_name(several: Evidence) -> None:
+    found = result(still(several), "sanity.constant_output")
+    assert (found.outcome, found.value) == (Outcome.MARGINAL, 0.0)
+    assert found.reason.startswith("output 'aux': one output for 319 different windows")
+    assert [each.outcome for _, each in found.tensors] == [Outcome.PASSED, Outcome.MARGINAL]
+    meant = result(still(several, "constant_output"), "sanity.constant_output")
+    assert meant.outcome is Outcome.PASSED
+    assert meant.reason.startswith("output 'aux': meant so by the case")
+    stale = replace(several, case=still(several, "constant_output").case)
+    assert result(stale, "sanity.constant_output").reason == "the case expects it, and it is not so"
+
+
+def test_a_further_input_that_saturates_is_marginal_and_told_by_name(several: Evidence) -> None:
+    windows = np.full_like(several.case.vectors.windows, 32767)
+    (part,) = several.case.further
+    loud = tuple(replace(channel, gain=4 * channel.gain) for channel in part.prepare.channels)
+    case = replace(several.case, further=(replace(part, prepare=replace(part.prepare, channels=loud)),))
+    full = replace(several, case=replace(case, vectors=replace(case.vectors, further=(windows,))))
+    found = result(full, "sanity.saturated_input")
+    assert found.outcome is Outcome.MARGINAL
+    assert found.reason.startswith("input 'right': 100 % of the input is saturated")

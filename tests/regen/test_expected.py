@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hil.case.expected import Change, differences, from_bytes, to_bytes
+from hil.case.expected import from_bytes, to_bytes
+from hil.case.expected_changes import Change, differences
 from hil.case.types import Expected
 from hil.errors import CaseError
 from hil.records import DecisionReason, GateReason
@@ -38,6 +40,26 @@ def expectations(n: int = 4) -> Expected:
     )
 
 
+def of_several(n: int = 4) -> Expected:
+    """The same of a model with a second input and a second output of float32, whose names are awkward."""
+    random = np.random.default_rng(n)
+    return replace(
+        expectations(n),
+        digests={"serving:0/a.b": random.integers(0, 2**32, n).astype(np.uint32)},
+        outputs={"level.1": random.normal(size=(n, 2)).astype(np.float32)},
+    )
+
+
+def by_row(expected: Expected, change: Callable[[np.ndarray], np.ndarray]) -> Expected:
+    """With every column changed."""
+    plain = {name: change(column) for name, column in vars(expected).items() if isinstance(column, np.ndarray)}
+    further = {
+        name: {tensor: change(column) for tensor, column in getattr(expected, name).items()}
+        for name in ("digests", "outputs")
+    }
+    return replace(expected, **plain, **further)
+
+
 def changed(column: str, row: int, value: object) -> Expected:
     expected = expectations()
     values = getattr(expected, column).copy()
@@ -46,21 +68,23 @@ def changed(column: str, row: int, value: object) -> Expected:
 
 
 def without(expected: Expected, row: int) -> Expected:
-    columns = {item.name: np.delete(getattr(expected, item.name), row, axis=0) for item in fields(expected)[:-1]}
-    return replace(expected, **columns)
+    return by_row(expected, lambda column: np.delete(column, row, axis=0))
 
 
-@given(st.integers(1, 40))
-def test_what_is_stored_is_read_and_equal_expectations_give_equal_bytes(n: int) -> None:
-    expected = expectations(n)
+@given(st.integers(1, 40), st.sampled_from([expectations, of_several]))
+def test_what_is_stored_is_read_and_equal_expectations_give_equal_bytes(
+    n: int, made: Callable[[int], Expected]
+) -> None:
+    expected = made(n)
     data = to_bytes(expected)
-    assert to_bytes(expectations(n)) == data
+    assert to_bytes(made(n)) == data
     again = from_bytes(data, FILE)
     assert not differences(expected, again)
-    for item in fields(expected)[:-1]:
-        column, other = getattr(expected, item.name), getattr(again, item.name)
-        assert (column.dtype, column.tolist()) == (other.dtype, other.tolist())
-    assert again.labels == LABELS
+    columns, others = ({**vars(each), **each.further} for each in (expected, again))
+    for name, column in columns.items():
+        if isinstance(column, np.ndarray):
+            assert (column.dtype, column.tolist()) == (others[name].dtype, others[name].tolist())
+    assert (again.labels, again.tensors) == (LABELS, expected.tensors)
 
 
 def test_equal_expectations_do_not_differ() -> None:
@@ -70,9 +94,8 @@ def test_equal_expectations_do_not_differ() -> None:
 
 
 def test_the_order_of_vectors_is_no_difference() -> None:
-    expected = expectations()
-    turned = replace(expected, **{item.name: getattr(expected, item.name)[::-1] for item in fields(expected)[:-1]})
-    assert not differences(expected, turned)
+    expected = of_several()
+    assert not differences(expected, by_row(expected, lambda column: column[::-1]))
 
 
 def test_added_and_removed_vectors_are_named() -> None:
@@ -102,6 +125,28 @@ def test_outputs_are_told_with_their_largest_step(element: int, value: int) -> N
     found = differences(old, replace(old, output=output))
     assert (found.steps, len(found.outputs)) == (step, int(step > 0))
     assert not found.decisions
+
+
+def test_changes_of_a_further_tensor_are_told_with_its_name() -> None:
+    old = of_several()
+    (digest,), (output,) = old.digests.values(), old.outputs.values()
+    digest, output = digest.copy(), output.copy()
+    digest[2] ^= 1
+    output[1, 0] = np.nextafter(output[1, 0], np.float32(9))
+    found = differences(old, replace(old, digests={"serving:0/a.b": digest}, outputs={"level.1": output}))
+    assert (found.prepared, found.outputs, found.prepared_further) == ((), (), (("serving:0/a.b", ("v2",)),))
+    (level,) = found.further
+    assert [change.vector for change in level.outputs] == ["v1"]
+    assert found.summary() == (
+        "1 prepared tensor of input 'serving:0/a.b' changed, 1 output 'level.1' changed by up to 1 ULP"
+    )
+
+
+def test_tensors_that_only_one_side_has_are_named() -> None:
+    found = differences(expectations(), of_several())
+    assert (found.unkept, found.gone) == (("input 'serving:0/a.b'", "output 'level.1'"), ())
+    assert found
+    assert differences(of_several(), expectations()).gone == found.unkept
 
 
 def test_another_number_of_outputs_is_a_change_of_every_output() -> None:

@@ -8,12 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from mixed_case import N, mixed_case
+from several_tensors import write_several
 
 from hil.case.expected import expected_of
 from hil.case.load import load_case
 from hil.case.types import Case, Channel
 from hil.contract.golden import CHECKS
-from hil.contract.types import CheckResult, Evidence, ImageFacts, Outcome
+from hil.contract.types import CheckResult, Evidence, ImageFacts, InputReference, Outcome, OutputReference
 from hil.records import ClockSpec, Hello, RunRecords
 from hil.reference import compute
 
@@ -50,10 +51,48 @@ def judged(case: Case, spoil: Callable[[np.ndarray], object] | None = None, colu
         bundle_bytes=0,
         bundle_sha256="",
         hello=hello,
-        records=RunRecords.empty(N, case.model.output.elements),
+        records=RunRecords.empty(len(case.vectors), case.model.output.elements),
         references=references,
     )
     return CHECK.judge(evidence)
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    """The same with two inputs and two outputs."""
+    case = load_case(write_several(tmp_path_factory.mktemp("several")))
+    return replace(case, expected=expected_of(case, compute(case)))
+
+
+def test_a_further_output_of_another_oracle_is_told_by_its_name(several: Case) -> None:
+    assert judged(several).outcome is Outcome.PASSED
+
+    def spoil(outputs: tuple[OutputReference, ...]) -> None:
+        outputs[0].output[2, 1] ^= 1
+
+    result = judged(several, spoil, "outputs")
+    assert (result.outcome, result.total, result.findings[0].stage) == (Outcome.FAILED, 1, "invoke")
+    assert result.findings[0].expected.startswith("invoke: output 'level': ")
+
+
+def test_a_further_input_that_is_prepared_otherwise_is_told_by_its_name(several: Case) -> None:
+    def spoil(inputs: tuple[InputReference, ...]) -> None:
+        inputs[0].digest[2] ^= 1
+
+    result = judged(several, spoil, "inputs")
+    assert [finding.expected for finding in result.findings] == ["prepare: the accepted digest of input 'right'"]
+
+
+def test_expectations_that_were_accepted_without_a_tensor_are_not_judged_until_they_are_accepted_again(
+    several: Case,
+) -> None:
+    assert several.expected is not None
+    old = replace(several.expected, digests={}, outputs={})
+    result = judged(replace(several, expected=old))
+    assert result.outcome is Outcome.NOT_JUDGED
+    assert "expected.npz has nothing of input 'right', output 'level': accept it again" in result.reason
+    spoilt = judged(replace(several, expected=old), lambda output: output.__setitem__((1, 1), 9))
+    assert spoilt.outcome is Outcome.FAILED
 
 
 def test_only_a_case_with_expectations_asks_for_it(case: Case) -> None:
