@@ -310,9 +310,6 @@ def _check_against(
         report.say(
             ("contract", "agreement", "topk", "k"), problem, f"write a k from 1 to {outputs - 1}, or leave topk out"
         )
-    if contracts.coverage and model.several:
-        problem = "the model has several inputs or outputs, and coverage is looked into for one of each"
-        report.say(("contract", "coverage"), problem, "leave it out")
     if contracts.accuracy and (vectors.label is None or bool((vectors.label < 0).all())):
         fix = f"add an array 'label' to {table.input.vectors}, or leave accuracy out"
         report.say(("contract", "decision", "accuracy"), "the vectors carry no true label", fix)

@@ -117,29 +117,35 @@ def _nothing(evidence: Evidence) -> str:
     if coverage.problem:
         return f"the model cannot be looked into: {coverage.problem}"
     if not coverage.operators:
-        ended = ended_before(evidence) if evidence.faults else "no output of an operator is int8"
+        ended = ended_before(evidence) if evidence.faults else _NO_INTEGERS
         return ended if coverage.vectors or evidence.faults else "no vector of the case is valid"
     return ""
 
 
-def _one_of_each(case: Case) -> bool:
-    """The search for windows knows models with one input and one output."""
-    return not case.model.several
+_NO_INTEGERS = (
+    "no output of an operator is an integer of 8 or 16 bits: float32 has no ends that a kernel could cut short"
+)
+
+
+def _always(_: Case) -> bool:
+    return True
 
 
 CHECKS = (
     Check(
         "execution.coverage",
         "how many of the values that an operator's output can have the stimuli bring",
-        "least share over the operators of the int8 values of an output that vectors and probes bring",
-        _one_of_each,
+        "least share over the operators of the values of an output that vectors and probes bring; "
+        "of int16 of its highest 8 bits",
+        _always,
         _judge_coverage,
     ),
     Check(
         "execution.clamps",
-        "whether a kernel that clamps an operator's output 1 or 7 LSB short, at either end, would show",
-        "share of short clamps with which the model's output differs by more than lsb on a vector or a probe",
-        _one_of_each,
+        "whether a kernel that clamps an operator's output 1 or 7 LSB short (int16: 256 or 1,792), at either end, "
+        "would show",
+        "share of short clamps with which an output of the model differs by more than lsb on a vector or a probe",
+        _always,
         _judge_clamps,
     ),
 )

@@ -6,16 +6,19 @@ For the latter the model is cut behind an operator: the rest of it, a model too,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.tensor import INT8, Elements
+from hil.tensor import ROUNDED_TYPES, Elements, ElementType
 
 ARENA_BYTES = 32 << 20  # no tensor shares its memory with another one here
 MOST_TENSORS = 32
+CLASSES = 256  # that the values of a tensor are told apart by: all of 8 bits, of others the highest 8 bits
+_LOOKED_AT = {element.number: element for element in ROUNDED_TYPES}  # of the schema's numbers
 # Operators that compute nothing: their tensors hold what another one holds.
 _MOVES = frozenset(
     {"RESHAPE", "EXPAND_DIMS", "SQUEEZE", "TRANSPOSE", "PACK", "UNPACK", "SPLIT", "SPLIT_V", "SLICE", "STRIDED_SLICE"}
@@ -25,21 +28,34 @@ _MOVES = frozenset(
 
 @dataclass(frozen=True)
 class Look:
-    """The output of an operator: the operator's index and name, the tensor's index, and what it can hold at most."""
+    """The output of an operator: the operator's index and name, the tensor's index, what it can hold at most, and its
+    type.
+    """
 
     operator: int
     name: str
     tensor: int
     low: int
     high: int
+    element: ElementType
+
+    def classes(self, values: Elements) -> NDArray[np.bool_]:
+        """Which of the CLASSES there are among these values, the lowest first."""
+        width = (self.element.high - self.element.low + 1) // CLASSES
+        found = (values.ravel().astype(np.int32) - self.element.low) // width
+        there: NDArray[np.bool_] = np.bincount(found, minlength=CLASSES) > 0
+        return there
 
 
 @dataclass
 class _Rest:
-    """What comes behind an operator: its interpreter, None behind the last one, and the tensors that it begins with."""
+    """What comes behind an operator: its interpreter, None behind the last one; the tensors that it begins with; the
+    outputs of the model that it gives, by their places. Others are there by then.
+    """
 
     interpreter: Any
     tensors: list[int]
+    outputs: list[int]
 
 
 @dataclass
@@ -48,27 +64,39 @@ class Explorer:
 
     model: Any  # as objects of the schema
     interpreter: Any
-    shape: tuple[int, ...]
+    shapes: list[tuple[int, ...]]  # of the inputs
+    outputs: list[int]  # tensors
     looks: list[Look]
     rests: dict[int, _Rest] = field(default_factory=dict)
 
-    def invoke(self, tensor: Elements) -> Elements:
-        return _invoke(self.interpreter, [tensor.reshape(self.shape)])
+    def invoke(self, tensors: Sequence[Elements]) -> list[Elements]:
+        """The outputs, in the order of the model, for a tensor of each input."""
+        shaped = [tensor.reshape(shape) for tensor, shape in zip(tensors, self.shapes, strict=True)]
+        return _invoke(self.interpreter, shaped, len(self.outputs))
 
-    def tensor(self, index: int) -> NDArray[np.int8]:
+    def tensor(self, index: int) -> Elements:
         """What the last invoke left in a tensor."""
-        found: NDArray[np.int8] = self.interpreter.GetTensor(index, 0)["tensor_data"]
+        found: Elements = self.interpreter.GetTensor(index, 0)["tensor_data"]
         return found
 
-    def clamped(self, place: int, low: int, high: int) -> Elements:
-        """The output of the last invoke, had the operator looked at in this place clamped its output to [low, high]."""
+    def clamped(self, place: int, low: int, high: int) -> list[Elements]:
+        """The outputs of the last invoke, had the operator looked at here clamped its own to [low, high]."""
         look = self.looks[place]
         rest = self._rest(look.operator)
-        changed = np.clip(self.tensor(look.tensor), low, high).astype(np.int8)
-        if rest.interpreter is None:
-            return changed.ravel()
-        inputs = [changed if each == look.tensor else self.tensor(each) for each in rest.tensors]
-        return _invoke(rest.interpreter, inputs)
+        changed = np.clip(self.tensor(look.tensor), low, high).astype(look.element.dtype)
+
+        def there(index: int) -> Elements:
+            return changed if index == look.tensor else self.tensor(index)
+
+        outputs = {place: there(self.outputs[place]).ravel() for place in self._places if place not in rest.outputs}
+        if rest.interpreter is not None:
+            given = _invoke(rest.interpreter, [there(each) for each in rest.tensors], len(rest.outputs))
+            outputs |= dict(zip(rest.outputs, given, strict=True))
+        return [outputs[place] for place in self._places]
+
+    @property
+    def _places(self) -> range:
+        return range(len(self.outputs))
 
     def _rest(self, operator: int) -> _Rest:
         if operator not in self.rests:
@@ -88,41 +116,47 @@ def open_explorer(model: bytes, arena_bytes: int = ARENA_BYTES) -> Explorer:
         code = read.operatorCodes[operator.opcodeIndex]
         name = names.get(max(code.builtinCode, code.deprecatedBuiltinCode), "CUSTOM")
         output = int(operator.outputs[0])
-        if name not in _MOVES and graph.tensors[output].type == schema.TensorType.INT8:
-            looks.append(Look(index, name, output, *_range(operator, graph.tensors[output], schema)))
+        element = _LOOKED_AT.get(graph.tensors[output].type)
+        if name not in _MOVES and element is not None:
+            low, high = _range(operator, graph.tensors[output], element, schema)
+            looks.append(Look(index, name, output, low, high, element))
     count = min(len(looks), MOST_TENSORS)  # spread over the model where there are more
     interpreter = _interpreter(model, arena_bytes, keep=True)
-    shape = tuple(int(size) for size in interpreter.get_input_details(0)["shape"])
-    return Explorer(read, interpreter, shape, [looks[place * len(looks) // count] for place in range(count)])
+    shapes = [
+        tuple(int(size) for size in interpreter.get_input_details(place)["shape"]) for place in range(len(graph.inputs))
+    ]
+    chosen = [looks[place * len(looks) // count] for place in range(count)]
+    return Explorer(read, interpreter, shapes, [int(tensor) for tensor in graph.outputs], chosen)
 
 
-def _range(operator: Any, tensor: Any, schema: Any) -> tuple[int, int]:
+def _range(operator: Any, tensor: Any, element: ElementType, schema: Any) -> tuple[int, int]:
     """What the operator's fused activation lets through."""
     activation = getattr(operator.builtinOptions, "fusedActivationFunction", 0)
     kinds, quantisation = schema.ActivationFunctionType, tensor.quantization
     bounds = {kinds.RELU: (0.0, np.inf), kinds.RELU6: (0.0, 6.0), kinds.RELU_N1_TO_1: (-1.0, 1.0)}.get(activation)
     if bounds is None or quantisation is None or quantisation.scale is None:
-        return INT8.low, INT8.high
+        return element.low, element.high
     real = np.array(bounds) / float(quantisation.scale[0]) + int(quantisation.zeroPoint[0])
-    low, high = np.clip(real, INT8.low, INT8.high).round().astype(int).tolist()
+    low, high = np.clip(real, element.low, element.high).round().astype(int).tolist()
     return low, high
 
 
 def _rest_behind(model: Any, operator: int) -> _Rest:
     """The model behind an operator. It begins with every tensor that is there by then and still wanted."""
     graph = model.subgraphs[0]
-    operators, inputs = graph.operators, graph.inputs
+    operators, inputs, outputs = graph.operators, graph.inputs, graph.outputs
     behind = operators[operator + 1 :]
-    if not behind:
-        return _Rest(None, [])
     there = {int(tensor) for each in operators[: operator + 1] for tensor in each.outputs} | {int(i) for i in inputs}
-    wanted = [int(tensor) for each in behind for tensor in each.inputs] + [int(tensor) for tensor in graph.outputs]
+    given = [place for place, tensor in enumerate(outputs) if int(tensor) not in there]
+    if not behind or not given:
+        return _Rest(None, [], [])
+    wanted = [int(tensor) for each in behind for tensor in each.inputs]
     begins = [tensor for tensor in dict.fromkeys(wanted) if tensor in there]
-    graph.operators, graph.inputs = behind, begins
+    graph.operators, graph.inputs, graph.outputs = behind, begins, [int(outputs[place]) for place in given]
     try:
-        return _Rest(_interpreter(_written(model), ARENA_BYTES, keep=False), begins)
+        return _Rest(_interpreter(_written(model), ARENA_BYTES, keep=False), begins, given)
     finally:
-        graph.operators, graph.inputs = operators, inputs
+        graph.operators, graph.inputs, graph.outputs = operators, inputs, outputs
 
 
 def _written(model: Any) -> bytes:
@@ -141,10 +175,9 @@ def _interpreter(model: bytes, arena_bytes: int, *, keep: bool) -> Any:
     return runtime.Interpreter.from_bytes(model, arena_size=arena_bytes, intrepreter_config=kind)
 
 
-def _invoke(interpreter: Any, inputs: list[Elements]) -> Elements:
+def _invoke(interpreter: Any, inputs: list[Elements], outputs: int) -> list[Elements]:
     interpreter.reset()
     for number, tensor in enumerate(inputs):
         interpreter.set_input(np.ascontiguousarray(tensor), number)
     interpreter.invoke()
-    output: Elements = interpreter.get_output(0).reshape(-1).copy()
-    return output
+    return [interpreter.get_output(place).reshape(-1).copy() for place in range(outputs)]

@@ -23,7 +23,7 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from hil.interpreter.carried import CarriedInputs
-from hil.interpreter.explorer import ARENA_BYTES, Explorer, open_explorer
+from hil.interpreter.explorer import ARENA_BYTES, CLASSES, Explorer, open_explorer
 from hil.interpreter.messages import Values, numbered, receive, send
 
 LITERT_THREADS = 1  # one order of summation on every machine
@@ -191,43 +191,49 @@ def _forget(room: Room) -> None:
 
 
 def open_tflm_tensors(room: Room, model: bytes) -> Values:
-    """Open a model so that its tensors can be looked at. Answers `operators`: index, name, lowest and highest value of
-    those whose output is looked at.
+    """Open a model so that its tensors can be looked at. Answers `operators`: index, name, lowest and highest value and
+    type of those whose output is looked at.
     """
     room.explorer = open_explorer(model)
-    return {"operators": [(look.operator, look.name, look.low, look.high) for look in room.explorer.looks]}
+    looks = room.explorer.looks
+    return {"operators": [(look.operator, look.name, look.low, look.high, look.element.name) for look in looks]}
 
 
-def look_tflm(room: Room, tensors: NDArray[Any]) -> Values:
-    """Of input tensors [n, input elements]: `outputs` [n, output elements]; `low` and `high` [n, operators], the ends
-    of what the operators' outputs hold; `seen` [operators, 256], whether any input brought that value, -128 first.
+def look_tflm(room: Room, **tensors: NDArray[Any]) -> Values:
+    """Of input tensors `tensors` [n, input elements], of further inputs `tensors_1` and so on: `outputs` [n, output
+    elements], `outputs_1` and so on; `low` and `high` [n, operators], the ends of what the operators' outputs hold;
+    `seen` [operators, CLASSES], whether any input brought a value of that class, the lowest first.
     """
     explorer = _explorer(room)
-    count = len(explorer.looks)
-    seen = np.zeros((count, 256), np.bool_)
-    ends = np.zeros((2, len(tensors), count), np.int8)
-    outputs = []
-    for row, tensor in enumerate(tensors):
+    count, rows = len(explorer.looks), [*zip(*_numbered("tensors", tensors), strict=True)]
+    seen = np.zeros((count, CLASSES), np.bool_)
+    ends = np.zeros((2, len(rows), count), np.int32)
+    outputs: list[list[NDArray[Any]]] = [[] for _ in explorer.outputs]
+    for number, row in enumerate(rows):
         room.alive()
-        outputs.append(explorer.invoke(tensor))
+        for column, output in zip(outputs, explorer.invoke(row), strict=True):
+            column.append(output)
         for place, look in enumerate(explorer.looks):
-            values = explorer.tensor(look.tensor).ravel()
-            ends[0, row, place], ends[1, row, place] = values.min(), values.max()
-            seen[place] |= np.bincount(values.view(np.uint8), minlength=256) > 0
-    return {"outputs": np.array(outputs), "low": ends[0], "high": ends[1], "seen": np.roll(seen, 128, axis=1)}
+            values = explorer.tensor(look.tensor)
+            ends[0, number, place], ends[1, number, place] = values.min(), values.max()
+            seen[place] |= look.classes(values)
+    told = numbered("outputs", [np.array(column) for column in outputs])
+    return {**told, "low": ends[0], "high": ends[1], "seen": seen}
 
 
-def clamp_tflm(room: Room, tensor: NDArray[Any], clamps: list[list[int]]) -> Values:
-    """Of one input tensor: its `output`, and `clamped` [clamps, output elements], what that is with an operator's
-    output clamped, for each [place in `operators`, low, high].
+def clamp_tflm(room: Room, clamps: list[list[int]], **tensors: NDArray[Any]) -> Values:
+    """Of one `tensor` of each input, `tensor_1` and so on: the `output`, and `clamped` [clamps, output elements], what
+    that is with an operator's output clamped, for each [place in `operators`, low, high]; of further outputs
+    `output_1`, `clamped_1` and so on.
     """
     explorer = _explorer(room)
-    output = explorer.invoke(tensor)
-    clamped = []
+    outputs = explorer.invoke(_numbered("tensor", tensors))
+    clamped: list[list[NDArray[Any]]] = [[] for _ in outputs]
     for place, low, high in clamps:
         room.alive()
-        clamped.append(explorer.clamped(place, low, high))
-    return {"output": output, "clamped": np.array(clamped)}
+        for column, output in zip(clamped, explorer.clamped(place, low, high), strict=True):
+            column.append(output)
+    return {**numbered("output", outputs), **numbered("clamped", [np.array(column) for column in clamped])}
 
 
 def _explorer(room: Room) -> Explorer:

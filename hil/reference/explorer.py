@@ -2,34 +2,56 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hil.interpreter.messages import Values, numbered
 from hil.interpreter.process import InterpreterProcess
-from hil.tensor import Elements, steps_between
+from hil.tensor import ELEMENT_TYPES, Elements, steps_between
 
 
 @dataclass(frozen=True)
 class Operator:
-    """An operator whose output is looked at: its index in the model, its name, and what its output can hold at most."""
+    """An operator whose output is looked at: its index in the model, its name, what its output can hold at most, and of
+    which type that is.
+    """
 
     index: int
     name: str
     low: int
     high: int
+    dtype: str = "INT8"
+
+    @property
+    def step(self) -> int:
+        """How many values are one class, of the 256 that the values of its output are told apart by."""
+        element = ELEMENT_TYPES[self.dtype]
+        return (element.high - element.low + 1) // 256
+
+    def class_of(self, value: int) -> int:
+        return (value - ELEMENT_TYPES[self.dtype].low) // self.step
+
+    def values(self, number: int) -> tuple[int, int]:
+        """The lowest and the highest value of a class."""
+        low = ELEMENT_TYPES[self.dtype].low + number * self.step
+        return low, low + self.step - 1
 
 
 @dataclass(frozen=True)
 class Sight:
-    """Of n windows: outputs [n, output elements] in the type of the output; the ends of what each operator's output
-    holds, int8 [n, operators] each; seen bool [operators, 256], the values that it took on any of them, -128 first.
+    """Of n windows: outputs, of each output of the model [n, output elements] in its type; the ends of what each
+    operator's output holds, [n, operators] each; seen bool [operators, 256], the classes of values that it took on any
+    of them, the lowest first.
     """
 
-    outputs: Elements
-    low: NDArray[np.int8]
-    high: NDArray[np.int8]
+    outputs: tuple[Elements, ...]
+    low: NDArray[np.integer[Any]]
+    high: NDArray[np.integer[Any]]
     seen: NDArray[np.bool_]
 
 
@@ -51,20 +73,31 @@ class Explorer:
         found = process.ask("open_tflm_tensors", {"model": model})["operators"]
         self.operators = tuple(Operator(*each) for each in found)
 
-    def look(self, tensors: Elements) -> Sight:
-        """What input tensors [n, input elements] make of the others."""
-        answer = self._process.ask("look_tflm", {"tensors": np.ascontiguousarray(tensors)})
-        return Sight(answer["outputs"], answer["low"], answer["high"], answer["seen"])
+    def look(self, tensors: Sequence[Elements]) -> Sight:
+        """What tensors [n, input elements] of each input make of the others."""
+        answer = self._process.ask("look_tflm", numbered("tensors", [np.ascontiguousarray(each) for each in tensors]))
+        return Sight(_every(answer, "outputs"), answer["low"], answer["high"], answer["seen"])
 
-    def clamped(self, tensor: Elements, clamps: list[Clamp]) -> tuple[Elements, Elements]:
-        """The output of one input tensor [input elements], and what it is with each clamp: [output elements] and
-        [clamps, output elements].
+    def clamped(
+        self, tensors: Sequence[Elements], clamps: list[Clamp]
+    ) -> tuple[tuple[Elements, ...], tuple[Elements, ...]]:
+        """The outputs of one tensor [input elements] of each input, and what they are with each clamp: of each output
+        of the model [output elements] and [clamps, output elements].
         """
-        values = {"tensor": np.ascontiguousarray(tensor), "clamps": [(c.place, c.low, c.high) for c in clamps]}
+        given = numbered("tensor", [np.ascontiguousarray(each) for each in tensors])
+        values = {**given, "clamps": [(c.place, c.low, c.high) for c in clamps]}
         answer = self._process.ask("clamp_tflm", values)
-        return answer["output"], answer["clamped"]
+        return _every(answer, "output"), _every(answer, "clamped")
 
-    def distances(self, tensor: Elements, clamps: list[Clamp]) -> list[int]:
-        """By how many steps of its type the output changes at most with each clamp; arguments as in `clamped`."""
-        right, changed = self.clamped(tensor, clamps)
-        return [int(steps_between(right, other).max()) for other in changed]
+    def distances(self, tensors: Sequence[Elements], clamps: list[Clamp]) -> list[int]:
+        """By how many steps of its type any output changes at most with each clamp; arguments as in `clamped`."""
+        pairs = [*zip(*self.clamped(tensors, clamps), strict=True)]
+        return [
+            max(int(steps_between(right, other[place]).max()) for right, other in pairs) for place in range(len(clamps))
+        ]
+
+
+def _every(answer: Values, name: str) -> tuple[Elements, ...]:
+    """What `numbered` made values of, among others."""
+    further = itertools.takewhile(answer.__contains__, (f"{name}_{index}" for index in itertools.count(1)))
+    return (answer[name], *(answer[each] for each in further))

@@ -12,19 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.case.cost import inference_cost
-from hil.case.types import Case, Vectors
+from hil.case.types import Case
 from hil.contract.coverage import Coverage, Reached, ShortClamp
 from hil.interpreter.process import InterpreterEnded, InterpreterProcess, InterpreterRefused
-from hil.records import GateReason
-from hil.reference.explorer import Explorer
-from hil.reference.gate import judge
+from hil.reference.explorer import Explorer, Operator
 from hil.reference.streams import stretches
 from hil.session.effort import effort
 from hil.session.gate_probes import send
 from hil.session.state import SessionState
 from hil.session.step import Scope, Step
-from hil.session.stimuli import Found, Search, judged, prepare_windows
-from hil.tensor import INT8
+from hil.session.stimuli import Found, Joint, Search, Windows, judged_together, prepare_windows
 
 _MOST_VECTORS = 2048  # looked at
 _MULTIPLICATIONS = 200_000_000  # of the model, which the search may take however few vectors there are
@@ -63,16 +60,24 @@ class _Searching:
         case, afford = run.case, effort(run.case, run.device.board)
         valid = _alone(run)
         rows = valid[np.unique(np.linspace(0, len(valid) - 1, min(len(valid), _MOST_VECTORS)).astype(int))]
-        own = case.vectors.windows[rows]
-        shaped = own[:1].reshape(case.window.samples, case.window.channels)
+        own = Windows((case.vectors.windows, *case.vectors.further))[rows]
         try:
             search = Search(case, Explorer(case.model.data, self._process), _inferences(case))
-            sent = dict(prepare_windows(case, shaped, afford.inferences // 3))
-            probes = np.stack([window.reshape(own.shape[1:]) for window in sent.values()])
-            probes = probes[judge(Vectors(probes), case) == GateReason.VALID]
-            self._found = search.run(own, run.stimuli.prepared[rows], probes, max(_LEAST_SENT, afford.inferences // 8))
+            probes = _of_prepare(case, own.row(0), afford.inferences // 3).accepted(case)
+            tensors = [each[rows] for each in run.stimuli.tensors]
+            self._found = search.run(own, tensors, probes, max(_LEAST_SENT, afford.inferences // 8))
         except Exception as problem:
             self._problem = problem
+
+
+def _of_prepare(case: Case, valid: Joint, count: int) -> Windows:
+    """The windows for prepare, which are sent anyway: of each input beside a valid one of the others."""
+    made = []
+    for place, (one, part) in enumerate(zip(case.of_inputs, valid, strict=True)):
+        shaped = part.reshape(1, one.window.samples, one.window.channels)
+        for _, window in prepare_windows(one, shaped[0], count):
+            made.append((*valid[:place], window.reshape(part.shape), *valid[place + 1 :]))
+    return Windows.stacked(made)
 
 
 def _alone(run: SessionState) -> NDArray[np.intp]:
@@ -104,7 +109,7 @@ def _collect(run: SessionState) -> Coverage:
     except (InterpreterEnded, InterpreterRefused) as problem:
         return Coverage(problem=str(problem).splitlines()[0])
     named = ((f"searched window {number}", window) for number, window in enumerate(found.windows))
-    sent = send(run, judged(run.case, named), "searched windows")
+    sent = send(run, judged_together(run.case, named), "searched windows")
     return Coverage(tuple(_reached(found)), tuple(_clamps(found)), found.looked, sent)
 
 
@@ -113,17 +118,17 @@ def _reached(found: Found) -> Iterator[Reached]:
         yield Reached(
             index=operator.index,
             operator=operator.name,
-            values=operator.high - operator.low + 1,
+            values=operator.class_of(operator.high) - operator.class_of(operator.low) + 1,
             by_vectors=int(vectors.sum()),
             by_all=int(probes.sum()),
-            vector_ends=_ends(vectors),
-            all_ends=_ends(probes),
+            vector_ends=_ends(operator, vectors),
+            all_ends=_ends(operator, probes),
         )
 
 
-def _ends(seen: NDArray[np.bool_]) -> tuple[int, int]:
-    values = np.flatnonzero(seen) + INT8.low
-    return int(values[0]), int(values[-1])
+def _ends(operator: Operator, seen: NDArray[np.bool_]) -> tuple[int, int]:
+    classes = np.flatnonzero(seen)
+    return operator.values(int(classes[0]))[0], operator.values(int(classes[-1]))[1]
 
 
 def _clamps(found: Found) -> Iterator[ShortClamp]:
@@ -133,4 +138,4 @@ def _clamps(found: Found) -> Iterator[ShortClamp]:
         yield ShortClamp(f"{operator.index} {operator.name}", at, goal.by)
 
 
-STEP = Step(Coverage, Scope.LEAD, _collect, begin=_begin, applies=lambda case: not case.model.several)
+STEP = Step(Coverage, Scope.LEAD, _collect, begin=_begin)

@@ -46,9 +46,11 @@ def send(run: SessionState, stimuli: Iterable[GateStimulus], title: str) -> Gate
         run.note_other(record)
         probe = GateProbe(stimulus.name, stimulus.reason, record, stimulus.digest, input=stimulus.input)
         if record is not None and record.status == Status.DONE and stimulus.digest is not None:
-            if prepared_of(record, stimulus.input).digest == stimulus.digest:
+            off = [place for place, digest in stimulus.digests.items() if prepared_of(record, place).digest != digest]
+            if not off:
                 outputs.append(_Sent(stimulus.name, stimulus.window, (record.output, *record.outputs)))
             elif (wrong := wrong + 1) <= MAX_FINDINGS:
+                probe = replace(probe, input=off[0], digest=stimulus.digests[off[0]])
                 probe = replace(probe, window=stimulus.window, observed=run.attempt(NO_VECTOR, run.device.prepared))
                 probe = _of_its_input(run.case, probe)
         probes.append(probe)

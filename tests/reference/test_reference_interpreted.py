@@ -503,10 +503,10 @@ def test_an_explorer_asks_for_windows_and_clamps_as_they_are() -> None:
     explorer = Explorer(b"model", as_process(process))
     assert explorer.operators == (Operator(0, "CONV_2D", -128, 127), Operator(3, "SOFTMAX", -128, 126))
     tensors = np.asfortranarray(np.arange(12).reshape(2, 6).astype(np.int8))
-    sight = explorer.look(tensors)
-    assert (sight.outputs, sight.low, sight.high, sight.seen) == (1, 2, 3, 4)
+    sight = explorer.look([tensors])
+    assert (sight.outputs, sight.low, sight.high, sight.seen) == ((1,), 2, 3, 4)
     clamps = [Clamp(0, -128, 127), Clamp(1, -7, 9), Clamp(1, 0, 0)]
-    assert explorer.distances(tensors[:, 0], clamps) == [0, 3, 126]
+    assert explorer.distances([tensors[:, 0]], clamps) == [0, 3, 126]
     (_, opens), (_, looked), (_, clamped) = process.asked
     assert opens == {"model": b"model"}
     assert looked["tensors"].tolist() == tensors.tolist()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,11 +16,11 @@ from hil.case.types import Case, Vectors
 from hil.interpreter.process import InterpreterProcess, InterpreterRefused
 from hil.records import GateReason
 from hil.reference.compute import prepare_all
-from hil.reference.explorer import Clamp, Explorer
+from hil.reference.explorer import Clamp, Explorer, Sight
 from hil.reference.gate import judge
 from hil.reference.int8 import Int8Oracle
 from hil.reference.prepare import prepare
-from hil.session.stimuli import Found, Search
+from hil.session.stimuli import Found, Search, Windows
 from hil.session.stimuli.ventures import Ventures
 
 
@@ -38,20 +39,22 @@ def found(explorer: Explorer, inferences: int = 1000, most: int = 16, case: Case
     case = small_case() if case is None else case
     stimuli = prepare_all(case)
     own = case.vectors.windows[stimuli.valid]
-    return Search(case, explorer, inferences).run(own, stimuli.prepared[stimuli.valid], own[:0], most)
+    windows = Windows((own,))
+    return Search(case, explorer, inferences).run(windows, [stimuli.prepared[stimuli.valid]], windows[:0], most)
 
 
 def test_the_explorer_sees_each_operator_and_gives_the_oracles_outputs(explorer: Explorer) -> None:
     case = small_case()
     prepared = prepare_all(case).prepared[:4]
-    sight = explorer.look(prepared)
+    sight = explorer.look([prepared])
+    (outputs,) = sight.outputs
     assert [each.name for each in explorer.operators] == [
         *("CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D"),
         *("AVERAGE_POOL_2D", "FULLY_CONNECTED", "SOFTMAX"),
     ]
     with closing(Int8Oracle(case.model.data)) as oracle:
-        np.testing.assert_array_equal(sight.outputs, oracle.run(prepared))
-    np.testing.assert_array_equal(sight.high[:, -1], sight.outputs.max(axis=1))
+        np.testing.assert_array_equal(outputs, oracle.run(prepared))
+    np.testing.assert_array_equal(sight.high[:, -1], outputs.max(axis=1))
     for place in range(len(explorer.operators)):
         values = np.flatnonzero(sight.seen[place]) - 128
         assert (values.min(), values.max()) == (sight.low[:, place].min(), sight.high[:, place].max())
@@ -59,12 +62,12 @@ def test_the_explorer_sees_each_operator_and_gives_the_oracles_outputs(explorer:
 
 def test_a_clamp_changes_the_output_as_much_as_the_rest_of_the_model_makes_of_it(explorer: Explorer) -> None:
     tensor = prepare_all(small_case()).prepared[0]
-    output = explorer.look(tensor[None]).outputs[0].astype(int)
+    output = explorer.look([tensor[None]]).outputs[0][0].astype(int)
     last = len(explorer.operators) - 1
     full = [Clamp(place, -128, 127) for place in range(last + 1)]
-    assert explorer.distances(tensor, full) == [0] * (last + 1)
-    assert explorer.distances(tensor, [Clamp(last, -128, 100)]) == [output.max() - 100]
-    nothing = explorer.distances(tensor, [Clamp(0, -128, -128)])  # the first operator gives zeros only
+    assert explorer.distances([tensor], full) == [0] * (last + 1)
+    assert explorer.distances([tensor], [Clamp(last, -128, 100)]) == [output.max() - 100]
+    nothing = explorer.distances([tensor], [Clamp(0, -128, -128)])  # the first operator gives zeros only
     assert nothing[0] > 0
 
 
@@ -79,10 +82,10 @@ def test_short_clamps_in_every_operator_show_but_those_that_cannot(explorer: Exp
 def test_what_is_said_to_show_does(explorer: Explorer) -> None:
     """On the windows that are sent, each clamp that only probes show changes the output."""
     case, result = small_case(), found(explorer)
-    tensors = prepare(np.stack(result.windows), case.prepare, case.model.input)
+    tensors = prepare(np.stack([window for (window,) in result.windows]), case.prepare, case.model.input)
     for goal in result.goals:
         if goal.by == "probes":
-            assert max(explorer.distances(tensor, [goal.clamp])[0] for tensor in tensors) > case.contracts.lsb
+            assert max(explorer.distances([tensor], [goal.clamp])[0] for tensor in tensors) > case.contracts.lsb
 
 
 def test_windows_of_the_search_reach_further_than_the_vectors(explorer: Explorer) -> None:
@@ -93,7 +96,7 @@ def test_windows_of_the_search_reach_further_than_the_vectors(explorer: Explorer
 
 def test_a_search_finds_the_same_each_time(explorer: Explorer) -> None:
     one, other = found(explorer, 300), found(explorer, 300)
-    assert [window.tobytes() for window in one.windows] == [window.tobytes() for window in other.windows]
+    assert [window.tobytes() for (window,) in one.windows] == [window.tobytes() for (window,) in other.windows]
     assert [goal.by for goal in one.goals] == [goal.by for goal in other.goals]
 
 
@@ -102,13 +105,13 @@ def test_a_search_is_bounded_by_inferences_and_by_what_may_be_sent(explorer: Exp
         def __init__(self) -> None:
             self.operators, self.count = explorer.operators, 0
 
-        def look(self, tensors: np.ndarray):  # type: ignore[no-untyped-def]
-            self.count += len(tensors)
+        def look(self, tensors: Sequence[np.ndarray]) -> Sight:
+            self.count += len(tensors[0])
             return explorer.look(tensors)
 
-        def clamped(self, tensor: np.ndarray, clamps: list[Clamp]) -> tuple[np.ndarray, np.ndarray]:
+        def clamped(self, tensors: Sequence[np.ndarray], clamps: list[Clamp]) -> Any:
             self.count += 1 + len(clamps)
-            return explorer.clamped(tensor, clamps)
+            return explorer.clamped(tensors, clamps)
 
     counting = Counting()
     result = found(counting, 200, most=2)

@@ -19,6 +19,7 @@ from hil.case.load import load_case
 from hil.case.types import Case
 from hil.compare.runs import COLUMNS, _first_difference
 from hil.contract import checks_for, judge
+from hil.contract.coverage import Coverage
 from hil.contract.sent import GateProbes
 from hil.contract.types import CheckResult, Evidence, Outcome
 from hil.device import Device
@@ -96,6 +97,15 @@ def test_windows_of_the_harness_are_made_for_each_input(evidence: Evidence) -> N
     assert {probe.input for probe in sent.probes} == {0, 1}
     assert {probe.tensor for probe in sent.outputs} == {"level", "scores"}
     assert any(probe.name.startswith("right: ") and probe.expected is GateReason.NONFINITE for probe in sent.probes)
+
+
+def test_windows_of_all_inputs_are_searched_for_and_sent(evidence: Evidence) -> None:
+    coverage, found = evidence.section(Coverage), results(evidence)
+    assert (len(coverage.operators), coverage.problem, coverage.vectors) == (4, "", N - 1)
+    assert {probe.record.status for probe in coverage.sent.probes if probe.record} == {Status.DONE}
+    assert {probe.tensor for probe in coverage.sent.outputs} == {"level", "scores"}
+    assert found["execution.clamps"].numbers["shown_by_probes"]
+    assert found["execution.coverage"].outcome is found["execution.clamps"].outcome is Outcome.PASSED
 
 
 def damaged_output(evidence: Evidence) -> Evidence:

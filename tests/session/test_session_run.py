@@ -37,7 +37,7 @@ from hil.session.arena import arena_of, pointer_ratio, static_arena
 from hil.session.room import require_room
 from hil.session.state import MAX_FAULTS, NO_VECTOR, SessionState
 from hil.session.step import Scope, Step
-from hil.session.stimuli import Found
+from hil.session.stimuli import Found, Windows
 from hil.session.stimuli.search import Goal
 
 ROOM = 100_000
@@ -529,7 +529,7 @@ FOUND = Found(
         Goal(Clamp(0, -121, 127), top=False, by="probes"),
         Goal(Clamp(1, 0, 3), top=True),
     ],
-    windows=[case_of().vectors.windows[0], case_of().vectors.windows[3]],
+    windows=[(case_of().vectors.windows[0],), (case_of().vectors.windows[3],)],
     looked=5,
 )
 
@@ -543,7 +543,7 @@ class Searched:
     def __init__(self, case: Case, explorer: Any, inferences: int) -> None:
         type(self).given = {"inferences": inferences, "explorer": explorer, "case": case}
 
-    def run(self, own: np.ndarray, prepared: np.ndarray, probes: np.ndarray, most: int) -> Found:
+    def run(self, own: Windows, prepared: Sequence[np.ndarray], probes: Windows, most: int) -> Found:
         type(self).given |= {"own": own, "prepared": prepared, "probes": probes, "most": most}
         if isinstance(self.found, Exception):
             raise self.found
@@ -602,12 +602,13 @@ def test_the_search_is_given_the_valid_vectors_and_the_windows_of_prepare(search
     covered(run)
     given, valid = search.given, run.stimuli.valid
     assert given["explorer"] == ("explorer", run.case.model.data)
-    assert given["own"].tobytes() == run.case.vectors.windows[valid].tobytes()
-    assert given["prepared"].tolist() == run.stimuli.prepared[valid].tolist()
+    (own,), (prepared,), (probes,) = given["own"].parts, given["prepared"], given["probes"].parts
+    assert own.tobytes() == run.case.vectors.windows[valid].tobytes()
+    assert prepared.tolist() == run.stimuli.prepared[valid].tolist()
     assert given["case"] is run.case
     assert given["most"] >= 4
-    assert given["probes"].shape[1:] == given["own"].shape[1:]
-    assert len(given["probes"]) > 4
+    assert probes.shape[1:] == own.shape[1:]
+    assert len(probes) > 4
     assert 24 <= given["inferences"] <= 2000
 
 
@@ -618,7 +619,7 @@ def test_of_many_vectors_some_are_looked_at_spread_evenly(
     run = searching(Scripted())
     covered(run)
     windows = run.case.vectors.windows[run.stimuli.valid[[0, 2, 4]]]
-    assert search.given["own"].tobytes() == windows.tobytes()
+    assert search.given["own"].parts[0].tobytes() == windows.tobytes()
 
 
 @pytest.mark.parametrize(
@@ -647,12 +648,12 @@ def test_a_search_is_given_a_third_and_an_eighth_of_what_is_afforded(
     monkeypatch.setattr(coverage, "prepare_windows", lambda case, shaped, count: windows(case, shaped, count))
     covered(searching(Scripted()))
     assert repr((search.given["most"], counts)) == repr((most, [of_prepare]))
-    assert search.given["probes"].shape[1:] == case_of().vectors.windows.shape[1:]
+    assert search.given["probes"].parts[0].shape[1:] == case_of().vectors.windows.shape[1:]
 
 
 def test_windows_of_a_search_are_told_by_what_they_are(search: type[Searched]) -> None:
     told: list[tuple[str, int, int]] = []
-    search.found = replace(FOUND, windows=[case_of().vectors.windows[0]] * 40)
+    search.found = replace(FOUND, windows=[(case_of().vectors.windows[0],)] * 40)
     covered(searching(Scripted(), lambda *what: told.append(what)))
     assert told == [("coverage", 0, 0), ("searched windows", 32, 0)]
 

@@ -8,18 +8,28 @@ from hil.session.stimuli.gate import gate_stimuli
 from hil.session.stimuli.prepare import prepare_windows
 from hil.session.stimuli.scores import ScoreStimulus, expected_decisions, score_stimuli
 from hil.session.stimuli.search import Found, Search
-from hil.session.stimuli.windows import GateStimulus, judged, of_each_input, refusals, split_windows
+from hil.session.stimuli.windows import (
+    GateStimulus,
+    Joint,
+    Windows,
+    judged_together,
+    of_each_input,
+    refusals,
+    split_windows,
+)
 
 __all__ = [
     "BundleStimulus",
     "Found",
     "GateStimulus",
+    "Joint",
     "ScoreStimulus",
     "Search",
+    "Windows",
     "bundle_stimuli",
     "expected_decisions",
     "gate_stimuli",
-    "judged",
+    "judged_together",
     "of_each_input",
     "prepare_windows",
     "refusals",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +16,33 @@ from hil.reference.prepare import digest, prepare
 
 Window = NDArray[np.generic]  # [samples, channels]
 Named = Iterator[tuple[str, Window]]
+Joint = tuple[Window, ...]  # one window of each input
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Several windows of every input, [n, ...] of each in the shape of the case's own; row i of each goes together."""
+
+    parts: tuple[Window, ...]
+
+    def __len__(self) -> int:
+        return len(self.parts[0])
+
+    def __getitem__(self, rows: slice | NDArray[np.intp] | NDArray[np.bool_]) -> Windows:
+        return Windows(tuple(part[rows] for part in self.parts))
+
+    def row(self, index: int) -> Joint:
+        return tuple(part[index] for part in self.parts)
+
+    @classmethod
+    def stacked(cls, rows: Sequence[Joint]) -> Windows:
+        """Of at least one."""
+        return cls(tuple(np.stack(part) for part in zip(*rows, strict=True)))
+
+    def accepted(self, case: Case) -> Windows:
+        """Those that the gate accepts."""
+        first, *further = self.parts
+        return self[judge(Vectors(first, further=tuple(further)), case) == GateReason.VALID]
 
 
 @dataclass(frozen=True)
@@ -24,7 +51,8 @@ class GateStimulus:
     model with several, whose window it is.
 
     Windows are sent in their order, as some depend on those before. capture: its number, one that no window had when
-    None; equal numbers are equal captures. restart: start the firmware anew first.
+    None; equal numbers are equal captures. restart: start the firmware anew first. others: of a model with several,
+    other inputs and the digests of their tensors.
     """
 
     name: str
@@ -34,6 +62,12 @@ class GateStimulus:
     capture: int | None = None
     restart: bool = False
     input: int = 0
+    others: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def digests(self) -> dict[int, int]:
+        """Of the inputs whose prepared tensors are looked at; of a valid window."""
+        return {} if self.digest is None else {self.input: self.digest, **dict(self.others)}
 
 
 def of_each_input(
@@ -72,6 +106,18 @@ def judged(case: Case, named: Iterable[tuple[str, Window]]) -> Iterator[GateStim
         reason = GateReason(int(code))
         wanted = digest_of(case, window) if reason is GateReason.VALID else None
         yield GateStimulus(name, reason, payload(window), wanted)
+
+
+def judged_together(case: Case, named: Iterable[tuple[str, Joint]]) -> Iterator[GateStimulus]:
+    """The same of windows of all inputs together."""
+    for name, joint in named:
+        first, *further = (part[None] for part in joint)
+        reason = GateReason(int(judge(Vectors(first, further=tuple(further)), case)[0]))
+        digests = [digest_of(one, part) for one, part in zip(case.of_inputs, joint, strict=True)]
+        window = b"".join(map(payload, joint))
+        valid = reason is GateReason.VALID
+        others = tuple(enumerate(digests))[1:] if valid else ()
+        yield GateStimulus(name, reason, window, digests[0] if valid else None, others=others)
 
 
 def payload(window: Window) -> bytes:
