@@ -140,6 +140,9 @@ class Bundle(Part):
 
 
 class Tensor(Part):
+    """name: as the model has it; "" of the only input or output."""
+
+    name: str = ""
     type: str
     shape: list[int]
     scale: float
@@ -150,12 +153,6 @@ class Tensor(Part):
     def quantisation(self) -> str:
         """In words."""
         return f"scale {self.scale:.9g}, zero point {self.zero_point}" if self.scale else "not quantised"
-
-
-class FurtherTensor(Tensor):
-    """Of a model with several; `name` as the model has it."""
-
-    name: str
 
 
 class Device(Part):
@@ -171,14 +168,13 @@ class Device(Part):
     operators: list[str]
     input: Tensor
     output: Tensor
-    inputs: list[FurtherTensor] = []
-    outputs: list[FurtherTensor] = []
+    inputs: list[Tensor] = []
+    outputs: list[Tensor] = []
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
         """Every tensor with what reports call it."""
         for side, first, further in (("input", self.input, self.inputs), ("output", self.output, self.outputs)):
-            yield f"{side} tensor", first
-            yield from ((f"{side} tensor {each.name}", each) for each in further)
+            yield from ((f"{side} tensor {each.name}".rstrip(), each) for each in (first, *further))
 
 
 class StageFigures(Part):

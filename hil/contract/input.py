@@ -169,7 +169,9 @@ def _judge_prepared(evidence: Evidence) -> CheckResult:
 
     sheet.each(np.flatnonzero(offending), describe)
     sheet.each(np.flatnonzero(matching & facts.differ(reported)), describe_facts)
-    return sheet.result(numbers={"vectors_compared": int(compared.sum()), "vectors_that_differ": int(offending.sum())})
+    numbers: dict[str, float]
+    numbers = {"vectors_compared": int(compared.sum()), "vectors_that_differ": int(offending.sum())}
+    return sheet.result(numbers=numbers | reported.overall(np.flatnonzero(compared), element))
 
 
 @dataclass(frozen=True)
@@ -185,6 +187,13 @@ class _Facts:
             (self.minimum != other.minimum) | (self.maximum != other.maximum) | (self.saturated != other.saturated)
         )
         return mask
+
+    def overall(self, rows: NDArray[np.intp], element: ElementType) -> dict[str, float]:
+        """What the device said of these vectors, at least one, in the tensor's own values."""
+        least, greatest = (
+            element.of_ranks(rank).item() for rank in (self.minimum[rows].min(), self.maximum[rows].max())
+        )
+        return {"minimum": least, "maximum": greatest, "saturated": int(self.saturated[rows].sum())}
 
     def text(self, vector: int, element: ElementType) -> str:
         both = ends(element, self.minimum[vector], self.maximum[vector])

@@ -275,15 +275,15 @@ def _memory(evidence: Evidence) -> Json:
 
 
 def _hello(hello: Hello, model: ModelFile) -> Json:
-    """Tensors beside the first input and the output that is decided on have their names, and are left out of others."""
+    """Where there are several tensors of a side, they have their names."""
     plain = {item.name: getattr(hello, item.name) for item in fields(hello)}
-    for side in ("input", "output"):
-        plain[side] = _tensor(plain[side])
-        further, names = plain.pop(f"{side}s"), model.inputs[1:] if side == "input" else model.further_outputs
-        if further:
-            plain[f"{side}s"] = [
-                {"name": known.name, **_tensor(tensor)} for tensor, known in zip(further, names, strict=True)
-            ]
+    known = {"input": model.inputs, "output": (model.output, *model.further_outputs)}
+    for side, tensors in known.items():
+        told = [_tensor(tensor) for tensor in (plain[side], *plain.pop(f"{side}s"))]
+        if len(told) > 1:
+            told = [{"name": tensor.name, **each} for tensor, each in zip(tensors, told, strict=True)]
+            plain[f"{side}s"] = told[1:]
+        plain[side] = told[0]
     return plain
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hil.report.page.words import clip, limit_text, observed
+from hil.report.page.words import clip, limit_text, number, observed
 from hil.runfile import Case, Check, TensorCheck
 from hil.verdict import PASSED
 
@@ -54,12 +54,20 @@ def _words(row: Row) -> str:
     return " ".join(part for part in (row.check, outcome, row.observed, limit) if part)
 
 
+def _ends(check: Check, name: str) -> str:
+    """What the device said of a prepared tensor, "" of any other check."""
+    low, high, saturated = (check.numbers.get(f"{name}: {key}") for key in ("minimum", "maximum", "saturated"))
+    if low is None or high is None or saturated is None or isinstance(low, str) or isinstance(high, str):
+        return ""
+    return f"min {number(low)}, max {number(high)}, {saturated:,} saturated"
+
+
 def _row(check: Check, each: TensorCheck) -> Row:
     return Row(
         tensor=clip(each.name, 120),
         check=check.id,
         outcome=each.outcome,
-        observed=observed(check, each),
+        observed=observed(check, each) or _ends(check, each.name),
         limit=limit_text(check, each),
         reason=clip(each.reason),
     )

@@ -32,6 +32,12 @@ def several(document: dict[str, Any]) -> None:
         of_tensor("output 'level <b>'", outcome="failed", value=3.0, unit="LSB", limit=most(1), findings_total=1),
     ]
     checks["input.prepared"]["tensors"] = [of_tensor("input 'left'"), of_tensor("input 'right'")]
+    ends = {"minimum": -1.5, "maximum": 2.0, "saturated": 0}, {"minimum": -128, "maximum": 127, "saturated": 1300}
+    checks["input.prepared"]["numbers"] = {
+        f"input {name!r}: {key}": value
+        for name, of in zip(("left", "right"), ends, strict=True)
+        for key, value in of.items()
+    }
     saturation = check("input.saturation", value=0.25, most=0.5)
     saturation["tensors"] = [
         of_tensor("input 'left'", outcome="not judged", reason="a float32 input has no ends"),
@@ -49,8 +55,8 @@ def test_a_terminal_has_a_line_of_each_tensor(run: Run) -> None:
     lines = list(case_table(run.document.cases[0], run.document.board))
     at = next(number for number, line in enumerate(lines) if line.startswith("  input 'left'"))
     assert lines[at : at + 4] == [
-        "  input 'left': input.saturation not judged",
-        "  input 'right': input.saturation 25 %",
+        "  input 'left': input.prepared min -1.5, max 2, 0 saturated, input.saturation not judged",
+        "  input 'right': input.prepared min -128, max 127, 1,300 saturated, input.saturation 25 %",
         "  output 'scores:0': execution.output 0 LSB (limit ≤ 0 LSB)",
         "  output 'level <b>': execution.output FAILED 3 LSB (limit ≤ 1 LSB)",
     ]

@@ -110,9 +110,15 @@ def _matrix(figure: Figure, counts: _Counts, below_in: float) -> None:
     axes.spines[["left", "bottom"]].set_visible(False)
 
 
-def scatter_plot(table: Table) -> Plot:
-    """Every output element of every vector, float model across, device up."""
-    title = "Device against float model"
+def scatter_plots(case: Case, table: Table) -> list[Plot]:
+    """One for each output."""
+    decided = case.device.output.name if case.device else ""
+    return [scatter_plot(table, decided), *(scatter_plot(each, name) for name, each in table.further.items())]
+
+
+def scatter_plot(table: Table, output: str = "") -> Plot:
+    """Every output element of every vector, float model across, device up. output: its name, "" of the only one."""
+    title = "Device against float model" + (f": output {clip(output, 60)!r}" if output else "")
     if table.floats is None:
         return Plot(title, reason="the case has no float model")
     blocks = table.blocks()
@@ -149,7 +155,7 @@ def scatter_plot(table: Table) -> Plot:
         axes.set_ylabel("score of the device")
         axes.grid(True)
 
-    return Plot(title, caption, draw(paint, 3.4, f"Device against float model: {caption}"))
+    return Plot(title, caption, draw(paint, 3.4, f"{title}: {caption}"))
 
 
 def _range(table: Table) -> tuple[float, float]:

@@ -141,7 +141,7 @@ def _pictures(run: Run, case: Case, document: Document, root: Path) -> Pictures:
             *(plot for plot in shares if plot is not None),
             *latency.stage_plots(case, board, table),
         ),
-        answers=(answers.confusion_plot(case, table), answers.scatter_plot(table)) if table else (),
+        answers=(answers.confusion_plot(case, table), *answers.scatter_plots(case, table)) if table else (),
         worst=tuple(worst.worst_plots(case, table, root)) if table else (),
         memory=(memory.memory_plot(case),),
         note=note,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ class Table:
     units int64 [n, 4] and distinct [m]: rows that count as samples. expected, answer: label indices, -1 for unknown.
     reference_answer and reference_gate: None for a run that was cut short. floats [n, e]: of the float model on the raw
     windows, on the prepared tensors in a run that kept no others; None without one. device outputs are `(output -
-    zero_point) * scale`, and themselves where the scale is 0.
+    zero_point) * scale`, and themselves where the scale is 0. further: the same of each further output, by its name.
     """
 
     names: NDArray[np.str_]
@@ -38,6 +39,7 @@ class Table:
     floats: NDArray[Any] | None = None
     scale: float = 1.0
     zero_point: int = 0
+    further: Mapping[str, Table] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.status)
@@ -96,7 +98,7 @@ def read_table(run: Run, case: Case) -> Table:
             raise UsageError(
                 f"{run.folder / case.records}: {name}: {problem}\n  fix: take the file as the run wrote it"
             )
-    return Table(
+    table = Table(
         names=columns["name"],
         status=columns["status"],
         output=columns["output"],
@@ -110,6 +112,25 @@ def read_table(run: Run, case: Case) -> Table:
         scale=float(columns.get("output_scale", 1.0)),
         zero_point=int(columns.get("output_zero_point", 0)),
     )
+    return replace(table, further=dict(_further(run, case, columns, table)))
+
+
+def _further(run: Run, case: Case, columns: Columns, table: Table) -> Iterator[tuple[str, Table]]:
+    """The table as each further output has it. Raises UsageError for a column that does not fit."""
+    fix = "\n  fix: take the file as the run wrote it"
+    for number, tensor in enumerate(case.device.outputs if case.device else (), 1):
+        name = f"output.{number}"
+        output = columns.get(name)
+        if output is None or output.ndim != 2 or len(output) != len(table):
+            problem = "it is not there, or has not one row a vector"
+            raise UsageError(f"{run.folder / case.records}: {name}: {problem}{fix}")
+        floats = columns.get(f"float_chain.{number}", columns.get(f"float_output.{number}"))
+        if floats is not None and (problem := _problem(floats, "f", output.shape, len(table))):
+            raise UsageError(f"{run.folder / case.records}: float_chain.{number}: {problem}{fix}")
+        yield (
+            tensor.name,
+            replace(table, output=output, floats=floats, scale=tensor.scale, zero_point=tensor.zero_point),
+        )
 
 
 def _problem(column: NDArray[Any], kinds: str, shape: tuple[int, ...] | None, vectors: int) -> str:

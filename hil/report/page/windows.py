@@ -16,12 +16,14 @@ from hil.errors import UsageError
 from hil.runfile import Case
 
 _MEMBER = "windows.npy"
+_OF_INPUT, _END = "windows.", ".npy"  # and the name of an input between them, where there are several
 _LARGEST_WINDOW = 1 << 22  # bytes; a device takes 40,000
 _FIX = "  fix: start `hil report` where the run was started, with the case as it was, or name the folder with --root"
 
 
-def read_windows(case: Case, root: Path, rows: Sequence[int]) -> Mapping[int, NDArray[Any]]:
-    """The windows of some vectors. root: what `case.path` is relative to.
+def read_windows(case: Case, root: Path, rows: Sequence[int]) -> Mapping[str, Mapping[int, NDArray[Any]]]:
+    """The windows of some vectors, by the name of the input, which of the only one is "". root: what `case.path` is
+    relative to.
 
     Raises UsageError when the case is not there, is not the one of the run, or holds no such window.
     """
@@ -32,10 +34,22 @@ def read_windows(case: Case, root: Path, rows: Sequence[int]) -> Mapping[int, ND
             if digest != case.manifest.files.get(file.name):
                 raise UsageError(f"{file} is not the file of this run: its SHA-256 is another\n{_FIX}")
             stream.seek(0)
-            with zipfile.ZipFile(stream) as archive, archive.open(_MEMBER) as member:
-                return _rows(member, sorted(set(rows)))
+            with zipfile.ZipFile(stream) as archive:
+                return {name: _of_member(archive, each, rows) for each, name in _members(archive)}
     except (OSError, KeyError, ValueError, zipfile.BadZipFile, NotImplementedError) as error:
         raise UsageError(f"{file}: {error}\n{_FIX}") from error
+
+
+def _members(archive: zipfile.ZipFile) -> list[tuple[str, str]]:
+    """Members with windows, and the name of the input that each is of."""
+    names = archive.namelist()
+    several = [(name, name[len(_OF_INPUT) : -len(_END)]) for name in names if name.startswith(_OF_INPUT)]
+    return [(_MEMBER, "")] if _MEMBER in names or not several else several
+
+
+def _of_member(archive: zipfile.ZipFile, name: str, rows: Sequence[int]) -> Mapping[int, NDArray[Any]]:
+    with archive.open(name) as member:
+        return _rows(member, sorted(set(rows)))
 
 
 def _vectors_file(case: Case, root: Path) -> Path:

@@ -95,11 +95,12 @@ def worst_plots(case: Case, table: Table, root: Path) -> list[Plot]:
     except UsageError as error:
         names = ", ".join(f"{clip(str(table.names[item.vector]), 60)} ({item.why})" for item in chosen)
         return [Plot("Worst vectors", reason=f"{names}. Not drawn: {clip(str(error))}")]
-    return [_plot(item, table, windows[item.vector]) for item in chosen]
+    return [_plot(item, table, of[item.vector], name) for item in chosen for name, of in windows.items()]
 
 
-def _plot(item: Chosen, table: Table, window: NDArray[Any]) -> Plot:
-    title = clip(str(table.names[item.vector]), 60)
+def _plot(item: Chosen, table: Table, window: NDArray[Any], tensor: str) -> Plot:
+    """tensor: the input that the window is of, "" of the only one."""
+    title = clip(str(table.names[item.vector]), 60) + (f": {clip(tensor, 60)}" if tensor else "")
     ended = Status(int(table.status[item.vector])).name.lower().replace("_", " ")
     finite = window[np.isfinite(window)]
     span = f"{number(finite.min())} to {number(finite.max())}" if finite.size else "no finite value"
