@@ -193,7 +193,8 @@ class _Facts:
         least, greatest = (
             element.of_ranks(rank).item() for rank in (self.minimum[rows].min(), self.maximum[rows].max())
         )
-        return {"minimum": least, "maximum": greatest, "saturated": int(self.saturated[rows].sum())}
+        counted = "not_finite" if element.real else "saturated"
+        return {"minimum": least, "maximum": greatest, counted: int(self.saturated[rows].sum())}
 
     def text(self, vector: int, element: ElementType) -> str:
         both = ends(element, self.minimum[vector], self.maximum[vector])

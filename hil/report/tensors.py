@@ -56,10 +56,9 @@ def _words(row: Row) -> str:
 
 def _ends(check: Check, name: str) -> str:
     """What the device said of a prepared tensor, "" of any other check."""
-    low, high, saturated = (check.numbers.get(f"{name}: {key}") for key in ("minimum", "maximum", "saturated"))
-    if low is None or high is None or saturated is None or isinstance(low, str) or isinstance(high, str):
-        return ""
-    return f"min {number(low)}, max {number(high)}, {saturated:,} saturated"
+    words = {"minimum": "min {}", "maximum": "max {}", "saturated": "{} saturated", "not_finite": "{} not finite"}
+    told = {key: check.numbers.get(f"{name}: {key}") for key in words}
+    return ", ".join(words[key].format(number(value)) for key, value in told.items() if isinstance(value, int | float))
 
 
 def _row(check: Check, each: TensorCheck) -> Row:
