@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hil.case.types import ModelFile
 from hil.contract.types import (
     MAX_FINDINGS,
     CheckResult,

@@ -190,6 +190,25 @@ def _forget(room: Room) -> None:
         room.interpreter.reset_all_variables()
 
 
+def shapes_litert(room: Room, model: bytes) -> Values:
+    """`shapes` of all tensors of the first subgraph, as TFLite's own operators make them of the inputs' shapes. The
+    model runs once on zeros: some sizes are computed.
+    """
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    kind = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES  # a delegate takes operators out, and with them tensors
+    interpreter = Interpreter(
+        model_content=model, experimental_op_resolver_type=kind, experimental_preserve_all_tensors=True
+    )
+    interpreter.allocate_tensors()
+    for each in interpreter.get_input_details():
+        interpreter.set_tensor(each["index"], np.zeros(each["shape"], each["dtype"]))
+    interpreter.invoke()
+    count = schema.Model.GetRootAs(model, 0).Subgraphs(0).TensorsLength()
+    found = {each["index"]: [int(size) for size in each["shape"]] for each in interpreter.get_tensor_details()}
+    return {"shapes": [found[index] for index in range(count)]}
+
+
 def open_tflm_tensors(room: Room, model: bytes) -> Values:
     """Open a model so that its tensors can be looked at. Answers `operators`: index, name, lowest and highest value and
     type of those whose output is looked at.
@@ -252,6 +271,7 @@ REQUESTS: dict[str, Callable[..., Values]] = {
     "clamp_tflm": clamp_tflm,
     "open_litert": open_litert,
     "run_litert": run_litert,
+    "shapes_litert": shapes_litert,
 }
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from hil.case.types import ModelFile
 from hil.model.alignment import misplaced
+from hil.model.batch import BATCH_FIX, grows, lost_blocks
+from hil.model.cures import COMMAND
 from hil.model.degenerate import impossible, place, weights_of
 from hil.model.encoded import custom_fix, encoded
 from hil.model.faults import gathered
@@ -46,7 +48,6 @@ DENSE_FIX = (
     "(this kernel reads the first scale only and gives wrong results without an error)"
 )
 UPSTREAM_FIX = "run it on today's TFLM, which can do this: --hil-tflm=upstream (docs/upstream.md)"
-BATCH_FIX = "clone the model onto tf.keras.Input(batch_shape=(1, ...)) before converting"
 OPEN_BATCH_FIX = (
     "it comes from the open batch dimension (around Conv1D, Flatten, Reshape): "
     "build or clone the model with tf.keras.Input(batch_shape=(1, ...)) before converting"
@@ -117,7 +118,7 @@ def faults_of(
         problems = [each if each.where in elsewhere else _upstream_can(each) for each in problems]
     with reading(file):
         problems += [*_arithmetic(graph, all_float), *encoded(data)]
-    return list(dict.fromkeys([*problems, *_alignment(data, file), *unplannable(graph)]))
+    return list(dict.fromkeys([*problems, *_alignment(data, file), *_batch(graph, file)]))
 
 
 def _problems(graph: Graph, operators: frozenset[str] | None, kernels: KernelLibrary) -> list[Problem]:
@@ -180,7 +181,24 @@ def _alignment(data: bytes, file: Path) -> Iterator[Problem]:
     if found:
         more = f", and {len(found) - SHOWN_PLACES} more" if len(found) > SHOWN_PLACES else ""
         problem = f"misaligned: {'; '.join(map(str, found[:SHOWN_PLACES]))}{more}"
-        yield Problem("flatbuffer", problem, f"write it anew with: hil model align {shlex.quote(str(file))}")
+        yield Problem("flatbuffer", problem, f"write it anew with: {COMMAND} {shlex.quote(str(file))}")
+
+
+def _batch(graph: Graph, file: Path) -> Iterator[Problem]:
+    """Shapes as they stand in the file are those that memory is planned by."""
+    fix = f"it comes from a dilated layer with an open batch: {BATCH_FIX}"
+    if grows(graph):
+        cure = f"write it anew, with the shapes of a batch of 1: {COMMAND} {shlex.quote(str(file))}"
+        fix = f"{cure}; or {BATCH_FIX}"
+    for operator in lost_blocks(graph):
+        output = graph.tensors[operator.outputs[0]]
+        problem = (
+            f"tensor {output.name!r} has the shape {list(output.shape)}, as if there were no blocks: TFLM, the newest "
+            "too, takes it as it stands in the file, and reads memory that nobody wrote"
+        )
+        yield Problem(place(operator), problem, fix)
+    for each in unplannable(graph):
+        yield replace(each, fix=fix) if grows(graph) else each
 
 
 def _as_many(graph: Graph, int8: ModelFile) -> Iterator[Problem]:
@@ -413,8 +431,9 @@ def _undefined(graph: Graph, operator: Operator) -> Iterator[Problem]:
     known = [tensor for tensor in tensors if tensor is not None]
     if operator.name == "DIV" and len(known) == 3:
         yield from _division(operator, *known)
-    elif operator.name in ("SPACE_TO_BATCH_ND", "BATCH_TO_SPACE_ND") and len(known) == 4:
-        yield from _blocks(operator, known[0], known[2], known[3])
+    elif operator.name == "SPACE_TO_BATCH_ND" and len(known) == 4 and not known[2].zeros:
+        problem = "it pads, and TFLM, the newest too, pads with a value that it never wrote"
+        yield Problem(place(operator), problem, "pad before the layer, as Keras' padding='causal' does")
 
 
 def _division(operator: Operator, first: Tensor, second: Tensor, output: Tensor) -> Iterator[Problem]:
@@ -422,21 +441,6 @@ def _division(operator: Operator, first: Tensor, second: Tensor, output: Tensor)
     if output.dtype == "INT8" and all(scales) and scales[0][0] < LEAST_RATIO * scales[1][0] * scales[2][0]:
         problem = f"TFLM, the newest too, is undefined for a ratio of scales below {LEAST_RATIO}"
         yield Problem(place(operator), problem, "multiply by the reciprocal")
-
-
-def _blocks(operator: Operator, data: Tensor, edge: Tensor, output: Tensor) -> Iterator[Problem]:
-    """edge: what is padded or cropped."""
-    to_batch = operator.name == "SPACE_TO_BATCH_ND"
-    if to_batch and not edge.zeros:
-        problem = "it pads, and TFLM, the newest too, pads with a value that it never wrote"
-        yield Problem(place(operator), problem, "pad before the layer, as Keras' padding='causal' does")
-    larger, smaller = (output, data) if to_batch else (data, output)
-    if larger.elements < smaller.elements:
-        problem = (
-            f"tensor {output.name!r} has the shape {list(output.shape)}, as if there were no blocks: TFLM, the newest "
-            "too, takes it as it stands in the file, and reads memory that nobody wrote"
-        )
-        yield Problem(place(operator), problem, f"it comes from a dilated layer with an open batch: {BATCH_FIX}")
 
 
 def _weight_scales(graph: Graph, operator: Operator, kernels: KernelLibrary) -> Iterator[Problem]:

@@ -1,4 +1,4 @@
-"""`hil model`: says what a model is made of, takes one out of C source, writes one anew to be read in place."""
+"""`hil model`: says what a model is made of, takes one out of C source, writes a copy without what can be cured."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EXIT_REFUSED = 1
 
 def add_model_command(commands: Any) -> None:
     """Add `model` to the subparsers of `hil`."""
-    parser = commands.add_parser("model", help="inspect a .tflite, take one out of C source, align one")
+    parser = commands.add_parser("model", help="inspect a .tflite, take one out of C source, fix one")
     actions = parser.add_subparsers(required=True, metavar="action")
     look = actions.add_parser("inspect", help="operators, tensors, costs, and what the firmware's engine says of it")
     look.add_argument("file", type=Path, metavar="FILE", help="a .tflite; no case is needed")
@@ -22,11 +22,13 @@ def add_model_command(commands: Any) -> None:
     unpack = actions.add_parser("unpack", help="write the model that lies in a C array as a .tflite")
     unpack.add_argument("--array", metavar="NAME", help="which array, when several hold a model")
     unpack.set_defaults(run=_unpack)
-    align = actions.add_parser("align", help="write a model anew, with every vector where its type wants it")
-    align.set_defaults(run=_align)
-    for action in (unpack, align):
+    fix = actions.add_parser("fix", help="write a copy with every vector where its type wants it, and right shapes")
+    fix.set_defaults(run=_fix)
+    for action in (unpack, fix):
         action.add_argument("file", type=Path, metavar="FILE")
-        action.add_argument("--out", type=Path, metavar="FILE", help="the .tflite to write (default: beside FILE)")
+        action.add_argument(
+            "-o", "--out", type=Path, metavar="FILE", help="the .tflite to write (default: beside FILE)"
+        )
 
 
 def _inspect(options: argparse.Namespace) -> int:
@@ -65,19 +67,15 @@ def _unpack(options: argparse.Namespace) -> int:
     return 0
 
 
-def _align(options: argparse.Namespace) -> int:
-    from hil.model.alignment import misplaced
-    from hil.model.graph import read_graph, reading
-    from hil.model.rewrite import aligned
+def _fix(options: argparse.Namespace) -> int:
+    from hil.model.cures import SUFFIX, cured
 
-    data = _read(options.file)
-    read_graph(data, options.file)
-    with reading(options.file):
-        found, written = misplaced(data), aligned(data)
-    if not found:
-        print(f"{options.file}: everything lies where it should; nothing is written")
+    written, done = cured(_read(options.file), options.file)
+    if not done:
+        print(f"{options.file}: there is nothing to fix; nothing is written")
         return 0
-    _write(options.out or options.file.with_suffix(".aligned.tflite"), written)
+    _write(options.out or options.file.with_suffix(SUFFIX), written)
+    print("\n".join(f"  {each}" for each in done))
     return 0
 
 

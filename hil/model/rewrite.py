@@ -1,7 +1,8 @@
-"""Writes a model's flatbuffer anew, with every vector where its type wants it; nothing else about the model changes."""
+"""Writes a model's flatbuffer anew, with every vector where its type wants it; no more changes than is asked for."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import flatbuffers
@@ -13,9 +14,13 @@ from hil.model.graph import IDENTIFIER
 DATA_ALIGNMENT = 16  # as schema.fbs asks for, and more than any type needs
 
 
-def aligned(data: bytes) -> bytes:
-    """The same model, aligned. data: of a model that hil.model.graph could read."""
+def rewritten(data: bytes, shapes: Mapping[int, tuple[int, ...]] | None = None) -> bytes:
+    """The same model, aligned. data: of a model that hil.model.graph could read; shapes: of the first subgraph's
+    tensors that get another one.
+    """
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data, 0))
+    for index, shape in (shapes or {}).items():
+        model.subgraphs[0].tensors[index].shape = list(shape)
     model.buffers = [_Buffer(buffer) for buffer in model.buffers]
     builder = flatbuffers.Builder(len(data) + 1024)
     builder.Finish(model.Pack(builder), IDENTIFIER)

@@ -186,7 +186,7 @@ def test_vectors_across_a_boundary_are_told_with_their_offset() -> None:
     assert found
     for _, offset, wanted in found:
         assert int(offset.replace(",", "")) % int(wanted) != 0
-    assert f"hil model align {FILE}" in error.fix
+    assert f"hil model fix {FILE}" in error.fix
 
 
 def test_every_kind_of_vector_is_looked_at() -> None:
@@ -203,25 +203,25 @@ def test_every_kind_of_vector_is_looked_at() -> None:
 def test_an_aligned_copy_is_the_same_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "model.tflite"
     file.write_bytes(crooked(IMU.read_bytes()))
-    assert main(["model", "align", str(file)]) == 0
-    copy = (tmp_path / "model.aligned.tflite").read_bytes()
+    assert main(["model", "fix", str(file)]) == 0
+    copy = (tmp_path / "model.fixed.tflite").read_bytes()
     assert misplaced(copy) == ()
     check_model(copy, FILE)
     assert read_graph(copy, FILE) == read_graph(IMU.read_bytes(), FILE)
     tensors = np.random.default_rng(3).integers(-128, 128, (20, 240)).astype(np.int8)
     np.testing.assert_array_equal(Int8Oracle(copy).run(tensors), Int8Oracle(IMU.read_bytes()).run(tensors))
-    assert main(["model", "align", str(tmp_path / "model.aligned.tflite")]) == 0
+    assert main(["model", "fix", str(tmp_path / "model.fixed.tflite")]) == 0
     assert "nothing is written" in capsys.readouterr().out
 
 
 def test_public_models_survive_being_written_anew() -> None:
-    from hil.model.rewrite import aligned
+    from hil.model.rewrite import rewritten
 
     files = sorted(PUBLIC.glob("*.tflite"))
     if not files:
         pytest.skip("needs ../shared/data/public_models, models of other people beside the project")
     for file in files:
         data = file.read_bytes()
-        copy = aligned(data)
+        copy = rewritten(data)
         assert misplaced(copy) == ()
         assert read_graph(copy, file) == read_graph(data, file)

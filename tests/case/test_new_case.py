@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from dilated_models import dilated_model
 from scipy.io import wavfile
 from state_cases import streaming_model
 from tflite_builder import ModelBuilder, dense_model, float_model
@@ -18,7 +19,8 @@ from hil.case.start.windows import MADE_UP, MOST_WINDOWS, Target, made_up, read_
 from hil.cli import main
 from hil.errors import CaseError, UsageError
 from hil.model.alignment import misplaced
-from hil.model.rewrite import aligned
+from hil.model.cures import cured
+from hil.model.rewrite import rewritten
 from hil.model.tflite import parse_model
 
 SHARED = Path(__file__).parents[3] / "shared/data"
@@ -366,9 +368,17 @@ def test_a_model_whose_vectors_lie_at_wrong_offsets_is_copied_aligned_and_that_i
     made = desk.case(model=model)
     assert misplaced(model.read_bytes()) != ()
     assert misplaced(made.case.model.data) == ()
-    assert made.case.model.data == aligned(model.read_bytes())
-    assert any("is an aligned copy" in note and "no multiple of 8" in note for note in made.notes)
-    assert "# An aligned copy" in desk.text
+    assert made.case.model.data == rewritten(model.read_bytes())
+    assert any("is a copy, as hil model fix writes it" in note and "no multiple of 8" in note for note in made.notes)
+    assert "# A copy, as `hil model fix` writes it" in desk.text
+
+
+def test_a_model_whose_open_batch_was_taken_for_1_is_copied_with_right_shapes_and_that_is_said(desk: Desk) -> None:
+    data = dilated_model(RANDOM, (8, 3), (2,), (3,), 4)
+    made = desk.case(model=desk.file("dilated.tflite", data))
+    assert made.case.model.data == cured(data, Path("dilated.tflite"))[0] != data
+    assert any("shapes of an open batch taken for 1" in note for note in made.notes)
+    assert "# shapes of an open batch taken for 1" in desk.text
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="no ../shared/data beside the project")

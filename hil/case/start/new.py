@@ -21,13 +21,12 @@ from hil.case.schema import MAX_LABELS, NAME
 from hil.case.start.state import guessed_state, lasts, state_lines, state_notes, toml_text
 from hil.case.start.windows import Target, Windows, made_up, read_several, read_windows
 from hil.case.types import Case, ModelFile
-from hil.errors import UsageError
-from hil.model.alignment import misplaced
+from hil.errors import CaseError, UsageError
 from hil.model.check import check_float_model, check_model
+from hil.model.cures import COMMAND, cured
 from hil.model.graph import model_bytes, read_graph
 from hil.model.kernels.library import KernelLibrary
 from hil.model.kernels.own import WITH_OWN
-from hil.model.rewrite import aligned
 from hil.model.tflite import computes_in_float, parse_model
 from hil.problems import reason_of
 from hil.reference.compute import check_models
@@ -61,7 +60,7 @@ class _Plan:
     labels: tuple[str, ...]
     labels_by: str
     tolerance: float | None  # of the outputs of a model that computes in float32 throughout
-    misplaced: str  # what lay at a wrong offset in the model as it was given, "" when nothing did
+    cured: tuple[str, ...]  # what was put right of the model as it was given
 
     @property
     def state(self) -> bool:
@@ -88,7 +87,7 @@ def new_case(
     """
     if folder.exists() or folder.is_symlink():
         raise UsageError(f"{folder}: is there already, and nothing is overwritten\n  fix: name a folder that is not")
-    data, misplaced_by = _aligned(model_bytes(model), model)
+    data, done = _cured(model_bytes(model), model)
     check_model(data, model, kernels=kernels, all_float=computes_in_float(read_graph(data, model)))
     read = parse_model(data, model)
     files = {_safe(model.name, "model_int8.tflite"): data}
@@ -106,7 +105,7 @@ def new_case(
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", folder.resolve().name)[:63] or "case"
     assert re.fullmatch(NAME, name)
     tolerance = _tolerance(read, inputs) if read.all_float else None
-    plan = _Plan(name, read, next(iter(files)), float_name, inputs, labels, labels_by, tolerance, misplaced_by)
+    plan = _Plan(name, read, next(iter(files)), float_name, inputs, labels, labels_by, tolerance, done)
     if plan.state and vectors is None:
         arrays["sequence"] = np.arange(len(plan.windows.windows)) // MADE_UP_STREAM
     names = [f".{tensor.name}" for tensor in read.inputs] if len(inputs) > 1 else [""]
@@ -116,13 +115,12 @@ def new_case(
     return NewCase(_written(folder, files, model, float_model, kernels), tuple(_notes(plan)))
 
 
-def _aligned(data: bytes, file: Path) -> tuple[bytes, str]:
-    """The model with every vector where its type wants it, and what was not."""
-    read_graph(data, file)  # refuses what is no model
-    found = misplaced(data)
-    if not found:
-        return data, ""
-    return aligned(data), f"{found[0]}{f' ({len(found) - 1} more)' if len(found) > 1 else ''}"
+def _cured(data: bytes, file: Path) -> tuple[bytes, tuple[str, ...]]:
+    """What cannot be put right is left to check_model, which tells it with all that is wrong beside it."""
+    try:
+        return cured(data, file)
+    except CaseError:
+        return data, ()
 
 
 def _tolerance(model: ModelFile, inputs: Sequence[Windows]) -> float | None:
@@ -246,9 +244,9 @@ def _toml(plan: _Plan, folder: Path, vectors: Path | None) -> Iterator[str]:
     yield f"source = {toml_text(_source(plan, vectors))}"
     yield ""
     yield "[model]"
-    if plan.misplaced:
-        yield "# An aligned copy, as `hil model align` writes it. The model that was given has"
-        yield f"# {plan.misplaced}."
+    if plan.cured:
+        yield f"# A copy, as `{COMMAND}` writes it. In the model that was given was wrong:"
+        yield from (f"# {each}." for each in plan.cured)
     yield f"int8 = {toml_text(plan.model_name)}"
     if plan.model.all_float:
         yield "all_float = true             # nothing in it is quantised: the case judges the float model itself"
@@ -335,10 +333,10 @@ def _notes(plan: _Plan) -> Iterator[str]:
     yield f"{len(windows.windows)} windows: {windows.source}"
     yield f'prepare = "{windows.prepare}" is a guess: {windows.why}'
     yield from windows.remarks
-    if plan.misplaced:
+    if plan.cured:
         yield (
-            f"the model in the case is an aligned copy, as hil model align writes it: the given one has "
-            f"{plan.misplaced}; align the one that ships, too"
+            f"the model in the case is a copy, as {COMMAND} writes it: wrong in the given one was "
+            f"{'; '.join(plan.cured)}. Ship the copy"
         )
     if plan.model.all_float:
         yield "nothing in the model is quantised, so the case judges the float model itself (all_float = true)"

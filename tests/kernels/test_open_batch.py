@@ -1,0 +1,66 @@
+"""What `hil model fix` makes of a model whose open batch the converter took for 1 runs right: on the oracle and on the
+boards it gives what LiteRT gives for the model as it was written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from dilated_models import dilated_model
+from kernel_bench import KernelBench, Trial, oracle
+
+from hil.model.check import faults_of
+from hil.model.cures import cured
+from hil.model.graph import read_graph
+
+COUNT = 24
+FILE = Path("model.tflite")
+
+
+def written_by_a_converter() -> list[tuple[bytes, list[list[np.ndarray]]]]:
+    """Models of one and two axes, with dilations of 1 to 4 that are not all 1, and windows for each."""
+    random = np.random.default_rng(5)
+    made = []
+    for index in range(COUNT):
+        axes = 1 + index % 2
+        blocks = [int(each) for each in random.integers(1, 5, axes)]
+        blocks[0] += max(blocks) == 1
+        window = [int(each) for each in random.integers(1, 4, axes)]
+        inner = [reach + int(random.integers(0, 4)) for reach in window]
+        image = [size * block for size, block in zip(inner, blocks, strict=True)]
+        shape = (*image, int(random.integers(1, 5)))
+        data = dilated_model(random, shape, blocks, window, int(random.integers(1, 6)))
+        made.append((data, [[random.integers(-128, 128, (1, *shape)).astype(np.int8)] for _ in range(3)]))
+    return made
+
+
+def litert(data: bytes, windows: list[list[np.ndarray]]) -> bytes:
+    """TFLite's reference kernels, which compute shapes anew."""
+    interpreter = Interpreter(model_content=data, experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
+    interpreter.allocate_tensors()
+    (source,), (output,) = interpreter.get_input_details(), interpreter.get_output_details()
+    found = []
+    for (window,) in windows:
+        interpreter.set_tensor(source["index"], window)
+        interpreter.invoke()
+        found.append(interpreter.get_tensor(output["index"]).tobytes())
+    return b"".join(found)
+
+
+@pytest.mark.slow
+def test_a_dilated_layer_with_an_open_batch_runs_once_it_is_fixed(bench: Callable[[str], KernelBench]) -> None:
+    made = written_by_a_converter()
+    expected = [litert(data, windows) for data, windows in made]
+    trials = [Trial(cured(data, FILE)[0], windows) for data, windows in made]
+    assert [faults_of(trial.model, FILE) for trial in trials] == [[]] * COUNT
+    assert all(
+        read_graph(trial.model, FILE) != read_graph(data, FILE) for trial, (data, _) in zip(trials, made, strict=True)
+    )
+    assert [oracle(trial) for trial in trials] == expected
+    for board in ("native", "qemu"):
+        answers = bench(board).run(trials, [len(each) for each in expected])
+        assert [(answer.status, answer.outputs) for answer in answers] == [(0, each) for each in expected], board
