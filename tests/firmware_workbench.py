@@ -42,8 +42,10 @@ class Edit:
 class Workbench:
     """A copy of the firmware for one target, configured once; each defect costs the files it touches and a link."""
 
-    def __init__(self, target: str, image: Path, folder: Path) -> None:
-        """image: the target's normal build, whose TFLM archive is used again."""
+    def __init__(self, target: str, image: Path, folder: Path, flags: str = "") -> None:
+        """image: the target's normal build, whose TFLM archive is used again. flags: further ones, of compiler and
+        linker.
+        """
         self._normal = image.parent
         self._sources, self._build = folder / "firmware", folder / "build" / "firmware" / target
         self._archive = folder / "libtflm.a"
@@ -51,6 +53,7 @@ class Workbench:
         shutil.copytree(PROJECT / "firmware", self._sources)
         shutil.copy(self._normal / "tflm" / "libtflm.a", self._archive)
         settings = {"HIL_TFLM_ARCHIVE": self._archive, "HIL_TFLM_DIR": TFLM, "Python3_EXECUTABLE": sys.executable}
+        settings |= {"CMAKE_CXX_FLAGS": flags, "CMAKE_EXE_LINKER_FLAGS": flags} if flags else {}
         _run(["cmake", "--preset", target, *(f"-D{key}={value}" for key, value in settings.items())], self._sources)
 
     def image(self, edits: tuple[Edit, ...], kernels: tuple[Edit, ...], to: Path, name: str = FIRMWARE) -> Path:

@@ -81,6 +81,17 @@ def test_space_to_batch_pads_with_the_zero_point(bench: Bench) -> None:
         assert wrong(bench(board).run([trial], [expected.size]), [expected.tobytes()]) == []
 
 
+@pytest.mark.slow
+def test_a_division_by_zero_gives_an_end_of_the_type(bench: Bench) -> None:
+    """TFLM's own result is any; a product must not stop at it."""
+    tensor, values = ("INT8", 0.5, 3), np.array([[-128, 2, 3, 127]], np.int8)
+    model = OneOperator("DIV", schema.DivOptionsT()).input(values.shape, *tensor).input(values.shape, *tensor)
+    trial = Trial(model.output(values.shape, "INT8", 0.01, -7).build(), [[values, np.full_like(values, 3)]])
+    expected = np.array([-128, -128, 127, 127], np.int8).tobytes()
+    for board in COUNTS:
+        assert wrong(bench(board).run([trial], [len(expected)]), [expected]) == []
+
+
 @pytest.mark.parametrize("operator", GENERATORS)
 def test_the_trials_are_worth_it(operator: str) -> None:
     """Most outputs are not one and the same value: a wrong kernel would show."""

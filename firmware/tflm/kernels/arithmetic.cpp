@@ -7,9 +7,6 @@ namespace hil::kernels {
 Factor FactorOf(double value) {
   constexpr int64_t kOne = int64_t{1} << 31;
   constexpr int kLeastShift = -31;
-  if (value == 0.0) {
-    return {};
-  }
   int shift = 0;
   auto fraction = static_cast<int64_t>(std::round(std::frexp(value, &shift) * static_cast<double>(kOne)));
   if (fraction == kOne) {
@@ -26,8 +23,6 @@ Range RangeOf(TfLiteType type) {
   switch (type) {
     case kTfLiteInt8:
       return {std::numeric_limits<int8_t>::min(), std::numeric_limits<int8_t>::max()};
-    case kTfLiteUInt8:
-      return {std::numeric_limits<uint8_t>::min(), std::numeric_limits<uint8_t>::max()};
     case kTfLiteInt16:
       return {std::numeric_limits<int16_t>::min(), std::numeric_limits<int16_t>::max()};
     default:

@@ -58,7 +58,11 @@ bool PrepareSum(const Node& node, TfLiteFusedActivation activation) {
   return true;
 }
 
-bool PrepareAdd(const Node& node) { return PrepareSum(node, node.options<TfLiteAddParams>().activation); }
+// As TFLM has it: integers of 32 bits are added without the fused activation.
+bool PrepareAdd(const Node& node) {
+  const bool whole = node.output().type == kTfLiteInt32;
+  return PrepareSum(node, whole ? kTfLiteActNone : node.options<TfLiteAddParams>().activation);
+}
 bool PrepareSub(const Node& node) { return PrepareSum(node, node.options<TfLiteSubParams>().activation); }
 
 void InvokeSum(const Node& node, int32_t sign) {

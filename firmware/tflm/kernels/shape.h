@@ -128,8 +128,6 @@ inline size_t ElementBytes(TfLiteType type) {
     case kTfLiteInt32:
     case kTfLiteFloat32:
       return 4;
-    case kTfLiteInt64:
-      return 8;
     default:
       return 0;
   }

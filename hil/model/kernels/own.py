@@ -41,7 +41,7 @@ _LEFT_OUT_OF_LSTM = (9, 10, 11, 16, 17, 20, 21, 22, 23)  # peepholes, projection
 _MEMORY = frozenset({"INT8", "INT16"})
 _FURTHER = {("SVDF", "INT8"): {2: _MEMORY, 4: _MEMORY}}  # weights of time, state
 OWN_KERNELS = (
-    OwnKernel("ADD", "INT16 INT32", least=2),
+    OwnKernel("ADD", "INT16 INT32", least=2, follows="TFLM: INT32 without the fused activation"),
     OwnKernel("AVERAGE_POOL_2D", "INT16", moves=True),
     OwnKernel("BATCH_MATMUL", "INT8 INT16 FLOAT32", least=2),
     OwnKernel("BATCH_TO_SPACE_ND", "INT8 FLOAT32", least=3, moves=True),

@@ -54,9 +54,17 @@ def batch_matmul(random: Random) -> Trial:
     return Trial(model.build(), windows_of(random, (first, dtype), (second, dtype)))
 
 
+def real_transpose_conv(random: Random, options: object, image: list[int], window: list[int], out: list[int]) -> Trial:
+    model = OneOperator("TRANSPOSE_CONV", options).constant(int32(out))
+    model.constant(values_of(random, window, "FLOAT32")).input(image, "FLOAT32")
+    if chance(random, 0.7):
+        model.constant(values_of(random, [out[3]], "FLOAT32"))
+    return Trial(model.output(out, "FLOAT32").build(), windows_of(random, (image, "FLOAT32")))
+
+
 @generator("TRANSPOSE_CONV")
 def transpose_conv(random: Random) -> Trial:
-    dtype = pick(random, "INT8", "INT8", "INT16")
+    dtype = pick(random, "INT8", "INT8", "INT16", "FLOAT32")
     height, width, depth, channels = (int(size) for size in random.integers(1, 5, 4))
     window, stride = [int(size) for size in random.integers(1, 4, 2)], [int(size) for size in random.integers(1, 4, 2)]
     options = schema.TransposeConvOptionsT()
@@ -66,6 +74,8 @@ def transpose_conv(random: Random) -> Trial:
     for size, step, over in zip((height, width), stride, window, strict=True):
         out.append(size * step if options.padding == 0 else (size - 1) * step + over)
     out.append(channels)
+    if dtype == "FLOAT32":
+        return real_transpose_conv(random, options, [1, height, width, depth], [channels, *window, depth], out)
     input_scale = scale_of(random) if dtype == "INT8" else scale_of(random, 1e-5, 1e-3)
     scales = [scale_of(random, 0.001, 0.1) for _ in range(channels if chance(random, 0.7) else 1)]
     median = float(np.median(scales))

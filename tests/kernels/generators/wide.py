@@ -1,4 +1,4 @@
-"""Operators with 16-bit activations."""
+"""Operators with activations of 16 bits and more."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kernel_bench import Trial
 from one_operator import OneOperator
 
 from generators.draw import ACTIVATIONS, Random, chance, generator, scale_of, shape_of, values_of, windows_of
-from generators.pairs import pair_of_shapes
+from generators.pairs import pair_of_shapes, pairwise
 from generators.products import output_scale_of
 
 
@@ -95,6 +95,9 @@ def average_pool_2d(random: Random) -> Trial:
 
 
 def wide_pair(random: Random, operator: str, options: object, output: Callable[[float, float], float]) -> Trial:
+    """Of 16 bits, or of whole numbers of 32."""
+    if chance(random, 0.3):
+        return pairwise(random, operator, "INT32", options, None)
     first, second, out = pair_of_shapes(random)
     scales = [scale_of(random, 1e-5, 1e-3) for _ in range(2)]
     result = float(np.float32(output(*scales) * random.uniform(0.4, 3)))
