@@ -82,6 +82,7 @@ def make_case() -> Case:
         decide=Decide("argmax", 1, THRESHOLD, THRESHOLD, labels=LABELS),
         arena_bytes=8192,
         contracts=Contracts(
+            reference_kernels=("SOFTMAX",),
             saturation=Limit(maximum=0.25),
             accuracy=Limit(minimum=0.8),
             agreement={
@@ -281,7 +282,7 @@ def build_evidence() -> Evidence:
         case=case,
         board="qemu",
         clock=INSTRUCTIONS,
-        image=ImageFacts("ef" * 32, 150_000, 80_000, 4096),
+        image=ImageFacts("ef" * 32, 150_000, 80_000, 4096, optimised=frozenset({"CONV_2D", "FULLY_CONNECTED"})),
         bundle_bytes=3000,
         bundle_sha256="CD" * 32,
         hello=make_hello(case),

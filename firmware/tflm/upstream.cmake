@@ -18,5 +18,7 @@ add_library(hil_tflm_headers INTERFACE)
 target_compile_definitions(hil_tflm_headers INTERFACE ${tflm_definitions} NDEBUG)
 target_include_directories(hil_tflm_headers SYSTEM INTERFACE ${tflm_headers} ${tflm_made})
 add_library(hil_tflm INTERFACE)
+# Which operators run in an optimised kernel, as symbols for the harness.
+target_link_options(hil_tflm INTERFACE ${tflm_link_options})
 # Several libraries may need one another.
 target_link_libraries(hil_tflm INTERFACE hil_tflm_headers -Wl,--start-group ${tflm_libraries} -Wl,--end-group)

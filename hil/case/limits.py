@@ -36,6 +36,7 @@ def contracts(table: CaseFile, model: ModelFile, kernels: KernelLibrary | None =
         lsb=decided.lsb,
         ulp=decided.ulp,
         tolerance=decided.tolerance,
+        reference_kernels=None if parts.execution.reference_kernels is None else (*parts.execution.reference_kernels,),
         replays=parts.execution.replays,
         passes=parts.execution.passes,
         saturation=limit_of("saturation", parts.input.saturation),
@@ -85,6 +86,14 @@ def check(table: CaseFile, say: Say) -> None:
         for path, _ in agreement_tables(table):
             fix = 'add float = "model_float.tflite" to [model], or leave this limit out'
             say(path, "there is no float model to agree with", fix)
+
+
+def check_operators(table: CaseFile, model: ModelFile, say: Say) -> None:
+    """Reports operators that the model does not have."""
+    for index, name in enumerate(table.contract.execution.reference_kernels or ()):
+        if name not in model.operators:
+            fix = f"take it out; the model has {', '.join(model.operators)}"
+            say(("contract", "execution", "reference_kernels", index), f"the model has no operator {name!r}", fix)
 
 
 def _bounds(table: CaseFile) -> Iterator[tuple[KeyPath, Bounds]]:

@@ -298,6 +298,7 @@ def _check_against(
 ) -> None:
     """Limits that only make sense with this model and these vectors."""
     output_limits.check_outputs(table, model, report.say)
+    limits.check_operators(table, model, report.say)
     if table.model.state and not model.state:
         fix = "take it out: each window is judged by itself, as the model computes it"
         if pairs := guessed(model):

@@ -169,6 +169,7 @@ class ExecutionContract(OutputBudget):
     """outputs: what one of several has of its own, by its name; so in the next two."""
 
     outputs: dict[str, OutputBudget] = {}
+    reference_kernels: list[str] | None = None
     replays: Annotated[int, Field(ge=1, le=MAX_REPLAYS)] = 10
     passes: Annotated[int, Field(ge=1, le=MAX_PASSES)] = 2
     deadline: DeadlineTable = DeadlineTable()

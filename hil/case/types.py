@@ -375,6 +375,7 @@ class Contracts:
     lsb: int = 0
     ulp: int = 0
     tolerance: float = 0.0  # absolute, in the unit of the output
+    reference_kernels: tuple[str, ...] | None = None  # operators that may run on reference code; None: all
     replays: int = 10
     passes: int = 2
     saturation: Limit | None = None  # largest share of saturated elements over all vectors, 0..1

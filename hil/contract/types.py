@@ -22,7 +22,8 @@ MAX_FINDINGS = 20  # findings kept per check; all are counted
 class ImageFacts:
     """The ELF under test: size in flash (code, constants, initial data), static RAM without the painted stack, both in
     bytes. `host`: built for a workstation, so that its sizes are not the product's. `own_kernels`: False when it is
-    over the TFLM of 2020 and has none of the operators of our own.
+    over the TFLM of 2020 and has none of the operators of our own. `optimised`: the operators that run in an optimised
+    kernel, of those of the library; None when it is over the TFLM of 2020.
     """
 
     sha256: str
@@ -31,6 +32,7 @@ class ImageFacts:
     stack_bytes: int
     host: bool = False
     own_kernels: bool = True
+    optimised: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)

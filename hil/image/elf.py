@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from hil.contract.types import ImageFacts
 from hil.errors import UsageError
-from hil.image.tflm import UPSTREAM_SYMBOL
+from hil.image.tflm import OPTIMISED, UPSTREAM_SYMBOL
 
 if TYPE_CHECKING:
     from elftools.elf.elffile import ELFFile
@@ -141,7 +141,11 @@ class Image:
             stack_bytes=self._stack_bytes(),
             host=not self.is_32_bit,
             own_kernels=self.has_symbol(OWN_KERNELS_SYMBOL) or self.has_symbol(UPSTREAM_SYMBOL),
+            optimised=self._optimised() if self.has_symbol(UPSTREAM_SYMBOL) else None,
         )
+
+    def _optimised(self) -> frozenset[str]:
+        return frozenset(name.removeprefix(OPTIMISED) for name in self._symbols if name.startswith(OPTIMISED))
 
     def locate(self, address: int) -> str:
         """`function (file:line)` of a code address; as much of it as the file tells, "?" when it tells nothing.

@@ -18,7 +18,7 @@ from typing import Any
 
 from hil.errors import HilError, UsageError
 from hil.image.archive import Archive, Member, is_elf
-from hil.image.tflm import GUIDE, Tflm
+from hil.image.tflm import GUIDE, OPTIMISED, Tflm
 
 _REGISTER = re.compile(r"_ZN6tflite(?:\d+tflm_signal)?(\d+)(Register_\w+)")
 _OPERATOR_ROW = re.compile(r"HIL_OPERATOR\((\w+), (\w+), (\w+)\)")
@@ -268,6 +268,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     (out / "upstream_library.inc").write_text("\n".join([*library.operators, ""]), encoding="utf-8")
     lines = [
         f"set(HIL_KERNELS_TEXT [==[{library.kernels}]==])",
+        f"set(tflm_link_options {' '.join(f'LINKER:--defsym={OPTIMISED}{name}=1' for name in library.optimised)})",
         f"set(tflm_definitions {' '.join(library.definitions)})",
         f"set(tflm_headers {' '.join(f'[==[{folder}]==]' for folder in tflm.headers)})",
         f"set(tflm_libraries {' '.join(f'[==[{file.absolute()}]==]' for file in tflm.library)})",

@@ -15,6 +15,7 @@ from hil.errors import UsageError
 UPSTREAM = "upstream"
 ENGINES = ("2020", UPSTREAM)
 UPSTREAM_SYMBOL = "hil_engine_upstream"  # of an image with that engine
+OPTIMISED = "hil_optimised_"  # begins a symbol, without memory, of each operator that has an optimised kernel there
 TFLM_OPTIONS = {
     # name: help
     "hil-tflm": "TensorFlow Lite Micro of the firmware: 2020, or upstream, a library of today's that you have built",

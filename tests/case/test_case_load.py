@@ -116,6 +116,16 @@ def test_without_a_budget_of_its_own_a_set_of_kernels_has_that_of_all(folder: Fo
     assert load_case(folder.path, WITH_OWN).contracts.lsb == 2
 
 
+def test_operators_that_may_run_on_reference_code_are_those_of_the_model(folder: Folder) -> None:
+    assert load_case(folder.path).contracts.reference_kernels is None
+    folder.replace("lsb = 0", "lsb = 0\nreference_kernels = []")
+    assert load_case(folder.path).contracts.reference_kernels == ()
+    folder.replace("reference_kernels = []", 'reference_kernels = ["FULLY_CONNECTED", "SOFTMAX"]')
+    with pytest.raises(CaseError, match=r"reference_kernels.*no operator 'SOFTMAX'") as caught:
+        load_case(folder.path)
+    assert "FULLY_CONNECTED" in caught.value.fix
+
+
 def test_the_arena_may_be_left_out_and_is_noted(folder: Folder) -> None:
     assert load_case(folder.path).notes == ()
     folder.replace("arena_bytes = 8192", "")

@@ -22,6 +22,7 @@ BY_ID = {check.id: check for check in CHECKS}
 # Of a case that has a baseline, or accepted expectations.
 WITH_FILES = {"execution.expected", *(check.id for check in CHECKS if check.contract == "baseline")}
 STATIC = {  # judged without a single record
+    "execution.kernels",
     "execution.operators",
     "execution.model",
     "memory.flash",
@@ -324,7 +325,7 @@ def test_ticks_need_not_repeat_on_a_physical_clock(evidence: Evidence) -> None:
 
 OPTIONAL = {
     *(check.id for check in CHECKS if check.contract in ("agreement", "latency") and check.id != "latency.refused"),
-    *("execution.golden", "execution.repeat", "execution.replay"),
+    *("execution.kernels", "execution.golden", "execution.repeat", "execution.replay"),
     *("decision.accuracy", "decision.repeat", "input.saturation"),
     *("soak.output", "soak.repeat", "soak.latency"),
     *("memory.arena_headroom", "memory.flash", "memory.ram", "memory.stack_headroom"),
@@ -335,7 +336,7 @@ def test_a_case_that_sets_no_limit_is_asked_only_what_holds_for_all(
     evidence: Evidence, with_contracts: Callable[..., Evidence]
 ) -> None:
     unlimited = {name: None for name in ("saturation", "accuracy", "arena_headroom", "stack_headroom")}
-    unlimited |= {name: None for name in ("flash_bytes", "ram_bytes", "stack_bytes")}
+    unlimited |= {name: None for name in ("flash_bytes", "ram_bytes", "stack_bytes", "reference_kernels")}
     bare = with_contracts(evidence, agreement={}, latency=(), replays=1, passes=1, soak=SoakLimits(), **unlimited).case
     bare = replace(bare, vectors=replace(bare.vectors, expected_output=None))
     assert {check.id for check in checks_for(bare)} == set(BY_ID) - OPTIONAL - WITH_FILES

@@ -450,6 +450,13 @@ DEFECTS = (
         ("lacks FULLY_CONNECTED",),
         stage="invoke",
     ),
+    Defect(
+        "execution.kernels",
+        "one fell back",
+        lambda evidence: replace(evidence, image=replace(evidence.image, optimised=frozenset({"CONV_2D"}))),
+        ("FULLY_CONNECTED runs in an optimised kernel", "it runs on reference code"),
+        stage="invoke",
+    ),
     Defect("execution.arena", "too small", hello(bundle_status=34, bundle_detail=9000), ("8,192", "needs 9,000 bytes")),
     Defect("execution.arena", "static arena", hello(bundle_status=21, bundle_detail=4096), ("only 4,096 bytes",)),
     Defect("execution.arena", "given too much", hello(arena_used=8200), ("8,192", "8,200")),

@@ -29,6 +29,7 @@ FOREIGN = {
     "hil/board/native.py": "--ram",  # the native firmware
     "hil/child.py": "--pdeathsig",  # setpriv
     "hil/image/build.py": "--preset --build --target",  # cmake
+    "hil/image/library.py": "--defsym",  # the linker
     "hil/image/toolchain.py": "--version --no-install-recommends",  # the compiler, apt-get
     "hil/project/git.py": "--verify --porcelain --untracked-files --no-renames --no-optional-locks",
     "hil/renode/process.py": "--disable-xwt --console --plain --hide-log --robot-server-port --version",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import subprocess
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import pytest
 from tflm_libraries import INTERPRETER, M4, PROJECT, ROWS, SOURCES, WITH_CMSIS_NN, make_headers, make_library
 
 from hil.errors import UsageError
+from hil.image.elf import Image
 from hil.image.library import Library, examine, machine_flags, main
-from hil.image.tflm import Tflm
+from hil.image.tflm import UPSTREAM_SYMBOL, Tflm
 
 pytestmark = pytest.mark.usefixtures("arm_elf")  # the compiler is there
 
@@ -74,6 +76,20 @@ def test_kernels_and_cmsis_nn_may_lie_in_libraries_of_their_own(tmp_path: Path) 
     arm = {"arm": sources.pop("arm_convolve_wrapper_s8")}
     first, second = make_library(tmp_path / "a", sources), make_library(tmp_path / "b", arm)
     assert looked_at(first, second).optimised == ("CONV_2D",)
+
+
+def test_the_image_says_which_operators_run_in_an_optimised_kernel(tmp_path: Path) -> None:
+    """By what CMake is given for the linker, and a linker that does it."""
+    archive, headers, out = make_library(tmp_path, WITH_CMSIS_NN), make_headers(tmp_path / "headers"), tmp_path / "out"
+    given = ["--compiler=arm-none-eabi-g++", f"--flags={';'.join(M4)}", f"--include={headers}", f"--rows={ROWS}"]
+    assert main([*given, f"--library={archive}", f"--out={out}"]) == 0
+    options = re.findall(r"LINKER:(\S+?)[ )]", (out / "upstream_library.cmake").read_text())
+    assert len(options) == 1
+    source = f'extern "C" void _start() {{}} extern "C" {{ int {UPSTREAM_SYMBOL}; }}'
+    command = ["arm-none-eabi-g++", *M4, "-nostdlib", "-x", "c++", "-", "-o", str(tmp_path / "image.elf")]
+    command += [f"-Wl,{option}" for option in options]
+    subprocess.run(command, input=source, text=True, check=True)
+    assert Image(tmp_path / "image.elf").facts().optimised == {"CONV_2D"}
 
 
 # ---- what it must be
@@ -202,6 +218,7 @@ def test_cmake_gets_what_it_includes_or_an_exit_code(tmp_path: Path, capsys: pyt
     script = tmp_path / "show.cmake"
     script.write_text(f'include({out}/upstream_library.cmake)\nmessage("${{HIL_KERNELS_TEXT}}|${{tflm_libraries}}")\n')
     answer = subprocess.run(["cmake", "-P", str(script)], capture_output=True, text=True, check=True)
+    assert "set(tflm_link_options )\n" in (out / "upstream_library.cmake").read_text()
     assert answer.stderr.startswith("TFLM upstream (libtensorflow-microlite.a, sha256 ")
     assert answer.stderr.endswith(f"reference kernels|{archive}\n")
     assert main([*given, f"--library={tmp_path / 'nothing.a'}"]) == 1
