@@ -69,9 +69,10 @@ bootstrap-tests: ## the same, and the browser that the tests of the report look 
 	@setup/bootstrap.sh tests
 
 .PHONY: schema
-schema: bootstrap ## write docs/run.schema.json anew, from the models in hil/runfile.py
+schema: bootstrap ## write docs/run.schema.json and the operators of docs/models.md anew, from hil/runfile.py and hil/model/kernels
 	@$(PYTHON_) -m hil.report.schema >docs/run.schema.json.part
 	@mv docs/run.schema.json.part docs/run.schema.json
+	@$(PYTHON_) -m hil.model.kernels.table
 
 .PHONY: rebuild
 rebuild: ## make the case imu_motion again, from its data (TensorFlow, in .venv-rebuild)

@@ -159,7 +159,7 @@ struct OwnOperator {
 
 constexpr OwnOperator kAllOwnOperators[] = {
 #define HIL_KERNEL(name) {tflite::BuiltinOperator_##name, &kernels::name},
-#include "tflm/kernels/operators.inc"
+#include "own_operators.inc"  // cmake/own_operators.cmake writes it
 #undef HIL_KERNEL
 };
 constexpr size_t kOwnCount = CountNeeded(kAllOwnOperators);

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from firmware_workbench import PROJECT, Edit
+from kernel_models import long_sums, two_parts
 from state_cases import write_case
 
+from hil.model.cures import cured
 from hil.model.graph import read_graph
 
 DATA = PROJECT.parent / "shared" / "data"
 KERAS, PUBLIC = DATA / "keras_2_21", DATA / "public_models"
+Model = Path | Callable[[], bytes] | None
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,7 @@ class KernelDefect:
     name: str
     mistake: str
     operator: str
-    model: Path | None
+    model: Model
     edits: tuple[Edit, ...]
     stream: bool = False
     check: str = "execution.output"
@@ -80,6 +84,50 @@ OF_OPERATORS = (
         "LEAKY_RELU",
         KERAS / "leaky.tflite",
         kernel("leaky_relu", "real >= 0 ? state.positive : state.negative", "state.positive"),
+    ),
+    KernelDefect(
+        "uint8_read_as_int8",
+        "a tensor of uint8 is read as int8",
+        "QUANTIZE",
+        KERAS / "cnn_u8io.tflite",
+        kernel("quantize", "return RescaleFrom<uint8_t>(node);", "return RescaleFrom<int8_t>(node);"),
+    ),
+    KernelDefect(
+        "accumulator_of_32_bits",
+        "sums of 16-bit activations are kept in 32 bits",
+        "FULLY_CONNECTED",
+        long_sums,
+        kernel(
+            "fully_connected",
+            "        sum += (row[i] - input_zero) * (weights[i] - weight_zero);\n",
+            "        sum = static_cast<int32_t>(sum + int64_t{row[i] - input_zero} * (weights[i] - weight_zero));\n",
+        ),
+    ),
+    KernelDefect(
+        "second_output_swapped",
+        "the second output of an operator is written in place of the first, and the first in that of the second",
+        "SPLIT_V",
+        two_parts,
+        kernel("split_v", "node.out<char>(part)", "node.out<char>(node.outputs() - 1 - part)"),
+    ),
+    KernelDefect(
+        "rescale_forgotten",
+        "an activation whose scale changes copies its values",
+        "RELU",
+        KERAS / "dilated_causal.tflite",
+        kernel("relu", "Scaled(value - from_zero, state.factor) + to_zero", "value - from_zero + to_zero"),
+    ),
+    KernelDefect(
+        "blocks_backwards",
+        "the blocks of a dilated layer are written from the last to the first",
+        "SPACE_TO_BATCH_ND",
+        KERAS / "dilated_causal.tflite",
+        kernel(
+            "space_to_batch_nd",
+            "out + static_cast<size_t>(small) * state.bytes;",
+            "out + static_cast<size_t>(state.small_batches * state.small_height * state.small_width - 1 - small) * "
+            "state.bytes;",
+        ),
     ),
 )
 
@@ -156,16 +204,18 @@ OF_STATE_AND_SCRATCH = (
 KERNEL_DEFECTS = (*OF_OPERATORS, *OF_STATE_AND_SCRATCH)
 
 
-def case_of(model: Path | None, folder: Path, stream: bool = False) -> Path:
+def case_of(model: Model, folder: Path, stream: bool = False) -> Path:
     """A case as a user would write it, with uniform random windows; returns its folder."""
     if model is None:
         return write_case(folder / "converted").parent
-    graph = read_graph(model.read_bytes(), model)
-    shape = graph.tensors[graph.inputs[0]].shape[1:]
     case = folder / "converted"
     case.mkdir()
-    (case / "model.tflite").write_bytes(model.read_bytes())
-    windows = np.random.default_rng(11).integers(-128, 128, (16, *shape)).astype(np.int8)
+    data, _ = cured(model.read_bytes() if isinstance(model, Path) else model(), case)
+    (case / "model.tflite").write_bytes(data)
+    graph = read_graph(data, case)
+    source = graph.tensors[graph.inputs[0]]
+    ends = np.iinfo(source.dtype.lower())
+    windows = np.random.default_rng(11).integers(ends.min, ends.max + 1, (16, *source.shape[1:])).astype(ends.dtype)
     streams = {"sequence": np.arange(16) // 8} if stream else {}
     np.savez(case / "vectors.npz", windows=windows, **streams)
     state = "state = true\n" if stream else ""

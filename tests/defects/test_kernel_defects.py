@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from defect_bench import FAILED, gate
 from firmware_workbench import PROJECT, Workbench
-from kernel_table import DATA, KERNEL_DEFECTS, KernelDefect, case_of
+from kernel_table import DATA, KERNEL_DEFECTS, KernelDefect, Model, case_of
 
 from hil.image.build import WITH_KERNELS, build
 
@@ -42,15 +42,19 @@ def test_the_gate_blames_the_operator(defect: KernelDefect, workbench: Workbench
     assert defect.says in finding["hint"], result.summary()
 
 
+def name_of(model: Model) -> str:
+    return model.stem if isinstance(model, Path) else getattr(model, "__name__", "streaming")
+
+
 CLEAN = {(row.model, row.stream) for row in KERNEL_DEFECTS}
 
 
 @pytest.mark.parametrize(
     ("model", "stream"),
-    sorted(CLEAN, key=str),
-    ids=lambda value: value.stem if isinstance(value, Path) else str(value),
+    sorted(CLEAN, key=lambda row: (name_of(row[0]), row[1])),
+    ids=lambda value: value if isinstance(value, bool) else name_of(value),
 )
-def test_without_a_mistake_the_same_models_pass(model: Path | None, stream: bool, tmp_path: Path) -> None:
+def test_without_a_mistake_the_same_models_pass(model: Model, stream: bool, tmp_path: Path) -> None:
     result = gate(case_of(model, tmp_path, stream), tmp_path / "out", board="native", image=normal_image())
     assert result.broken == [], result.summary()
     assert {check["id"]: check["outcome"] for check in result.checks}["execution.output"] == "passed", result.output

@@ -1,6 +1,6 @@
 // What an operator of our own is, beside those of the TFLM that the firmware is built with.
 //
-// A kernel is one constant in its own file, named after the operator, with one line in operators.inc. It is written
+// A kernel is one constant in its own file, named after the operator, which the build finds. It is written
 // from the operator's specification and held bit for bit to the tflite-micro wheel (tests/kernels).
 #pragma once
 
@@ -81,7 +81,7 @@ struct Kernel {
 };
 
 #define HIL_KERNEL(name) extern const Kernel name;
-#include "tflm/kernels/operators.inc"
+#include "own_operators.inc"  // cmake/own_operators.cmake writes it
 #undef HIL_KERNEL
 
 }  // namespace hil::kernels
