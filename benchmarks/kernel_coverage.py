@@ -1,4 +1,4 @@
-"""Prints which lines of our own operators the generated models of tests/kernels run, by file, with gcov.
+"""Prints which lines of our own operators the models of tests/kernels/test_kernels.py run, by file, with gcov.
 
 python benchmarks/kernel_coverage.py [--count 200]
 
@@ -21,9 +21,8 @@ FOLDER = "tflm/kernels/"
 
 sys.path[:0] = [str(PROJECT / "tests"), str(PROJECT / "tests" / "kernels")]
 from firmware_workbench import Edit, Workbench  # noqa: E402  the tests' own
-from generators import GENERATORS  # noqa: E402
 from kernel_bench import KernelBench, oracle  # noqa: E402
-from test_kernels import trials_of  # noqa: E402
+from test_kernels import LEFT_OPEN, OWN, damaged_trials, trials_of  # noqa: E402
 
 from hil.image.build import build  # noqa: E402
 from hil.image.elf import Image  # noqa: E402
@@ -45,9 +44,13 @@ WRITTEN = (
 
 def run_all(image: Image, count: int, folder: Path) -> None:
     with KernelBench("native", image, folder) as bench:
-        for operator in GENERATORS:
-            trials = trials_of(operator, count)
-            bench.run(trials, [len(oracle(trial)) for trial in trials])
+        for operator in OWN:
+            made = [(trial, len(oracle(trial))) for trial in trials_of(operator, count)]
+            made += damaged_trials(operator, count)
+            bench.run(*zip(*made, strict=True))
+        for each in LEFT_OPEN:
+            trial, expected = each()
+            bench.run([trial], [len(expected)])
 
 
 def counted(build_folder: Path) -> dict[str, dict[int, int]]:

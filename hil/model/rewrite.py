@@ -21,8 +21,13 @@ def rewritten(data: bytes, shapes: Mapping[int, tuple[int, ...]] | None = None) 
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data, 0))
     for index, shape in (shapes or {}).items():
         model.subgraphs[0].tensors[index].shape = list(shape)
+    return packed(model)
+
+
+def packed(model: Any) -> bytes:
+    """The file of a model that is given as an object of the schema (`ModelT`), aligned."""
     model.buffers = [_Buffer(buffer) for buffer in model.buffers]
-    builder = flatbuffers.Builder(len(data) + 1024)
+    builder = flatbuffers.Builder(1 << 14)
     builder.Finish(model.Pack(builder), IDENTIFIER)
     return bytes(builder.Output())
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from firmware_workbench import PROJECT, Edit
-from kernel_models import long_sums, two_parts
+from kernel_models import long_sums, unlike_parts
 from state_cases import write_case
 
 from hil.model.cures import cured
@@ -107,7 +107,7 @@ OF_OPERATORS = (
         "second_output_swapped",
         "the second output of an operator is written in place of the first, and the first in that of the second",
         "SPLIT_V",
-        two_parts,
+        unlike_parts,
         kernel("split_v", "node.out<char>(part)", "node.out<char>(node.outputs() - 1 - part)"),
     ),
     KernelDefect(

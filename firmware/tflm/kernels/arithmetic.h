@@ -51,10 +51,10 @@ inline int32_t Scaled(int32_t x, Factor factor) {
 }
 
 // The same of a 48-bit sum, as the kernels with 16-bit activations have it: the fraction has 16 bits there, and the
-// product is rounded once, halves upwards.
+// product is rounded once, halves upwards. Its shift ends at 14; TFLM leaves one above 7 undefined.
 inline int32_t ScaledLong(int64_t x, Factor factor) {
   const int32_t fraction = factor.fraction < 0x7FFF0000 ? (factor.fraction + (1 << 15)) >> 16 : 0x7FFF;
-  const int shift = 15 - factor.shift;
+  const int shift = std::max(15 - factor.shift, 1);
   return static_cast<int32_t>((x * fraction + (int64_t{1} << (shift - 1))) >> shift);
 }
 

@@ -1,5 +1,5 @@
 // CAST between int8, int16, int32 and float32, and of bool to these. A float that the integer type does not hold has no
-// specified result; here it saturates.
+// specified result; here it saturates. A bool is read as its byte, so that one that is neither 0 nor 1 stops nothing.
 #include <cmath>
 #include <type_traits>
 
@@ -64,7 +64,7 @@ void Invoke(const Node& node) {
     case kTfLiteInt32:
       return CastFrom<int32_t>(node);
     case kTfLiteBool:
-      return CastFrom<bool>(node);
+      return CastFrom<uint8_t>(node);
     default:
       return CastFrom<float>(node);
   }
