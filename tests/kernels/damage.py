@@ -13,8 +13,9 @@ from kernel_bench import Trial
 
 from hil.model.check import own_operators
 from hil.model.degenerate import impossible
-from hil.model.graph import TENSOR_TYPE_NAMES, TYPE_BYTES, read_graph
-from hil.model.kernels.own import WITH_OWN
+from hil.model.graph import TENSOR_TYPE_NAMES, TYPE_BYTES, Graph, read_graph
+from hil.model.kernels.own import OWN_KERNELS, WITH_OWN
+from hil.model.kernels.tflm_2020 import TFLM_2020
 from hil.model.rewrite import packed
 
 FILE = Path("damaged.tflite")
@@ -46,6 +47,11 @@ def an_input_less(random: Random, graph: Any) -> None:
     graph.operators[0].inputs = inputs
 
 
+def an_input_more(random: Random, graph: Any) -> None:
+    inputs = list(graph.operators[0].inputs)
+    graph.operators[0].inputs = [*inputs, inputs[0]]
+
+
 def no_constant(random: Random, graph: Any) -> None:
     _tensor(random, graph).buffer = 0
 
@@ -70,6 +76,7 @@ DAMAGES: tuple[Callable[[Random, Any], None], ...] = (
     another_rank,
     another_size,
     an_input_less,
+    an_input_more,
     no_constant,
     another_scale,
     another_option,
@@ -83,8 +90,16 @@ def damaged(trials: Sequence[Trial], random: Random) -> Iterator[tuple[Trial, in
     for trial in trials:
         other, outputs = _damaged(trial, random)
         graph = read_graph(other.model, FILE)
-        if not any(impossible(graph, WITH_OWN.operators)) and own_operators(other.model, FILE):
+        if not any(impossible(graph, WITH_OWN.operators)) and own_operators(other.model, FILE) and _is_ours(graph):
             yield other, outputs
+
+
+def _is_ours(graph: Graph) -> bool:
+    """Not a type of which the TFLM of 2020 has a kernel, and we have none."""
+    (operator,) = graph.operators
+    row = next(kernel for kernel in OWN_KERNELS if kernel.operator == operator.name)
+    old, kind = TFLM_2020.types.get(operator.name, ()), graph.tensors[operator.inputs[0]].dtype
+    return kind not in old or kind in {taken for taken, _ in row.pairs}
 
 
 def _damaged(trial: Trial, random: Random) -> tuple[Trial, int]:
@@ -92,11 +107,16 @@ def _damaged(trial: Trial, random: Random) -> tuple[Trial, int]:
     graph = model.subgraphs[0]
     for _ in range(int(random.integers(1, 3))):
         DAMAGES[int(random.integers(len(DAMAGES)))](random, graph)
-    outputs = sum(
-        int(np.prod(graph.tensors[index].shape, dtype=int)) * TYPE_BYTES[TENSOR_TYPE_NAMES[graph.tensors[index].type]]
-        for index in graph.outputs
-    )
+    for tensor in graph.tensors:  # a constant keeps as much data as it needs
+        buffer = model.buffers[tensor.buffer]
+        if buffer.data is not None and len(buffer.data):
+            buffer.data = np.resize(buffer.data, _bytes(tensor))
+    outputs = sum(_bytes(graph.tensors[index]) for index in graph.outputs)
     return replace(trial, model=packed(model)), outputs * len(trial.windows)
+
+
+def _bytes(tensor: Any) -> int:
+    return int(np.prod(tensor.shape, dtype=int)) * TYPE_BYTES[TENSOR_TYPE_NAMES[tensor.type]]
 
 
 def _tensor(random: Random, graph: Any) -> Any:
