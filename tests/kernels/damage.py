@@ -71,6 +71,16 @@ def another_option(random: Random, graph: Any) -> None:
         setattr(options, name, not old if isinstance(old, bool) else int(random.integers(0, 8)))
 
 
+def another_number(random: Random, model: Any) -> None:
+    """In a constant of whole numbers of 32 bits: a shape, an axis, a place."""
+    kept = [tensor for tensor in model.subgraphs[0].tensors if tensor.buffer and tensor.type == schema.TensorType.INT32]
+    if kept:
+        buffer = model.buffers[kept[int(random.integers(len(kept)))].buffer]
+        numbers = np.asarray(buffer.data, np.uint8).view("<i4").copy()
+        numbers[int(random.integers(len(numbers)))] = int(random.integers(-8, 9))
+        buffer.data = numbers.view(np.uint8)
+
+
 DAMAGES: tuple[Callable[[Random, Any], None], ...] = (
     another_type,
     another_rank,
@@ -107,6 +117,8 @@ def _damaged(trial: Trial, random: Random) -> tuple[Trial, int]:
     graph = model.subgraphs[0]
     for _ in range(int(random.integers(1, 3))):
         DAMAGES[int(random.integers(len(DAMAGES)))](random, graph)
+    if random.random() < 0.2:
+        another_number(random, model)
     for tensor in graph.tensors:  # a constant keeps as much data as it needs
         buffer = model.buffers[tensor.buffer]
         if buffer.data is not None and len(buffer.data):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
-from dilated_models import dilated_model
+from dilated_models import dilated_model, distributed_model
 from kernel_bench import KernelBench, Trial, oracle
 
 from hil.model.check import faults_of
@@ -61,6 +61,23 @@ def test_a_dilated_layer_with_an_open_batch_runs_once_it_is_fixed(bench: Callabl
         read_graph(trial.model, FILE) != read_graph(data, FILE) for trial, (data, _) in zip(trials, made, strict=True)
     )
     assert [oracle(trial) for trial in trials] == expected
+    for board in ("native", "qemu"):
+        answers = bench(board).run(trials, [len(each) for each in expected])
+        assert [(answer.status, answer.outputs) for answer in answers] == [(0, each) for each in expected], board
+
+
+@pytest.mark.slow
+def test_so_do_steps_that_become_batches(bench: Callable[[str], KernelBench]) -> None:
+    """LiteRT's Dense layer rounds otherwise, by one step at most; the boards are held to the oracle."""
+    random, made = np.random.default_rng(6), []
+    for steps, inputs, outputs in ((2, 5, 3), (7, 4, 2), (3, 8, 8)):
+        windows = [[random.integers(-128, 128, (1, steps, inputs)).astype(np.int8)] for _ in range(3)]
+        made.append((distributed_model(steps, inputs, outputs), windows))
+    trials = [Trial(cured(data, FILE)[0], windows) for data, windows in made]
+    expected = [oracle(trial) for trial in trials]
+    for (data, windows), right in zip(made, expected, strict=True):
+        apart = np.frombuffer(litert(data, windows), np.int8).astype(int) - np.frombuffer(right, np.int8)
+        assert np.abs(apart).max() <= 1
     for board in ("native", "qemu"):
         answers = bench(board).run(trials, [len(each) for each in expected])
         assert [(answer.status, answer.outputs) for answer in answers] == [(0, each) for each in expected], board
