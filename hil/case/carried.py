@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hil.case.limits import Say
 from hil.case.types import ModelFile, StatePair
 from hil.model.carried import difference, guessed
+from hil.problems import Say
 from hil.tensor import TensorContract
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hil.interpreter.carried import CarriedInputs
 from hil.tensor import ROUNDED_TYPES, Elements, ElementType
 
 ARENA_BYTES = 32 << 20  # no tensor shares its memory with another one here
@@ -65,14 +66,20 @@ class Explorer:
     model: Any  # as objects of the schema
     interpreter: Any
     shapes: list[tuple[int, ...]]  # of the inputs
+    carried: dict[int, Elements]  # what inputs that carry state begin a stream with, by their index
     outputs: list[int]  # tensors
     looks: list[Look]
     rests: dict[int, _Rest] = field(default_factory=dict)
 
     def invoke(self, tensors: Sequence[Elements]) -> list[Elements]:
-        """The outputs, in the order of the model, for a tensor of each input."""
-        shaped = [tensor.reshape(shape) for tensor, shape in zip(tensors, self.shapes, strict=True)]
+        """The outputs, in the order of the model, for a tensor of each input that carries no state."""
+        given = dict(zip(self._fed, tensors, strict=True)) | self.carried
+        shaped = [given[index].reshape(shape) for index, shape in enumerate(self.shapes)]
         return _invoke(self.interpreter, shaped, len(self.outputs))
+
+    @property
+    def _fed(self) -> list[int]:
+        return [index for index in range(len(self.shapes)) if index not in self.carried]
 
     def tensor(self, index: int) -> Elements:
         """What the last invoke left in a tensor."""
@@ -104,8 +111,8 @@ class Explorer:
         return self.rests[operator]
 
 
-def open_explorer(model: bytes, arena_bytes: int = ARENA_BYTES) -> Explorer:
-    """Raises what the wheel raises on a model that it refuses."""
+def open_explorer(model: bytes, carried: Sequence[Sequence[Any]] = (), arena_bytes: int = ARENA_BYTES) -> Explorer:
+    """carried: as in `CarriedInputs`. Raises what the wheel raises on a model that it refuses."""
     from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
     names = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
@@ -122,11 +129,11 @@ def open_explorer(model: bytes, arena_bytes: int = ARENA_BYTES) -> Explorer:
             looks.append(Look(index, name, output, low, high, element))
     count = min(len(looks), MOST_TENSORS)  # spread over the model where there are more
     interpreter = _interpreter(model, arena_bytes, keep=True)
-    shapes = [
-        tuple(int(size) for size in interpreter.get_input_details(place)["shape"]) for place in range(len(graph.inputs))
-    ]
+    inputs = [interpreter.get_input_details(place) for place in range(len(graph.inputs))]
+    shapes = [tuple(int(size) for size in each["shape"]) for each in inputs]
     chosen = [looks[place * len(looks) // count] for place in range(count)]
-    return Explorer(read, interpreter, shapes, [int(tensor) for tensor in graph.outputs], chosen)
+    state = CarriedInputs(carried, inputs)
+    return Explorer(read, interpreter, shapes, state.values, [int(tensor) for tensor in graph.outputs], chosen)
 
 
 def _range(operator: Any, tensor: Any, element: ElementType, schema: Any) -> tuple[int, int]:

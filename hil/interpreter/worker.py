@@ -209,11 +209,12 @@ def shapes_litert(room: Room, model: bytes) -> Values:
     return {"shapes": [found[index] for index in range(count)]}
 
 
-def open_tflm_tensors(room: Room, model: bytes) -> Values:
+def open_tflm_tensors(room: Room, model: bytes, carried: Sequence[Any] = ()) -> Values:
     """Open a model so that its tensors can be looked at. Answers `operators`: index, name, lowest and highest value and
-    type of those whose output is looked at.
+    type of those whose output is looked at. carried: inputs that carry state, as in `CarriedInputs`; they hold what
+    they begin a stream with.
     """
-    room.explorer = open_explorer(model)
+    room.explorer = open_explorer(model, carried)
     looks = room.explorer.looks
     return {"operators": [(look.operator, look.name, look.low, look.high, look.element.name) for look in looks]}
 

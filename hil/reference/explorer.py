@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hil.interpreter.messages import Values, numbered
 from hil.interpreter.process import InterpreterProcess
+from hil.reference.interpreted import Carried
 from hil.tensor import ELEMENT_TYPES, Elements, steps_between
 
 
@@ -67,10 +68,11 @@ class Clamp:
 class Explorer:
     """One model. Every call raises InterpreterRefused or InterpreterEnded when the model cannot be looked into."""
 
-    def __init__(self, model: bytes, process: InterpreterProcess) -> None:
-        """process: one that holds no model yet."""
+    def __init__(self, model: bytes, process: InterpreterProcess, carried: Sequence[Carried] = ()) -> None:
+        """process: one that holds no model yet. carried: the inputs that carry state; each window begins a stream."""
         self._process = process
-        found = process.ask("open_tflm_tensors", {"model": model})["operators"]
+        state = {"carried": [each.value for each in carried]} if carried else {}
+        found = process.ask("open_tflm_tensors", {"model": model, **state})["operators"]
         self.operators = tuple(Operator(*each) for each in found)
 
     def look(self, tensors: Sequence[Elements]) -> Sight:

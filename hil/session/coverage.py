@@ -16,6 +16,7 @@ from hil.case.types import Case
 from hil.contract.coverage import Coverage, Reached, ShortClamp
 from hil.interpreter.process import InterpreterEnded, InterpreterProcess, InterpreterRefused
 from hil.reference.explorer import Explorer, Operator
+from hil.reference.models import carried_of
 from hil.reference.streams import stretches
 from hil.session.effort import effort
 from hil.session.gate_probes import send
@@ -62,7 +63,8 @@ class _Searching:
         rows = valid[np.unique(np.linspace(0, len(valid) - 1, min(len(valid), _MOST_VECTORS)).astype(int))]
         own = Windows((case.vectors.windows, *case.vectors.further))[rows]
         try:
-            search = Search(case, Explorer(case.model.data, self._process), _inferences(case))
+            explorer = Explorer(case.model.data, self._process, carried_of(case.model))
+            search = Search(case, explorer, _inferences(case))
             probes = _of_prepare(case, own.row(0), afford.inferences // 3).accepted(case)
             tensors = [each[rows] for each in run.stimuli.tensors]
             self._found = search.run(own, tensors, probes, max(_LEAST_SENT, afford.inferences // 8))

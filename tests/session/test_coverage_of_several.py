@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from carried_state import write_carried
 from several_tensors import several_float_model, several_model, write_several
 from typed_cases import TypedCase, converted, integers
 
@@ -18,6 +19,7 @@ from hil.records import GateReason
 from hil.reference.compute import prepare_all
 from hil.reference.explorer import Clamp, Explorer
 from hil.reference.int8 import Int8Oracle
+from hil.reference.models import carried_of
 from hil.reference.prepare import digest, prepare
 from hil.session.stimuli import Found, Search, Windows, judged_together
 from hil.session.stimuli.together import Together
@@ -32,10 +34,10 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
 
 
 @pytest.fixture(scope="module")
-def opened() -> Iterator[Callable[[bytes], Explorer]]:
+def opened() -> Iterator[Callable[..., Explorer]]:
     """Opens a model in the one process that all tests share, in place of the model before."""
     with closing(InterpreterProcess()) as process:
-        yield lambda model: Explorer(model, process)
+        yield lambda model, *carried: Explorer(model, process, carried)
 
 
 def searched(case: Case, explorer: Explorer, inferences: int = 600) -> Found:
@@ -45,7 +47,7 @@ def searched(case: Case, explorer: Explorer, inferences: int = 600) -> Found:
     return Search(case, explorer, inferences).run(own, tensors, own[:0], 8)
 
 
-def test_a_clamp_shows_at_the_outputs_behind_it_alone(case: Case, opened: Callable[[bytes], Explorer]) -> None:
+def test_a_clamp_shows_at_the_outputs_behind_it_alone(case: Case, opened: Callable[..., Explorer]) -> None:
     explorer, stimuli = opened(case.model.data), prepare_all(case)
     tensors = [each[stimuli.valid] for each in stimuli.tensors]
     sight = explorer.look(tensors)
@@ -63,8 +65,18 @@ def test_a_clamp_shows_at_the_outputs_behind_it_alone(case: Case, opened: Callab
     assert [(scores[place] != right[1]).any() for place in range(3)] == [True, False, True]
 
 
+def test_what_carries_state_holds_what_a_stream_begins_with(opened: Callable[..., Explorer], tmp_path: Path) -> None:
+    case = load_case(write_carried(tmp_path / "case"))
+    state, stimuli = carried_of(case.model), prepare_all(case)
+    explorer = opened(case.model.data, *state)
+    with closing(Int8Oracle(case.model.data, carried=state)) as oracle:
+        for output, wanted in zip(explorer.look(stimuli.tensors).outputs, oracle.answers(stimuli.tensors), strict=True):
+            np.testing.assert_array_equal(output, wanted)
+    assert searched(case, explorer, 100).looked
+
+
 def test_the_search_takes_windows_of_all_inputs_and_looks_at_all_outputs(
-    case: Case, opened: Callable[[bytes], Explorer]
+    case: Case, opened: Callable[..., Explorer]
 ) -> None:
     explorer = opened(case.model.data)
     one, other = searched(case, explorer), searched(case, explorer)
@@ -113,9 +125,7 @@ def chain(*steps: tuple[str, tuple[str, float | None, int]]) -> TypedCase:
     return TypedCase(converted(("INT8", 1 / 64, 0), *steps), integers("int8", -128, 128), decision="")
 
 
-def test_an_operator_of_int16_is_looked_at_in_its_highest_bits(
-    tmp_path: Path, opened: Callable[[bytes], Explorer]
-) -> None:
+def test_an_operator_of_int16_is_looked_at_in_its_highest_bits(tmp_path: Path, opened: Callable[..., Explorer]) -> None:
     case = load_case(chain(("QUANTIZE", INT16), ("QUANTIZE", INT8)).write(tmp_path))
     explorer = opened(case.model.data)
     assert [(each.dtype, each.low, each.step) for each in explorer.operators] == [
@@ -136,7 +146,7 @@ def test_an_operator_of_int16_is_looked_at_in_its_highest_bits(
     assert explorer.distances([np.array([127, 0, 0, 0], np.int8)], [Clamp(0, -32768, 16000)]) == [2]
 
 
-def test_an_operator_of_uint8_is_looked_at_as_it_is(tmp_path: Path, opened: Callable[[bytes], Explorer]) -> None:
+def test_an_operator_of_uint8_is_looked_at_as_it_is(tmp_path: Path, opened: Callable[..., Explorer]) -> None:
     case = load_case(chain(("QUANTIZE", ("UINT8", 1 / 64, 128))).write(tmp_path))
     explorer = opened(case.model.data)
     sight = explorer.look([np.array([[-128, 0, 1, 127]], np.int8)])
@@ -145,6 +155,6 @@ def test_an_operator_of_uint8_is_looked_at_as_it_is(tmp_path: Path, opened: Call
     assert {goal.by for goal in searched(case, explorer).goals} == {"vectors"}
 
 
-def test_a_model_of_float_alone_has_nothing_to_clamp(opened: Callable[[bytes], Explorer]) -> None:
+def test_a_model_of_float_alone_has_nothing_to_clamp(opened: Callable[..., Explorer]) -> None:
     assert opened(several_float_model()).operators == ()
     assert len(opened(several_model(level="FLOAT32")).operators) == 4
