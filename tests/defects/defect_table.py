@@ -672,6 +672,7 @@ DECISION_ROWS = (
         (Edit(DECIDE, "decision.score <= bar", "decision.score < bar"),),
         stage="decide",
         quick=True,
+        whole=True,
     ),
     Defect(
         "threshold_unit",
@@ -681,6 +682,7 @@ DECISION_ROWS = (
         also=("decision.answer",),
         says=("threshold", "60", "25"),
         stage="decide",
+        whole=True,
     ),
     Defect(
         "debounce_in_bundle",
@@ -738,6 +740,7 @@ DECISION_ROWS = (
         ),
         stage="decide",
         also=("decision.ties",),
+        whole=True,
     ),
     Defect(
         "unsigned_scores",

@@ -12,7 +12,7 @@ from firmware_workbench import PROJECT
 sys.path.insert(0, str(PROJECT / "benchmarks"))
 from false_alarms import clean_runs
 
-RUNS = {"native": 6, "qemu": 6}  # half of them with the machine busy
+RUNS = {"native": 4, "qemu": 4}  # half of them with the machine busy
 
 
 @pytest.mark.slow
