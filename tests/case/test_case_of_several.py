@@ -122,11 +122,6 @@ def test_expected_outputs_are_given_by_name(tmp_path: Path) -> None:
     np.testing.assert_array_equal(vectors.further_expected[0], level)
 
 
-def test_coverage_is_not_asked_of_several_tensors(tmp_path: Path) -> None:
-    error = refused(tmp_path, TOML + "[contract.coverage]\nrange = { min = 0.5 }\n")
-    assert "coverage" in error.where
-
-
 def test_budgets_of_both_kinds_belong_to_a_model_with_both_kinds_of_outputs(tmp_path: Path) -> None:
     both = TOML.replace("replays = 3", "lsb = 1\nulp = 2\nreplays = 3")
     contracts = load_case(write_several(tmp_path / "both", several_model("FLOAT32"), both)).contracts
