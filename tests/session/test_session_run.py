@@ -554,7 +554,9 @@ class Searched:
 def search(monkeypatch: pytest.MonkeyPatch) -> type[Searched]:
     kind = type("Found", (Searched,), {})
     monkeypatch.setattr(coverage, "InterpreterProcess", lambda: SimpleNamespace(close=lambda: None))
-    monkeypatch.setattr(coverage, "Explorer", lambda model, process, carried: process.close and ("explorer", model, *carried))
+    monkeypatch.setattr(
+        coverage, "Explorer", lambda model, process, carried: process.close and ("explorer", model, *carried)
+    )
     monkeypatch.setattr(coverage, "Search", kind)
     return kind
 
