@@ -23,7 +23,7 @@ _LOOKED_AT = {element.number: element for element in ROUNDED_TYPES}  # of the sc
 # Operators that compute nothing: their tensors hold what another one holds.
 _MOVES = frozenset(
     {"RESHAPE", "EXPAND_DIMS", "SQUEEZE", "TRANSPOSE", "PACK", "UNPACK", "SPLIT", "SPLIT_V", "SLICE", "STRIDED_SLICE"}
-    | {"GATHER", "CONCATENATION", "PAD", "PADV2"}
+    | {"GATHER", "CONCATENATION", "PAD", "PADV2", "READ_VARIABLE"}
 )
 
 
@@ -122,6 +122,8 @@ def open_explorer(model: bytes, carried: Sequence[Sequence[Any]] = (), arena_byt
     for index, operator in enumerate(graph.operators):
         code = read.operatorCodes[operator.opcodeIndex]
         name = names.get(max(code.builtinCode, code.deprecatedBuiltinCode), "CUSTOM")
+        if not len(operator.outputs):  # CALL_ONCE, ASSIGN_VARIABLE
+            continue
         output = int(operator.outputs[0])
         element = _LOOKED_AT.get(graph.tensors[output].type)
         if name not in _MOVES and element is not None:
@@ -149,7 +151,9 @@ def _range(operator: Any, tensor: Any, element: ElementType, schema: Any) -> tup
 
 
 def _rest_behind(model: Any, operator: int) -> _Rest:
-    """The model behind an operator. It begins with every tensor that is there by then and still wanted."""
+    """The model behind an operator. It begins with every tensor that is there by then and still wanted. Resource
+    variables are no tensors: what makes and fills them comes first.
+    """
     graph = model.subgraphs[0]
     operators, inputs, outputs = graph.operators, graph.inputs, graph.outputs
     behind = operators[operator + 1 :]
@@ -157,9 +161,12 @@ def _rest_behind(model: Any, operator: int) -> _Rest:
     given = [place for place, tensor in enumerate(outputs) if int(tensor) not in there]
     if not behind or not given:
         return _Rest(None, [], [])
-    wanted = [int(tensor) for each in behind for tensor in each.inputs]
+    variables = [each for each in operators[: operator + 1] if not len(each.inputs) or not len(each.outputs)]
+    kept = [*variables, *behind]
+    wanted = [int(tensor) for each in kept for tensor in each.inputs]
+    there -= {int(tensor) for each in variables for tensor in each.outputs}
     begins = [tensor for tensor in dict.fromkeys(wanted) if tensor in there]
-    graph.operators, graph.inputs, graph.outputs = behind, begins, [int(outputs[place]) for place in given]
+    graph.operators, graph.inputs, graph.outputs = kept, begins, [int(outputs[place]) for place in given]
     try:
         return _Rest(_interpreter(_written(model), ARENA_BYTES, keep=False), begins, given)
     finally:

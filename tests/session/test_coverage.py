@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from native_session import imu_motion, with_vectors
+from native_session import PROJECT, imu_motion, with_vectors
 
 from hil.case.types import Case, Vectors
 from hil.interpreter.process import InterpreterProcess, InterpreterRefused
@@ -22,6 +22,8 @@ from hil.reference.int8 import Int8Oracle
 from hil.reference.prepare import prepare
 from hil.session.stimuli import Found, Search, Windows
 from hil.session.stimuli.ventures import Ventures
+
+RESOURCES = PROJECT.parent / "shared" / "data" / "public_models" / "mww_v2_vad.tflite"
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +130,22 @@ def test_an_output_that_may_be_off_shows_only_what_is_farther_off(explorer: Expl
 def test_a_model_that_cannot_be_opened_is_refused() -> None:
     with closing(InterpreterProcess()) as process, pytest.raises(InterpreterRefused):
         Explorer(b"no model at all", process)
+
+
+@pytest.mark.skipif(not RESOURCES.is_file(), reason="no ../shared/data/public_models beside the project")
+def test_a_model_with_resource_variables_is_looked_into_and_cut_behind_each_operator() -> None:
+    """Its first operators make and fill the variables; some of them, and those that write one, have no output."""
+    tensors = np.random.default_rng(1).integers(-128, 128, (2, 120)).astype(np.int8)
+    with closing(InterpreterProcess()) as process, closing(Int8Oracle(RESOURCES.read_bytes())) as oracle:
+        explorer = Explorer(RESOURCES.read_bytes(), process)
+        assert {each.name for each in explorer.operators} == {
+            *("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "LOGISTIC", "QUANTIZE")
+        }
+        np.testing.assert_array_equal(explorer.look([tensors]).outputs[0], oracle.run(tensors))
+        ends = [(place, each.low, each.high) for place, each in enumerate(explorer.operators)]
+        assert explorer.distances([tensors[0]], [Clamp(*each) for each in ends]) == [0] * len(ends)
+        shut = explorer.distances([tensors[0]], [Clamp(place, low, low) for place, low, _ in ends])
+        assert min(shut[:2]) > 0  # clamped before a variable is read and written
 
 
 @pytest.mark.parametrize("dtype", ["int16", "float32", "int8"])
