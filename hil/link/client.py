@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import time
 from collections.abc import Callable
@@ -25,7 +24,9 @@ AGENT_ERRORS = {
     6: "this firmware has no profile",
     7: "this firmware has no such self-test, or no plain way",
 }
-_SPIN_S = 50e-6  # a busy core is kept from the emulator of another worker: 500 us cost two runs twice the time
+# Longer keeps the core from the emulator of another worker: 500 us cost two runs twice the time. And no sched_yield:
+# beside programs that want all cores it gives each of them a slice of milliseconds, for every request.
+_SPIN_S = 20e-6
 _NAP_S = 50e-6
 _LONGEST_NAP_S = 2e-3  # of waits that are long anyway: each look costs the core that another emulator may want
 _ALIVE_EVERY_S = 10e-3
@@ -214,8 +215,6 @@ class LinkClient:
             if now - start > _SPIN_S:
                 time.sleep(nap)
                 nap = min(nap * 1.1, _LONGEST_NAP_S)
-            else:
-                os.sched_yield()  # an emulator may want this core, and what it computes is waited for
             if now >= alive_at:
                 self._alive()
                 alive_at = now + _ALIVE_EVERY_S
