@@ -129,6 +129,13 @@ def winners() -> bytes:
     return m.operator("ARG_MAX", [x, axis], [y]).build([x], [y])
 
 
+def cast() -> bytes:
+    """Integers that no scale gives a meaning, as the front end of micro_speech gives its features."""
+    m = ModelBuilder()
+    x, y = (m.tensor(name, (1, 4), dtype, None) for name, dtype in (("x", "INT16"), ("y", "INT8")))
+    return m.operator("CAST", [x], [y], options=schema.CastOptionsT()).build([x], [y])
+
+
 def logarithm() -> bytes:
     """LOG in float32: no number below zero."""
     m = ModelBuilder()

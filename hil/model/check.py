@@ -83,6 +83,7 @@ OPERATOR_FIXES: Mapping[str, str] = {
         for name in ("CALL_ONCE", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE")
     },
 }
+AS_THEY_ARE = frozenset({"CAST"})  # what it takes are numbers, whatever a scale says
 GENERAL_OPERATOR_FIX = "replace the layer that makes it by one of the operators in docs/case-format.md"
 
 
@@ -218,14 +219,20 @@ def _input_output(graph: Graph) -> Iterator[Problem]:
             yield Problem(f"{side}s", f"the model has {len(found)} {side}s, the firmware takes 1 to {most}", fix)
     for side, indices in (("input", graph.inputs), ("output", graph.outputs)):
         for index in indices:
-            yield from _end(side, graph.tensors[index])
+            yield from _end(side, graph.tensors[index], numbers=_only_numbers(graph, index))
 
 
 _END_TYPES = {"input": INPUT_TYPES, "output": OUTPUT_TYPES}
 
 
-def _end(side: str, tensor: Tensor) -> Iterator[Problem]:
-    """A tensor that the product fills or reads."""
+def _only_numbers(graph: Graph, index: int) -> bool:
+    """Whether the operators that make and take a tensor are all of a kind to which its scale means nothing."""
+    around = [operator for operator in graph.operators if index in (*operator.inputs, *operator.outputs)]
+    return bool(around) and all(operator.custom or operator.name in AS_THEY_ARE for operator in around)
+
+
+def _end(side: str, tensor: Tensor, *, numbers: bool) -> Iterator[Problem]:
+    """A tensor that the product fills or reads. numbers: it needs no quantisation."""
     where = f"{side} tensor {tensor.name!r}"
     element = next((each for each in _END_TYPES[side] if each.name == tensor.dtype), None)
     if element is None:
@@ -233,7 +240,7 @@ def _end(side: str, tensor: Tensor) -> Iterator[Problem]:
         fix = f"convert with inference_{side}_type = tf.int8"
         yield Problem(where, f"its type is {tensor.dtype}, {wanted} is wanted", fix)
     elif not tensor.scales:
-        if element.dtype.itemsize == 1:
+        if element.dtype.itemsize == 1 and not numbers:
             yield Problem(where, "it has no quantisation (scale and zero point)", INT8_FIX)
     elif (
         len(tensor.scales) != 1
@@ -397,6 +404,8 @@ def _integer_weights(graph: Graph, operator: Operator) -> Iterator[Problem]:
 
 
 def _quantised(operator: Operator, tensors: tuple[Tensor | None, ...]) -> Iterator[Problem]:
+    if operator.name in AS_THEY_ARE:
+        return
     for tensor in tensors:
         if tensor is not None and tensor.dtype == "INT8" and not tensor.scales:
             yield Problem(

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from native_session import PROJECT, native_board, native_image
-from typed_cases import CASES, N, TypedCase, logarithm
+from typed_cases import CASES, N, TypedCase, cast, integers, logarithm
 
 from hil.board.config import kind_module, load_board
 from hil.case.load import load_case
 from hil.contract import checks_for, judge
 from hil.contract.types import CheckResult, Evidence, Outcome
-from hil.image.build import build
+from hil.image.build import WITH_KERNELS, build
 from hil.image.elf import Image
 from hil.session import run_case
 
@@ -76,6 +76,14 @@ def test_on_an_emulated_core_as_well(name: str, tmp_path: Path) -> None:
     evidence = run(CASES[name].write(tmp_path / "case"), tmp_path, "qemu")
     assert broken(evidence) == []
     assert evidence.records.output.tobytes() == evidence.references.output.tobytes()
+
+
+def test_numbers_of_int8_that_are_cast_need_no_scale(tmp_path: Path) -> None:
+    case = load_case(TypedCase(cast, integers("int16", -128, 128), decision="").write(tmp_path / "case"))
+    with native_board(tmp_path) as board:
+        evidence = run_case(case, board, Image(build("native", PROJECT, image=WITH_KERNELS))).evidence
+    assert broken(evidence) == []
+    np.testing.assert_array_equal(evidence.records.output, case.vectors.windows.reshape(N, 4))
 
 
 def test_an_output_of_float32_is_held_bit_for_bit_and_says_so(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ def _types(table: Mapping[str, str]) -> dict[str, frozenset[str]]:
 
 _ALL = "INT8 UINT8 INT16 INT32 INT64 FLOAT32 BOOL"
 _COMPARISONS = "EQUAL NOT_EQUAL GREATER GREATER_EQUAL LESS LESS_EQUAL"
+_CAST = "INT8 INT16 INT32 UINT32 FLOAT32 BOOL"  # BOOL: from it only
 _COMPARED = "INT8 INT16 INT32 INT64 FLOAT32 BOOL"
 _NUMBERS = frozenset({"INT8", "INT16", "INT32", "INT64", "FLOAT32", "BOOL"})
 UPSTREAM = KernelLibrary(
@@ -35,7 +36,8 @@ UPSTREAM = KernelLibrary(
             "INT8 INT32 FLOAT32": "DIV GATHER GATHER_ND",
             "INT8 INT32 INT64 FLOAT32": "MIRROR_PAD ZEROS_LIKE",
             "INT8 INT16 INT32 INT64 FLOAT32": "MAXIMUM MINIMUM PACK",
-            "INT8 INT16 INT32 FLOAT32 BOOL": "STRIDED_SLICE SLICE CAST",
+            "INT8 INT16 INT32 FLOAT32 BOOL": "STRIDED_SLICE SLICE",
+            _CAST: "CAST",
             _COMPARED: f"{_COMPARISONS} CONCATENATION",
             _ALL: "RESHAPE SQUEEZE SHAPE REVERSE_V2 BROADCAST_TO WHILE",
             "INT32 INT64": "BROADCAST_ARGS FILL",
@@ -58,7 +60,7 @@ UPSTREAM = KernelLibrary(
         ("SOFTMAX", "INT8"): frozenset({"INT8", "INT16"}),
         ("READ_VARIABLE", "RESOURCE"): _NUMBERS,
         **{("SHAPE", kind): frozenset({"INT32"}) for kind in _ALL.split()},
-        **{("CAST", kind): _NUMBERS - {"INT64"} for kind in ("INT8", "INT16", "INT32", "FLOAT32", "BOOL")},
+        **{("CAST", kind): frozenset(_CAST.split()) - {"BOOL"} for kind in _CAST.split()},
         **{("FILL", kind): _NUMBERS - {"BOOL"} for kind in ("INT32", "INT64")},
         **{(name, "BOOL"): _NUMBERS for name in ("IF", "SELECT_V2")},
         **{("WHILE", kind): _NUMBERS for kind in _ALL.split()},
