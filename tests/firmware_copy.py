@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -20,9 +21,8 @@ class FirmwareCopy:
         self._workbench, self._folder = workbench, folder
 
     def image(self, name: str, edits: Edits) -> Image:
-        """The firmware with `edits`, as NAME/defect.elf. Each name once."""
-        folder = self._folder / name
-        folder.mkdir()
+        """The firmware with `edits`, in a folder of its own that is called after `name`."""
+        folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self._folder))
         return Image(self._workbench.image(tuple(_each(edits)), (), folder))
 
 

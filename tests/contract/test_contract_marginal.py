@@ -107,3 +107,46 @@ def test_every_check_is_held_to_the_margin_of_its_case(evidence: Evidence, margi
     """153,000 of 200,000 bytes of flash are used: 23.5 % are left."""
     case = replace(evidence.case, contracts=replace(evidence.case.contracts, margin=margin))
     assert judge(BY_ID["memory.flash"], replace(evidence, case=case)).outcome is outcome
+
+
+# ---- a check that was made of each of several tensors ----------------------------------------------------------------
+
+
+def of_tensors(*values: float | None, outcome: Outcome = PASSED, maximum: float = 100) -> CheckResult:
+    """Of tensors a, b, ...: the whole speaks for the first. The third has a limit of its own, 50 LSB."""
+    each = tuple(
+        replace(
+            result(value, Limit(maximum=50) if place == 2 else Limit(maximum=maximum)),
+            unit="LSB" if place == 2 else "ticks",
+            reason="as ever" if place == 0 else "",
+        )
+        for place, value in enumerate(values)
+    )
+    return replace(each[0], outcome=outcome, reason="whole", hint="whole", tensors=(*zip("abcd", each, strict=False),))
+
+
+def test_the_first_tensor_near_its_own_limit_speaks_for_all() -> None:
+    whole = of_tensors(10, 74, 40, 90)
+    marked = mark(whole, MARGIN)
+    assert [each.outcome for _, each in marked.tensors] == [PASSED, PASSED, MARGINAL, MARGINAL]
+    assert [name for name, _ in marked.tensors] == ["a", "b", "c", "d"]
+    third, fourth = marked.tensors[2][1], marked.tensors[3][1]
+    assert (third.value, third.reason) == (40, mark(replace(whole.tensors[2][1]), MARGIN).reason)
+    assert (marked.outcome, marked.value, marked.limit, marked.unit) == (MARGINAL, 40, Limit(maximum=50), "LSB")
+    assert marked.reason == f"a: as ever; c: {third.reason}; d: {fourth.reason}"
+    assert marked.hint == third.hint != ""
+    assert (marked.check, marked.findings) == (whole.check, whole.findings)
+
+
+def test_with_no_tensor_near_its_limit_the_whole_is_as_it_was() -> None:
+    whole = of_tensors(10, 74)
+    assert mark(whole, MARGIN) == whole
+    assert mark(of_tensors(99, 99), 0) == of_tensors(99, 99)
+
+
+@pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.NOT_JUDGED, Outcome.INVALID], ids=str)
+def test_a_whole_that_does_not_pass_is_not_marginal_its_tensors_may_be(outcome: Outcome) -> None:
+    whole = of_tensors(10, 90, outcome=outcome)
+    marked = mark(whole, MARGIN)
+    assert replace(marked, tensors=whole.tensors) == whole
+    assert [each.outcome for _, each in marked.tensors] == [PASSED, MARGINAL]
