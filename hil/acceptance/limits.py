@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ from hil.contract.memory import stack_size
 from hil.contract.statistics import minimum_samples
 from hil.contract.types import Evidence
 from hil.errors import CaseError, UsageError
+from hil.project.toml_text import toml_key
 from hil.runfile import Case, Run
 
 HEADROOM = 0.10  # of arena and sizes, as a share of the limit
@@ -211,15 +210,10 @@ def lines(proposal: Proposal) -> Iterator[str]:
     for entry in proposal.entries:
         if entry.table != table:
             table = entry.table
-            yield f"[{'.'.join(map(_key, table))}]"
+            yield f"[{'.'.join(map(toml_key, table))}]"
         text = f"{entry.key} = {_shown(entry.value)}"
         yield f"{text:<40} # measured: {entry.measured}"
     yield from (f"# not told by this run: {sentence}" for sentence in proposal.left_out)
-
-
-def _key(name: str) -> str:
-    """A part of a TOML key, in quotes where it needs them."""
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)
 
 
 def _shown(value: Any) -> str:

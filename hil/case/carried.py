@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from hil.case.types import ModelFile, StatePair
 from hil.model.carried import difference, guessed
 from hil.problems import Say
+from hil.project.toml_text import toml_text
 from hil.tensor import TensorContract
 
 
@@ -47,6 +48,12 @@ def _pairs(model: ModelFile, table: dict[str, str], say: Say) -> list[StatePair]
     return pairs
 
 
+def wired(pairs: Sequence[StatePair]) -> str:
+    """The pairs as [model] state names them."""
+    each = (f"{toml_text(pair.output_tensor.name)} = {toml_text(pair.input_tensor.name)}" for pair in pairs)
+    return f"{{ {', '.join(each)} }}"
+
+
 def _named(tensors: Sequence[TensorContract], name: str) -> int | None:
     return next((index for index, tensor in enumerate(tensors) if tensor.name == name), None)
 
@@ -56,5 +63,5 @@ def _names(tensors: Sequence[TensorContract]) -> str:
 
 
 def _hint(model: ModelFile) -> str:
-    fitting = ", ".join(f"{each.output_tensor.name!r} = {each.input_tensor.name!r}" for each in guessed(model))
-    return f"; these fit each other alone: {fitting}" if fitting else ""
+    pairs = guessed(model)
+    return f"; these fit each other alone: {wired(pairs)}" if pairs else ""

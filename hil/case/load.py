@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hil.case import limits, output_limits, stages
-from hil.case.carried import with_state
+from hil.case.carried import wired, with_state
 from hil.case.expected import EXPECTED, from_bytes
 from hil.case.lock import BUILD, LOCK, Lock, check_lock, new_lock, read_lock
 from hil.case.notes import arena_notes, state_notes, vector_notes
@@ -302,8 +302,7 @@ def _check_against(
     if table.model.state and not model.state:
         fix = "take it out: each window is judged by itself, as the model computes it"
         if pairs := guessed(model):
-            shown = ", ".join(f'"{pair.output_tensor.name}" = "{pair.input_tensor.name}"' for pair in pairs)
-            fix = f"name the outputs that it takes as inputs again, such as state = {{ {shown} }}"
+            fix = f"name the outputs that it takes as inputs again, such as state = {wired(pairs)}"
         report.say(("model", "state"), "the model keeps no state: no operator has a variable tensor", fix)
     outputs = model.output.elements
     if "topk" in contracts.agreement and contracts.topk >= outputs:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from hil.case.carried import wired
 from hil.case.types import Decide, ModelFile, Vectors
 from hil.model.carried import guessed
 
@@ -24,10 +25,9 @@ def state_notes(said: object, model: ModelFile, vectors: Vectors) -> Iterator[st
     """What to know of a case whose model keeps state. said: [model] state, None where the case does not say."""
     pairs = guessed(model) if said is None else ()
     if pairs:
-        shown = ", ".join(f'"{pair.output_tensor.name}" = "{pair.input_tensor.name}"' for pair in pairs)
         yield (
             "outputs and inputs of the model fit each other as those of a recurrent model do, and windows feed all of "
-            f"them: where it is state, wire it with [model] state = {{ {shown} }}, else say state = false"
+            f"them: where it is state, wire it with [model] state = {wired(pairs)}, else say state = false"
         )
     if said is None and model.state:
         yield (

@@ -7,7 +7,7 @@ from hil.contract.types import Check, CheckResult, Evidence
 from hil.contract.verdict import Sheet
 
 _OF_2020 = "this image is over the TFLM of 2020, which has reference kernels alone; --hil-tflm=upstream has others"
-_HINT = "the library has no optimised kernel of it: build it with one, take another layer, or add it to the key"
+_HINT = "the library has no optimised kernel of it: build it with one; where there is none, add it to the key"
 
 
 def _judge_kernels(evidence: Evidence) -> CheckResult:

@@ -80,5 +80,7 @@ def _result(sheet: Sheet, kind: str, seen: Look, meant: bool) -> CheckResult:
 
 
 def _stale(result: CheckResult) -> CheckResult:
+    """Of several tensors each says so: the gate holds the whole to the worst of them."""
     said = "the case expects it, and it is not so"
-    return replace(result, outcome=Outcome.MARGINAL, reason=said, hint=_STALE)
+    tensors = tuple((name, _stale(each)) for name, each in result.tensors)
+    return replace(result, outcome=Outcome.MARGINAL, reason=said, hint=_STALE, tensors=tensors)

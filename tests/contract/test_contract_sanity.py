@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_evidence import CHANNELS, SAMPLES, STREAM, N
+from made_several import each_twice
 
 from hil.case.types import Decide, Prepare, Window
 from hil.contract import CHECKS, checks_for, judge
@@ -122,6 +123,13 @@ def test_what_the_case_means_so_passes_and_is_still_told(
 def test_an_expectation_that_is_not_met_would_hide_the_next_one(evidence: Evidence, kind: str) -> None:
     result = look(kind, meant(evidence, kind))
     assert (result.outcome, result.reason) == (Outcome.MARGINAL, "the case expects it, and it is not so")
+
+
+@pytest.mark.parametrize("kind", ["saturated_input", "constant_output"])
+def test_of_several_tensors_each_says_that_the_expectation_is_not_met(evidence: Evidence, kind: str) -> None:
+    """The gate of a release holds the whole to the worst of them."""
+    result = look(kind, meant(each_twice(evidence), kind))
+    assert [each.outcome for _, each in result.tensors] == [result.outcome] * 2 == [Outcome.MARGINAL] * 2
 
 
 def test_a_defect_of_the_device_is_left_to_the_contracts_that_are_for_it(evidence: Evidence) -> None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from hil.case.load import FILE_NAME, load_case
 from hil.case.schema import MAX_LABELS, NAME
-from hil.case.start.state import guessed_state, lasts, state_lines, state_notes, toml_text
+from hil.case.start.state import guessed_state, lasts, state_lines, state_notes
 from hil.case.start.windows import Target, Windows, made_up, read_several, read_windows
 from hil.case.types import Case, ModelFile
 from hil.errors import CaseError, UsageError
@@ -29,6 +29,7 @@ from hil.model.kernels.library import KernelLibrary
 from hil.model.kernels.own import WITH_OWN
 from hil.model.tflite import computes_in_float, parse_model
 from hil.problems import reason_of
+from hil.project.toml_text import toml_text
 from hil.reference.compute import check_models
 from hil.reference.int8 import Int8Oracle
 from hil.reference.models import carried_of

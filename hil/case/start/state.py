@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
+from hil.case.carried import wired
 from hil.case.notes import shown_state
 from hil.case.types import ModelFile, StatePair
 from hil.model.carried import guessed
@@ -27,7 +27,7 @@ def state_lines(model: ModelFile) -> Iterator[str]:
     if model.carried:
         yield "# A guess: each of these outputs has the type, shape and quantisation of one input: it is taken for"
         yield "# the state that the product carries to the next window of a stream (sequence in the vectors)."
-        yield f"state = {_wired(model.carried)}"
+        yield f"state = {wired(model.carried)}"
     elif model.state:
         yield f"# The model keeps state: {shown_state(model.state)}."
         yield "# A guess: true where it lasts from window to window of a stream (sequence in the vectors), else false."
@@ -35,7 +35,7 @@ def state_lines(model: ModelFile) -> Iterator[str]:
     elif pairs:
         yield "# Is an output the state that the product carries to the next window? Then wire it; its input needs no"
         yield "# windows:"
-        yield f"# state = {_wired(pairs)}"
+        yield f"# state = {wired(pairs)}"
 
 
 def state_notes(model: ModelFile) -> Iterator[str]:
@@ -45,14 +45,3 @@ def state_notes(model: ModelFile) -> Iterator[str]:
     elif model.state:
         shown = "from window to window of a stream" if lasts(model) else "no longer than a window"
         yield f"the model keeps state ({shown_state(model.state)}); that it lasts {shown} is a guess"
-
-
-def _wired(pairs: tuple[StatePair, ...]) -> str:
-    """As a table of TOML."""
-    each = (f"{toml_text(pair.output_tensor.name)} = {toml_text(pair.input_tensor.name)}" for pair in pairs)
-    return f"{{ {', '.join(each)} }}"
-
-
-def toml_text(text: str) -> str:
-    """A basic string of TOML, which escapes as JSON does."""
-    return json.dumps(text.encode("utf-8", "replace").decode(), ensure_ascii=False).replace("\x7f", "\\u007f")
