@@ -22,6 +22,7 @@ from hil.image.build import FIRMWARE
 PROJECT = Path(__file__).resolve().parents[1]
 TFLM = PROJECT / "build" / "tflm-crate" / "tfmicro"
 KERNELS = "submodules/tensorflow/tensorflow/lite/micro/kernels"
+TARGETS = {"native": "native", "qemu": "mps2-an386"}  # board: what its firmware is built for
 _COMMAND_S = 300
 
 

@@ -101,7 +101,7 @@ def limited(evidence: Evidence, **own: object) -> Evidence:
     """With a budget of its own for the further output."""
     contracts = evidence.case.contracts
     common = OutputLimits(contracts.lsb, contracts.ulp, contracts.tolerance, contracts.agreement, 0, 0)
-    contracts = replace(contracts, further=(replace(common, **own),))  # type: ignore[arg-type]  # its own fields
+    contracts = replace(contracts, further=(replace(common, **own),))
     return replace(evidence, case=replace(evidence.case, contracts=contracts))
 
 

@@ -8,13 +8,17 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from defect_bench import NormalImage
+from defect_bench import NormalImage, RunWith
 from defect_table import Defect, ImageOf
-from firmware_workbench import PROJECT, Workbench
+from firmware_workbench import PROJECT, TARGETS, Edit, Workbench
+from native_session import native_board
 
-from hil.image.build import build
-
-TARGETS = {"native": "native", "qemu": "mps2-an386"}  # board: what its firmware is built for
+from hil.case.load import load_case
+from hil.contract import checks_for, judge
+from hil.contract.types import CheckResult, Evidence
+from hil.image.build import WITH_KERNELS, build
+from hil.image.elf import Image
+from hil.session import run_case
 
 
 @pytest.fixture(scope="session")
@@ -48,3 +52,16 @@ def image_of(
         yield lambda defect: images[defect.name].result()
     finally:
         builder.shutdown(cancel_futures=True)
+
+
+@pytest.fixture
+def run_with(workbench_of: Callable[[str], Workbench], tmp_path: Path) -> RunWith:
+    """`run_with(edits, case)`: the case on the host, on the larger image with these edits."""
+
+    def run(edits: tuple[Edit, ...], file: Path) -> tuple[Evidence, list[CheckResult]]:
+        image, case = Image(workbench_of("native").image(edits, (), tmp_path, WITH_KERNELS)), load_case(file)
+        with native_board(tmp_path) as board:
+            evidence = run_case(case, board, image).evidence
+        return evidence, [judge(check, evidence) for check in checks_for(case)]
+
+    return run

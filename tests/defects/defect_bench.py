@@ -19,10 +19,14 @@ import numpy as np
 from firmware_workbench import PROJECT, Edit
 from harness_process import WITHOUT
 
+from hil.contract.types import CheckResult, Evidence
+
 CASE = PROJECT / "golden_vectors" / "imu_motion"
 FAILED, USAGE = 1, 4  # pytest's exit codes: a test failed; wrong use
 _COMMAND_S = 300
 NormalImage = Callable[[str], Path]  # of a board
+# Of edits and a case: what ran, and the verdicts in the order of blame.
+RunWith = Callable[[tuple[Edit, ...], Path], tuple[Evidence, list[CheckResult]]]
 
 
 @dataclass(frozen=True)

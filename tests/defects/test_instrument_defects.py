@@ -7,12 +7,10 @@ from pathlib import Path
 
 import pytest
 from defect_bench import CASE, FAILED, GateResult, gate
-from firmware_workbench import Workbench
+from firmware_workbench import TARGETS, Workbench
 from instrument_table import INVALID, LIES, Lie
 
 pytestmark = pytest.mark.slow
-
-TARGETS = {"native": "native", "qemu": "mps2-an386"}
 
 
 @pytest.mark.parametrize("lie", LIES, ids=lambda lie: lie.name)

@@ -19,19 +19,16 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def workbench(workbench_of: Callable[[str], Workbench]) -> Workbench:
-    return workbench_of("native")
-
-
 @cache
 def normal_image() -> Path:
     return build("native", PROJECT, image=WITH_KERNELS)
 
 
 @pytest.mark.parametrize("defect", KERNEL_DEFECTS, ids=lambda defect: defect.name)
-def test_the_gate_blames_the_operator(defect: KernelDefect, workbench: Workbench, tmp_path: Path) -> None:
-    image = workbench.image(defect.edits, (), tmp_path, WITH_KERNELS)
+def test_the_gate_blames_the_operator(
+    defect: KernelDefect, workbench_of: Callable[[str], Workbench], tmp_path: Path
+) -> None:
+    image = workbench_of("native").image(defect.edits, (), tmp_path, WITH_KERNELS)
     case = case_of(defect.model, tmp_path, defect.stream)
     result = gate(case, tmp_path / "out", board="native", image=image)
     assert (result.exit_code, result.verdict) == (FAILED, "failed"), result.summary()

@@ -10,12 +10,11 @@ from contextlib import ExitStack
 from functools import cache
 
 import pytest
+from firmware_workbench import TARGETS
 from kernel_bench import PROJECT, KernelBench
 
 from hil.image.build import build
 from hil.image.elf import Image
-
-TARGETS = {"native": "native", "qemu": "mps2-an386"}
 
 
 @pytest.fixture(scope="module")

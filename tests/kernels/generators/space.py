@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from kernel_bench import Trial
@@ -45,24 +47,24 @@ def batch_to_space_nd(random: Random) -> Trial:
 
 @generator("SPACE_TO_DEPTH")
 def space_to_depth(random: Random) -> Trial:
-    tensor, block = quantised(random, pick(random, "INT8", "FLOAT32")), int(random.integers(1, 4))
-    batch, height, width, depth = shape_of(random, 4, 3)
-    options = schema.SpaceToDepthOptionsT()
-    options.blockSize = block
-    large, deep = [batch, height * block, width * block, depth], [batch, height, width, depth * block * block]
-    model = OneOperator("SPACE_TO_DEPTH", options).input(large, *tensor).output(deep, *tensor)
-    return Trial(model.build(), windows_of(random, (large, tensor[0])))
+    return depth(random, "SPACE_TO_DEPTH", schema.SpaceToDepthOptionsT(), deeper=True)
 
 
 @generator("DEPTH_TO_SPACE")
 def depth_to_space(random: Random) -> Trial:
+    return depth(random, "DEPTH_TO_SPACE", schema.DepthToSpaceOptionsT(), deeper=False)
+
+
+def depth(random: Random, operator: str, options: Any, *, deeper: bool) -> Trial:
+    """One of the two, which do the opposite of each other."""
     tensor, block = quantised(random, pick(random, "INT8", "FLOAT32")), int(random.integers(1, 4))
-    batch, height, width, depth = shape_of(random, 4, 3)
-    options = schema.DepthToSpaceOptionsT()
+    batch, height, width, channels = shape_of(random, 4, 3)
     options.blockSize = block
-    large, deep = [batch, height * block, width * block, depth], [batch, height, width, depth * block * block]
-    model = OneOperator("DEPTH_TO_SPACE", options).input(deep, *tensor).output(large, *tensor)
-    return Trial(model.build(), windows_of(random, (deep, tensor[0])))
+    large = [batch, height * block, width * block, channels]
+    deep = [batch, height, width, channels * block * block]
+    before, after = (large, deep) if deeper else (deep, large)
+    model = OneOperator(operator, options).input(before, *tensor).output(after, *tensor)
+    return Trial(model.build(), windows_of(random, (before, tensor[0])))
 
 
 @generator("RESIZE_BILINEAR")
