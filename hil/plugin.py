@@ -315,7 +315,18 @@ def _cases_of_tests(items: Sequence[pytest.Item]) -> list[Case]:
 
 
 def _needs_board(item: pytest.Item) -> bool:
-    return isinstance(item, CheckItem) or "board" in getattr(item, "fixturenames", ())
+    return isinstance(item, CheckItem) or _uses(item, "board") or _uses(item, "device")
+
+
+def _uses(item: pytest.Item, name: str) -> bool:
+    """Whether a test reaches the fixture of this name that is defined here: a project may have one of its own, in its
+    place or around it.
+    """
+    info = getattr(item, "_fixtureinfo", None)
+    chain = [*info.name2fixturedefs.get(name, ())] if info else []  # the last is what the test gets
+    while chain and chain[-1].func.__module__ != __name__ and name in chain[-1].argnames:
+        chain.pop()
+    return bool(chain) and chain[-1].func.__module__ == __name__
 
 
 def _has_line(entry: Any) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
-from harness_process import FAILED, Finished, run_harness
-from native_session import PROJECT
+from harness_process import FAILED, PASSED, Finished, run_harness
+from native_session import PROJECT, CaseFolder
 
 OWN_TESTS = '''
 import numpy as np
@@ -113,3 +114,40 @@ def test_python_tests_alone_are_a_run_of_their_own(finished: Finished) -> None:
     assert finished.code == FAILED
     assert "a gate in which nothing ran fails" not in finished.text
     assert finished.run["cases"] == []
+
+
+OF_A_PROJECT = """
+import pytest
+
+
+@pytest.fixture
+def board():
+    return "a chess board"
+
+
+def test_its_own(board):
+    assert board == "a chess board"
+"""
+AROUND = OF_A_PROJECT.replace("def board():\n    return", "def board(board):\n    assert board.config.kind\n    return")
+
+
+@pytest.mark.parametrize(("text", "takes"), [(OF_A_PROJECT, False), (AROUND, True)], ids=["its own", "around ours"])
+def test_a_fixture_of_a_project_that_is_called_board_needs_none(
+    text: str, takes: bool, image: str, tmp_path: Path
+) -> None:
+    """Neither tools nor the output folder, which another run may hold."""
+    (tmp_path / "test_own.py").write_text(text, encoding="utf-8")
+    finished = run_harness(tmp_path, "test_own.py", image)
+    assert finished.code == PASSED, finished.text
+    assert (finished.out / "run.json").exists() == takes
+
+
+def test_a_device_alone_needs_a_board(image: str, tmp_path: Path) -> None:
+    case = CaseFolder(tmp_path / "small")
+    (tmp_path / "test_own.py").write_text(
+        f'import pytest\n\n@pytest.mark.hil_case("{case.path.name}")\ndef test_it(device):\n    assert device.hello\n',
+        encoding="utf-8",
+    )
+    finished = run_harness(tmp_path, "test_own.py", image)
+    assert finished.code == PASSED, finished.text
+    assert (finished.out / "run.json").exists()
