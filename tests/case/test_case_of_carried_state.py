@@ -45,11 +45,11 @@ def test_what_is_carried_is_no_input_of_windows_any_more(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("state", "where", "problem", "fix"),
     [
-        ("{}", "[model] state", "names no pair", "'h' = 'h_prev', 'c' = 'c_prev'"),
+        ("{}", "[model] state", "names no pair", '"h" = "h_prev", "c" = "c_prev"'),
         ('{ hh = "h_prev" }', "state.hh", "no output 'hh'", "'h', 'scores', 'c'"),
-        ('{ h = "prev" }', "state.h", "no input 'prev'", "these fit each other alone: 'h' = 'h_prev'"),
+        ('{ h = "prev" }', "state.h", "no input 'prev'", 'these fit each other alone: { "h" = "h_prev"'),
         ('{ h = "x" }', "state.h", "output 'h' and input 'x' have shapes [1, 1, 4] and [1, 6]", "the same type"),
-        ('{ h = "c_prev" }', "state.h", "scales 0.10000002 and 0.2", "'c' = 'c_prev'"),
+        ('{ h = "c_prev" }', "state.h", "scales 0.10000002 and 0.2", '"c" = "c_prev"'),
         ('{ scores = "c_prev" }', "state.scores", "scales 0.00390625 and 0.2", "the same type"),
         ("3", "[model] state", "3 does not do", ""),
         ('{ h = "" }', "state.h", "it is empty", "fill it in"),
