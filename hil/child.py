@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 
 from hil.errors import BoardError
+from hil.patience import Turn, turns_of
 
 # The kernel kills the child when this process ends, for any reason (prctl(2)). setpriv, of util-linux, asks for that
 # and then becomes the program; Python code between fork and exec would not be safe beside the references' thread.
@@ -68,6 +69,10 @@ class Child:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    def turns(self) -> Mapping[int, Turn]:
+        """What it got of this machine's processors."""
+        return turns_of(self._process.pid)
 
     @property
     def code(self) -> int | None:

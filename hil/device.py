@@ -87,7 +87,7 @@ class Device:
     def _connect(self) -> None:
         board = self.board
         rtt = Rtt(board.memory, board.image.symbol("_SEGGER_RTT"))
-        self._link = LinkClient(rtt, board.check, self.counters, self._last_taken)
+        self._link = LinkClient(rtt, board.check, self.counters, self._last_taken, board.turns)
         self.invokes.append(InvokeCalls())
         self.hello = self._with_further(self._hello())
 

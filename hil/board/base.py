@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +12,7 @@ from hil.board.config import BoardConfig
 from hil.board.outside import Outside
 from hil.image.elf import Image
 from hil.link.rtt import Memory
+from hil.patience import Turn
 from hil.records import ClockSpec, FaultReport
 
 Progress = Callable[[str, int, int], None]  # what, done, of how many
@@ -63,6 +64,9 @@ class Board(Protocol):
 
         Raises BoardError when the board does not answer either.
         """
+
+    def turns(self) -> Mapping[int, Turn]:
+        """What an emulator got of this machine's processors, as `hil.patience.turns_of`; empty when there is none."""
 
     def close(self) -> None:
         """Release everything. Safe to call twice."""

@@ -17,6 +17,7 @@ from hil.board.outside import OnlyMemory, Outside
 from hil.errors import BoardError, DeviceEnded, DeviceFault
 from hil.image.elf import Image
 from hil.link.rtt import Memory, Rtt
+from hil.patience import Patience, Turn
 from hil.records import ClockSpec, FaultReport
 
 LOG_LINES = 12  # of the log, in a post-mortem
@@ -77,6 +78,10 @@ class FirmwareBoard(ABC):
     def outside(self) -> AbstractContextManager[Outside]:
         """As `Board.outside`; a kind that has a counter, or more memory than the link needs, gives those."""
         return nullcontext(OnlyMemory(self.memory))
+
+    def turns(self) -> Mapping[int, Turn]:
+        """As `Board.turns`."""
+        return {}
 
     def words(self) -> str:
         """What was logged and is not in the log file yet."""
@@ -153,14 +158,14 @@ class FirmwareBoard(ABC):
 
     def _wait(self, done: Callable[[], bool], step: str) -> None:
         limit = self.config.timeout.boot_s
-        end = time.monotonic() + limit
+        patience = Patience(limit, self.turns)
         while not done():
             try:
                 self.check()
             except DeviceEnded as error:
                 text = str(error)
                 raise DeviceEnded(text if text.startswith(f"{step}: ") else f"{step}: {text}") from error
-            if time.monotonic() > end:
+            if patience.over() and not done():
                 raise BoardError(
                     f"{step}: board {self.config.name} did not open its link within {limit:g} s"
                     f"\n{self.postmortem().text}\n  next: is {self.image.path} firmware with the test agent?"

@@ -6,11 +6,11 @@ Protocol: "Debugging with GDB", appendix E.
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from hil.errors import BoardError, DeviceSilent
+from hil.patience import Patience, Turns
 
 _ANSWER_S = 20.0  # longest time that a stub takes for anything but running the target
 _CHUNK_BYTES = 1024  # of memory in one packet; stubs have buffers of a few kilobytes
@@ -23,8 +23,9 @@ class GdbStub:
     Every call raises BoardError when the stub does not answer or refuses.
     """
 
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
+    def __init__(self, connection: socket.socket, turns: Turns = dict) -> None:
+        """turns: what the emulator got of this machine's processors; no time-out counts what it lost."""
+        self._connection, self._turns = connection, turns
         self._received = b""
         self._ask("?")
         self._running = False
@@ -104,13 +105,11 @@ class GdbStub:
 
     def _receive(self, timeout_s: float) -> str | None:
         """The next packet, acknowledged; None when none comes in time."""
-        deadline = time.monotonic() + timeout_s
+        patience = Patience(timeout_s, self._turns)
         while b"#" not in self._received or len(self._received) < self._received.index(b"#") + 3:
-            self._connection.settimeout(max(1e-3, deadline - time.monotonic()))
-            try:
-                data = self._connection.recv(65536)
-            except TimeoutError:
+            if not patience.await_data(self._connection):
                 return None
+            data = self._connection.recv(65536)
             if not data:
                 raise BoardError("the emulator's debug stub closed its connection")
             self._received = (self._received + data).lstrip(b"+")

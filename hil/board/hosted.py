@@ -4,7 +4,7 @@ one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hil.board.config import BoardConfig
@@ -13,6 +13,7 @@ from hil.board.memory import SharedMemory
 from hil.child import Child
 from hil.errors import BoardError, DeviceEnded
 from hil.image.elf import Image
+from hil.patience import Turn
 from hil.records import ClockSpec
 
 
@@ -59,6 +60,9 @@ class HostedBoard(FirmwareBoard):
             raise BoardError(f"provision: the bundle read back from {start:#x} differs from what was written")
         self._start()
         self._await_boot()
+
+    def turns(self) -> Mapping[int, Turn]:
+        return self._child.turns() if self._child else {}
 
     def close(self) -> None:
         self._stop()

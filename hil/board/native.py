@@ -19,6 +19,7 @@ from hil.board.outside import FreeRunning, Outside
 from hil.child import Child
 from hil.errors import BoardError
 from hil.image.elf import Image
+from hil.patience import Patience
 from hil.records import ClockSpec
 
 HOST_TIME = ClockSpec("host time", "ns", 1, 1, 1_000_000_000, False, 1_000_000_000)
@@ -82,8 +83,8 @@ class NativeBoard(HostedBoard):
         except ProcessLookupError:  # it has ended
             return {}
         self._mute = ""
-        end = time.monotonic() + _CONFESS_S
-        while time.monotonic() < end:
+        patience = Patience(_CONFESS_S, self.turns)
+        while not patience.over():
             if found := self.fault():
                 return {"pc": found.registers["pc"]}
             time.sleep(1e-3)

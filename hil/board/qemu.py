@@ -25,6 +25,7 @@ from hil.image.flash import Layout, Range, check_firmware, check_placement
 from hil.image.toolchain import Tool, install_command
 from hil.link.rtt import Memory
 from hil.need import Row, tool_row
+from hil.patience import Patience
 from hil.records import ClockSpec
 
 _NS = 1_000_000_000
@@ -146,8 +147,8 @@ class QemuBoard(HostedBoard):
             raise BoardError(f"board {self.config.name} is not running")
         if self._stub is None:
             try:
-                _ask_monitor(self._monitor, "gdbserver chardev:debug")
-                self._stub = GdbStub(self._debug[0])
+                self._ask_monitor("gdbserver chardev:debug")
+                self._stub = GdbStub(self._debug[0], self.turns)
             except (OSError, ValueError) as error:
                 raise BoardError(f"board {self.config.name}: no debug stub: {error}\n  next: run it again") from error
         return self._stub
@@ -168,7 +169,7 @@ class QemuBoard(HostedBoard):
     def core_registers(self) -> Mapping[str, int]:
         try:
             dead = self._child is not None and self._child.ended() is not None
-            answer = super().words() if dead else _ask_monitor(self._monitor, "info registers")
+            answer = super().words() if dead else self._ask_monitor("info registers")
         except TimeoutError:
             self._mute = _MUTE
             return {}
@@ -183,6 +184,29 @@ class QemuBoard(HostedBoard):
     def _stop(self) -> None:
         super()._stop()
         self._close_monitor()
+
+    def _ask_monitor(self, command: str) -> str:
+        """One human-monitor command over QMP (docs/interop/qmp-spec of QEMU). Raises TimeoutError, OSError when it has
+        hung up, and ValueError when it says something else.
+        """
+        if self._monitor is None:
+            raise ValueError("no monitor")
+        requests = (
+            {"execute": "qmp_capabilities"},
+            {"execute": "human-monitor-command", "arguments": {"command-line": command}},
+        )
+        self._monitor.sendall(b"".join(json.dumps(request).encode() + b"\n" for request in requests))
+        patience, received = Patience(_QMP_TIMEOUT_S, self.turns), b""
+        while patience.await_data(self._monitor):
+            data = self._monitor.recv(65536)
+            if not data:
+                raise ValueError("the monitor closed")
+            *lines, received = (received + data).split(b"\n")
+            for line in lines:
+                answer = json.loads(line).get("return")
+                if isinstance(answer, str):
+                    return answer
+        raise TimeoutError
 
     def _close_monitor(self) -> None:
         if self._monitor is not None:
@@ -239,23 +263,3 @@ class _Look:
     def _count(self) -> int:
         assert self._counter is not None, "there is no counter"
         return int.from_bytes(self.memory.read(self._counter, 4), "little")
-
-
-def _ask_monitor(monitor: socket.socket | None, command: str) -> str:
-    """One human-monitor command over QMP (docs/interop/qmp-spec of QEMU)."""
-    if monitor is None:
-        raise ValueError("no monitor")
-    monitor.settimeout(_QMP_TIMEOUT_S)
-    stream = monitor.makefile("rw", encoding="utf-8")
-    requests = [
-        {"execute": "qmp_capabilities"},
-        {"execute": "human-monitor-command", "arguments": {"command-line": command}},
-    ]
-    for request in requests:
-        stream.write(json.dumps(request) + "\n")
-    stream.flush()
-    for line in stream:
-        answer = json.loads(line).get("return")
-        if isinstance(answer, str):
-            return answer
-    raise ValueError("the monitor closed")

@@ -22,6 +22,7 @@ from hil.errors import BoardError, DeviceEnded, UsageError
 from hil.image.elf import Image
 from hil.image.flash import Layout, Piece, Range, check_firmware, check_placement, contents, mismatch
 from hil.need import Row, State
+from hil.patience import Turn, turns_of
 from hil.records import ClockSpec
 from hil.renode.process import GET, SUPPORTED, RenodeProcess, check_version, find_renode, version_of
 
@@ -147,6 +148,10 @@ class RenodeBoard(FirmwareBoard):
             return self._running().registers()
         except BoardError:
             return {}
+
+    def turns(self) -> Mapping[int, Turn]:
+        pid = self.pid
+        return turns_of(pid) if pid is not None else {}
 
     def mute(self) -> str:
         return self._machine.silence() if self._machine else ""

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from hil.errors import BenchError, HilError
 from hil.interpreter.messages import Values, receive, send
+from hil.patience import Patience, turns_of
 
 SILENCE_S = 60.0  # without an answer or a sign of life (hil.interpreter.worker.ALIVE_S), after which it hangs
 LAST_WORDS = 4000  # bytes
@@ -98,9 +99,9 @@ class InterpreterProcess:
             self._connection.settimeout(silence_s)
             try:
                 send(self._connection, {"request": request, **values})
-                answer = receive(self._connection)
+                answer = self._answer(silence_s)
                 while "alive" in answer:
-                    answer = receive(self._connection)
+                    answer = self._answer(silence_s)
             except TimeoutError:
                 self._process.kill()
                 raise InterpreterEnded(f"hung: no answer in {silence_s:g} s", self._said(before)) from None
@@ -109,6 +110,12 @@ class InterpreterProcess:
             if "refused" in answer:
                 raise InterpreterRefused(answer["refused"], self._said(before))
             return answer
+
+    def _answer(self, silence_s: float) -> Values:
+        """What it says next. Raises TimeoutError, EOFError and OSError."""
+        if not Patience(silence_s, lambda: turns_of(self.pid)).await_data(self._connection):
+            raise TimeoutError
+        return receive(self._connection)
 
     def close(self) -> None:
         """End the process, and wait until it is gone. Safe to call twice."""

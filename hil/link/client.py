@@ -14,6 +14,7 @@ from hil.errors import AgentError, DeviceEnded, DeviceFault, DeviceReset, Device
 from hil.link import frame
 from hil.link.messages import PROTOCOL
 from hil.link.rtt import Rtt
+from hil.patience import Patience, Turns
 
 AGENT_ERRORS = {
     1: "the request is not in the schema",
@@ -48,7 +49,7 @@ class LinkClient:
 
     alive: called every few milliseconds of waiting; raises when the board is gone or the firmware left a fault record.
     last_taken: id of the last request that the firmware took up, from RAM that a restart leaves alone; None when this
-    firmware does not keep it.
+    firmware does not keep it. turns: what an emulator got of this machine's processors: what it lost is no time-out.
     """
 
     def __init__(
@@ -57,9 +58,10 @@ class LinkClient:
         alive: Callable[[], None],
         counters: LinkCounters | None = None,
         last_taken: Callable[[], int | None] = lambda: None,
+        turns: Turns = dict,
     ) -> None:
         """counters: where to go on counting, when this is a further attachment of one session."""
-        self._rtt, self._alive, self._last_taken = rtt, alive, last_taken
+        self._rtt, self._alive, self._last_taken, self._turns = rtt, alive, last_taken, turns
         self._reader = frame.FrameReader()
         self._id = secrets.randbits(32)  # so that a reply to another client's request is never taken for ours
         self._boot: int | None = None
@@ -101,16 +103,15 @@ class LinkClient:
         self, asked: _Exchange, timeout_s: float, repeat_s: float, sent: Callable[[], None]
     ) -> dict[str, Any]:
         self._wrong = None
-        start = time.monotonic()
-        deadline = start + timeout_s
+        start, patience = time.monotonic(), Patience(timeout_s, self._turns)
         self._rtt.look()  # a restart that is seen before anything is sent was not this request's
         asked.taken_before = self._rtt.taken
         if not self._rtt.made_anew:
             asked.sent = True
-            self._send(asked.data, deadline)
+            self._send(asked.data, patience)
             sent()
         repeat_at = start + repeat_s
-        for now in self._ticks(deadline):
+        for now in self._ticks(patience):
             for message in self._reader.feed(self._rtt.read()):
                 reply = self._match(message, asked)
                 if reply is not None:
@@ -118,11 +119,11 @@ class LinkClient:
             self._refuse_wrong_id(now)
             self._refuse_dumb_restart(asked, now)
             if self._rtt.made_anew and self._rtt.published:
-                self._ask_again_who_is_there(asked, deadline)
+                self._ask_again_who_is_there(asked, patience)
             elif now >= repeat_at and self._rtt.drained() and not self._rtt.made_anew:
                 self.counters.repeats += 1
                 self._late[self._id] = self._late.get(self._id, 0) + 1
-                self._send(asked.data, deadline)
+                self._send(asked.data, patience)
                 repeat_s *= 2
                 repeat_at = now + repeat_s
         self.counters.damaged = self._damaged_before + self._reader.damaged
@@ -144,11 +145,11 @@ class LinkClient:
 
         Raises DeviceSilent when the ring does not take the bytes, and what `alive` raises.
         """
-        deadline = time.monotonic() + timeout_s
-        self._send(data, deadline)
+        patience = Patience(timeout_s, self._turns)
+        self._send(data, patience)
         reader = frame.FrameReader()
         found: list[bytes] = []
-        for _ in self._ticks(deadline):
+        for _ in self._ticks(patience):
             found += [message for message in reader.feed(self._rtt.read()) if not self._due(message)]
             if enough(found):
                 break
@@ -175,7 +176,7 @@ class LinkClient:
             "writes into the ring"
         )
 
-    def _ask_again_who_is_there(self, asked: _Exchange, deadline: float) -> None:
+    def _ask_again_who_is_there(self, asked: _Exchange, patience: Patience) -> None:
         """The firmware restarted and knows nothing of the request. What may have brought it down is not sent again: the
         reply to a hello says that it is back, and its start counter.
         """
@@ -184,7 +185,7 @@ class LinkClient:
         self._rtt.attach()
         self._reader = frame.FrameReader(self._reader.damaged)
         asked.data = frame.END + frame.encode(cbor2.dumps([self._id, {"hello": PROTOCOL}]))
-        self._send(asked.data, deadline)
+        self._send(asked.data, patience)
 
     def _begun(self, asked: _Exchange) -> bool:
         """Whether the firmware had taken up the request when it broke. Where it does not say, a request that was sent
@@ -204,12 +205,15 @@ class LinkClient:
         if self._boot is not None and asked.restarted and now > asked.asked_again + _HELLO_S:
             raise DeviceReset(self._boot, None, begun=asked.begun)
 
-    def _ticks(self, deadline: float) -> Any:
-        """Host times to look for a reply at: at first without a nap, then with growing naps."""
+    def _ticks(self, patience: Patience) -> Any:
+        """Host times to look for a reply at: at first without a nap, then with growing naps. The last look comes when
+        the time is over.
+        """
         start = now = time.monotonic()
         alive_at = start + _ALIVE_EVERY_S
-        nap = _NAP_S
-        while now < deadline:
+        nap, over = _NAP_S, False
+        while not over:
+            over = patience.over()
             yield now
             now = time.monotonic()
             if now - start > _SPIN_S:
@@ -219,9 +223,9 @@ class LinkClient:
                 self._alive()
                 alive_at = now + _ALIVE_EVERY_S
 
-    def _send(self, data: bytes, deadline: float) -> None:
+    def _send(self, data: bytes, patience: Patience) -> None:
         view = data
-        for _ in self._ticks(deadline):
+        for _ in self._ticks(patience):
             view = view[self._rtt.write(view) :]
             if not view or self._rtt.made_anew:
                 return

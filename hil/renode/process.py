@@ -15,6 +15,7 @@ from pathlib import Path
 from hil.child import Child, both_ends
 from hil.environment import environment_name
 from hil.errors import BoardError, UsageError
+from hil.patience import Patience, Turns
 from hil.renode.private_folder import PrivateFolder
 from hil.renode.robot import Robot
 
@@ -209,7 +210,7 @@ class RenodeProcess:
             text = next((file.read_text() for file in self.folder.temporary.glob("renode-*/robot_port")), "")
             return bool(text) or child.ended() is not None
 
-        _until(written, limit_s)
+        _until(written, limit_s, child.turns)
         if ended := child.ended():
             by_hand = f"run `{child.name} {' '.join(_ARGUMENTS)}` by hand, it must stay and listen"
             raise BoardError(f"start: {ended}\n  next: {_icu(ended) or by_hand}")
@@ -228,8 +229,8 @@ def _said(child: Child) -> str:
     return f"; it said:\n{words}" if words else " and said nothing"
 
 
-def _until(done: Callable[[], bool], limit_s: float) -> None:
+def _until(done: Callable[[], bool], limit_s: float, turns: Turns = dict) -> None:
     """Look until it is done, `limit_s` at the longest."""
-    end = time.monotonic() + limit_s
-    while not done() and time.monotonic() < end:
+    patience = Patience(limit_s, turns)
+    while not done() and not patience.over():
         time.sleep(_POLL_S)

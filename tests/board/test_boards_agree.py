@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from harness_process import PASSED, PROJECT, Finished, run_harness
-from native_session import CaseFolder
 
 from hil.board.config import board_files, kind_module, read_board
 from hil.compare import compare
@@ -74,20 +73,6 @@ def assert_equal_to_reference(run_on, board: str, case: Path, vectors: int) -> N
     result = compare(run_on(REFERENCE, case).out, run_on(board, case).out)
     assert result.differences == []
     assert list(result.equal.values()) == [vectors]
-
-
-@pytest.fixture(scope="module")
-def few_windows(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The first windows of imu_motion, too few for a p99, with all of the harness's own probes."""
-    folder = CaseFolder(tmp_path_factory.mktemp("few") / "few", "few", vectors=12)
-    text = folder.toml.read_text(encoding="utf-8")
-    folder.toml.write_text(text.split("[budget.latency")[0], encoding="utf-8")
-    return folder.toml
-
-
-@pytest.mark.parametrize("board", [board for board in BOARDS if board not in STM32])  # theirs are below
-def test_a_few_windows_are_byte_identical_on(run_on, few_windows: Path, board: str) -> None:
-    assert_equal_to_reference(run_on, board, few_windows, 12)
 
 
 @pytest.mark.slow

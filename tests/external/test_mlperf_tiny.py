@@ -82,6 +82,7 @@ def kws(count: int, folder: Path, board: str) -> Evidence:
     return run(path, board, folder)
 
 
+@pytest.mark.slow
 def test_kws_equals_the_physical_board_on_the_first_windows(tmp_path: Path) -> None:
     evidence = kws(8, tmp_path, "native")
     assert broken(evidence) == []

@@ -174,7 +174,7 @@ def test_any_window_gives_the_same_tensor(name: str, board: NativeBoard) -> None
     case = CASES[name]
     device = provisioned(board, case)
 
-    @settings(max_examples=40)
+    @settings(max_examples=20)
     @given(window=windows_of(case.window))
     def run(window: NDArray[np.generic]) -> None:
         assert_agreement(device, case, window)

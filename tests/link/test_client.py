@@ -13,6 +13,7 @@ import cbor2
 import pytest
 from ring_ram import BASE, Ram
 
+from hil import patience
 from hil.errors import AgentError, DeviceEnded, DeviceFault, DeviceReset, DeviceSilent, LinkError
 from hil.link import client as client_module
 from hil.link import frame
@@ -102,6 +103,7 @@ class Firmware(Ram):
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(client_module, "time", clock)
+    monkeypatch.setattr(patience, "time", clock)
     return clock
 
 

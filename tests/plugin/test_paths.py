@@ -17,6 +17,8 @@ from hil.runfile import read_run
 
 NASTY = '-o, it\'s "q" #1 %d%41 $nope ${x};\u00e9\\b&<b>*?=`true`'
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -78,7 +80,6 @@ def test_the_gate_judges_such_a_run(out: Path, folder: Path, monkeypatch: pytest
     assert "did not run on board" not in done.stdout
 
 
-@pytest.mark.slow
 def test_a_checkout_with_such_a_name_that_nobody_may_write_to_judges_its_cases(tmp_path: Path) -> None:
     checkout, work = tmp_path / NASTY, tmp_path / "work"
     work.mkdir()

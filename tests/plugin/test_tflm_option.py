@@ -19,6 +19,7 @@ def tflm(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_missing_library_is_misuse(tflm: Path) -> None:
     finished = run_harness(tflm, "--hil-tflm=upstream", "--hil-tflm-include=tflm", "small", board="qemu")
     assert finished.code == USAGE_ERROR
@@ -39,6 +40,7 @@ def test_a_library_of_another_abi_is_misuse_with_the_flags_that_it_needs(tflm: P
     assert "docs/upstream.md" in finished.text
 
 
+@pytest.mark.slow
 def test_an_unknown_engine_is_misuse(tflm: Path) -> None:
     finished = run_harness(tflm, "--hil-tflm=2019", "small", board="qemu")
     assert finished.code == USAGE_ERROR

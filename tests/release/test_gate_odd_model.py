@@ -18,6 +18,8 @@ ODD = "sanity.identical_windows"
 TOLD = "all 12 windows are the same, byte for byte"
 MEANT = '[contract.sanity]\nexpect = ["identical_windows"]\n\n[contract.input]'
 
+pytestmark = pytest.mark.slow
+
 
 def ran(folder: Path, *, meant: bool) -> Finished:
     """A project with one locked case, one window twelve times, and its run on native."""

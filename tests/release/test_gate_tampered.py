@@ -253,7 +253,7 @@ def test_equal_windows_may_make_a_figure_larger_but_not_smaller(project: Project
 LEAVES = st.integers(min_value=0, max_value=10_000)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pick=LEAVES)
 def test_the_seal_covers_every_value(template, pick: int) -> None:
     document = json.loads((template / "native" / "run.json").read_text(encoding="utf-8"))

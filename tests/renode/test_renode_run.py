@@ -103,6 +103,7 @@ def await_sleep(board: RenodeBoard) -> None:
     observe(lambda: "SleepForATick" in board.image.locate(board.core_registers()["pc"]))
 
 
+@pytest.mark.slow
 def test_a_session_after_a_fault_inside_a_stage_outlives_a_pause(board: RenodeBoard, image: Image) -> None:
     """Interrupts are masked while a stage is timed, and Renode keeps the mask over a reset. Only a pause shows it."""
     board.provision(image, build_bundle(imu_motion()))

@@ -12,6 +12,8 @@ from synthetic_run import everything, write_run
 
 from hil.report.page.commands import write_page
 
+pytestmark = pytest.mark.slow
+
 CONTRAST = """() => {
   const rgb = (text) => (text.match(/[\\d.]+/g) || []).map(Number);
   const linear = (part) => { part /= 255; return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4; };

@@ -118,7 +118,7 @@ def test_no_share_cuts_a_stream(case: Case) -> None:
     assert sorted(group for share in shares for group in share.groups(costly)) == sorted(streams())
 
 
-@pytest.mark.parametrize("chunk", [1, 5, 64])
+@pytest.mark.parametrize("chunk", [1, 5])
 def test_the_oracle_keeps_the_state_however_its_work_is_cut(
     case: Case, chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

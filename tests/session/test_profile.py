@@ -67,7 +67,9 @@ def few(count: int = 6) -> Case:
 # ---- what is told
 
 
-@pytest.mark.parametrize("board", ["native", "qemu", pytest.param("nucleo-virtual", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "board", ["native", *(pytest.param(board, marks=pytest.mark.slow) for board in ("qemu", "nucleo-virtual"))]
+)
 def test_the_operators_are_those_of_the_model_in_its_order(board: str, tmp_path: Path) -> None:
     case = few()
     evidence = run_on(board, case, tmp_path)

@@ -56,6 +56,7 @@ def test_on_a_target_the_line_that_a_run_proposes_makes_the_next_run_pass(tmp_pa
     assert 0.1 <= headroom < 0.11
 
 
+@pytest.mark.slow
 def test_a_workstation_runs_the_case_and_says_that_it_cannot_tell(tmp_path: Path) -> None:
     """Its arena is twice as large, for pointers that are twice as wide."""
     evidence = session("native", small(None), tmp_path)
