@@ -78,7 +78,7 @@ def test_one_that_waits_for_its_turn_and_has_had_none_is_waited_for(clock: Clock
     def turns() -> Mapping[int, Turn]:
         return {1: Turn(3.0, 5.0, True) if clock.now < begun + 50 else Turn(4.0, 50.0, False)}
 
-    assert lasts(clock, Patience(10.0, turns)) == pytest.approx(55.0, abs=0.2)
+    assert lasts(clock, Patience(10.0, turns)) == pytest.approx(60.0, abs=0.2)
 
 
 def test_what_was_lost_before_does_not_count(clock: Clock) -> None:
