@@ -2,6 +2,8 @@
 #include <cstring>
 
 #include "agent/hil_agent.h"
+#include "app/host_link.h"
+#include "base/span.h"
 #include "fault/fault_record.h"
 #include "link/framing.h"
 #include "port/port.h"
@@ -22,7 +24,9 @@ namespace {
 
 // What a request needs beside the window: the rest of its CBOR (under 40 bytes), CRC, stuffing, final zero.
 constexpr size_t kRequestOverhead = 64;
-constexpr size_t kWindowBytes = kFrameBytes - kFrameBytes / 254 - 2 - kCrcBytes - kRequestOverhead;
+constexpr size_t kFrameBytes = HIL_FRAME_BYTES;
+constexpr size_t kReplyBytes = HIL_REPLY_BYTES;
+constexpr size_t kWindowBytes = kFrameBytes - kFrameBytes / 254 - 2 - HIL_CRC_BYTES - kRequestOverhead;
 
 // What a reply needs beside the bytes that a fetch carries.
 constexpr size_t kFetchOverhead = 64;
@@ -39,7 +43,11 @@ enum class ErrorCode : uint8_t {
 };
 
 // Static, because the codec's structures are too big for a stack.
-Framing framing;
+alignas(16) uint8_t in[kFrameBytes];
+uint8_t out[HIL_FRAMING_OUT_BYTES(kReplyBytes)];
+static_assert(kFrameBytes < HIL_RTT_DOWN_BYTES, "the host may write a frame in one go");
+static_assert(sizeof(out) < HIL_RTT_UP_BYTES, "a reply must fit");
+hil_framing framing;
 request the_request;
 reply the_reply;
 hil_facts the_facts;
@@ -309,14 +317,20 @@ void Answer() {
   }
 }
 
+void Send() {
+  hil_framing_send(
+      &framing, [](void*, uint32_t polls) { port::Idle(polls); }, nullptr);
+}
+
 void SendReply() {
-  const Span<uint8_t> buffer = framing.ReplyBuffer();
+  const Span<uint8_t> buffer(hil_framing_message(&framing), kReplyBytes);
   size_t size = 0;
   if (cbor_encode_reply(buffer.data(), buffer.size(), &the_reply, &size) != ZCBOR_SUCCESS) {
     AnswerError(ErrorCode::kTooLong, kReplyBytes);
     cbor_encode_reply(buffer.data(), buffer.size(), &the_reply, &size);
   }
-  framing.Send(size);
+  hil_framing_encode(&framing, size);
+  Send();
 }
 
 // The id of a message that is not in the schema, where it has one.
@@ -329,15 +343,15 @@ uint32_t IdOf(Bytes message) {
   return id;
 }
 
-void Handle(const ReceivedMessage& received) {
+void Handle(const hil_message& received) {
   size_t used = 0;
-  const Bytes message = received.message;
+  const Bytes message(received.data, received.size);
   const bool decoded = cbor_decode_request(message.data(), message.size(), &the_request, &used) == ZCBOR_SUCCESS &&
                        used == message.size();
   const uint32_t id = decoded ? the_request.request_id : IdOf(message);
   const bool hello = decoded && the_request.request_command_choice == request::request_command_hello_command_m_c;
   if (last.answered && last.id == id && last.crc == received.crc && !hello) {
-    framing.Repeat();
+    Send();
     return;
   }
   hil_last_request = id;
@@ -364,12 +378,12 @@ extern "C" void hil_agent_start(const hil_product* tested) {
   hil::last = {};
   hil_boot_count = hil_boot_count + 1;
   hil::progress.activity = hil::Activity::kIdle;
-  hil::RttStart();
+  hil_framing_start(&hil::framing, hil::OpenLink(), hil::in, sizeof(hil::in), hil::out, hil::kReplyBytes);
 }
 
 extern "C" bool hil_agent_poll(void) {
-  hil::ReceivedMessage received{};
-  if (!hil::framing.Receive(&received)) {
+  hil_message received{};
+  if (!hil_framing_receive(&hil::framing, &received)) {
     return false;
   }
   hil::Handle(received);

@@ -2,9 +2,9 @@
 // RAM. No test mode, no link, no product around it; only the same engine, model and arena.
 #include <cstring>
 
+#include "app/host_link.h"
 #include "bundle/bundle.h"
 #include "fault/fault_record.h"
-#include "link/rtt.h"
 #include "memory/arena.h"
 #include "port/port.h"
 #include "tflm/engine.h"
@@ -47,7 +47,7 @@ void AppMain() {
   Span<uint8_t> input;
   hil_bare_loop.inferences = 0;
   const bool ready = SetUp(&input);
-  RttStart();  // tells the host that the firmware is up
+  OpenLink();  // tells the host that the firmware is up
   while (hil_bare_loop.go == 0) {
   }
   uint32_t done = 0;

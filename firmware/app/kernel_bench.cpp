@@ -2,7 +2,7 @@
 // there: what tests/kernels holds against the oracle. No link, no test mode, no product.
 #include <cstring>
 
-#include "link/rtt.h"
+#include "app/host_link.h"
 #include "memory/arena.h"
 #include "port/port.h"
 #include "tflm/engine.h"
@@ -90,7 +90,7 @@ void RunTwice(Job* job) {
 
 void AppMain() {
   hil_kernel_bench.done = 0;
-  RttStart();  // tells the host that the firmware is up
+  OpenLink();  // tells the host that the firmware is up
   while (hil_kernel_bench.go == 0) {
   }
   Job* job = At<Job>(hil_kernel_bench.jobs);

@@ -1,12 +1,18 @@
-// CRC-32 as in zlib and Ethernet: polynomial 0x04C11DB7, reflected, initial value and final XOR of all ones.
-#pragma once
+/* CRC-32 as in zlib and Ethernet: polynomial 0x04C11DB7, reflected, initial value and final XOR of all ones. */
+#ifndef HIL_CRC32_H
+#define HIL_CRC32_H
 
-#include <cstdint>
+#include <stddef.h>
+#include <stdint.h>
 
-#include "base/span.h"
+#ifdef __cplusplus
+extern "C" {
+#endif
 
-namespace hil {
+uint32_t hil_crc32(const uint8_t* data, size_t size);
 
-uint32_t Crc32(Bytes data);
+#ifdef __cplusplus
+}
+#endif
 
-}  // namespace hil
+#endif /* HIL_CRC32_H */

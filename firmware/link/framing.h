@@ -1,54 +1,61 @@
-// Frames on the rings: COBS( message | CRC-32 ) 0x00 (docs/link.md).
-#pragma once
+/* Frames on a stream of bytes: 0x00 COBS( message | CRC-32 ) 0x00 (docs/link.md). */
+#ifndef HIL_FRAMING_H
+#define HIL_FRAMING_H
 
-#include <cstddef>
-#include <cstdint>
-
-#include "base/span.h"
 #include "link/cobs.h"
-#include "link/rtt.h"
+#include "link/hil_port.h"
 
-namespace hil {
+#ifdef __cplusplus
+extern "C" {
+#endif
 
-constexpr size_t kCrcBytes = 4;
-constexpr size_t kFrameBytes = HIL_FRAME_BYTES;  // longest frame taken, its final zero included
-static_assert(kFrameBytes < kRttDownBytes, "the host may write a frame in one go");
+#define HIL_CRC_BYTES 4u
 
-// Longest message sent: its frame fits into the ring as a whole.
-constexpr size_t kReplyBytes = HIL_REPLY_BYTES;
-constexpr size_t kReplyFrameBytes = CobsMaxEncoded(kReplyBytes + kCrcBytes) + 1;
-static_assert(kReplyFrameBytes < kRttUpBytes, "a reply must fit");
+/* Memory for a message of `bytes` bytes on its way out: it is encoded where it lies, behind a zero and the overhead. */
+#define HIL_FRAMING_OUT_BYTES(bytes) ((bytes) + HIL_CRC_BYTES + HIL_COBS_OVERHEAD((bytes) + HIL_CRC_BYTES) + 2u)
 
-struct ReceivedMessage {
-  Span<uint8_t> message;  // valid until the next call
+typedef struct {
+  const hil_port* port;
+  uint8_t* in; /* what came: a part that is done with, frames, and the beginning of one */
+  size_t in_bytes;
+  size_t have;    /* bytes in `in` */
+  size_t begin;   /* where the first frame begins that is not done with */
+  size_t scanned; /* from there to here no zero was found */
+  bool overlong;
+  uint8_t* out;
+  size_t message_bytes; /* longest message sent */
+  size_t encoded;       /* length of the last frame sent */
+  uint32_t dropped;
+} hil_framing;
+
+typedef struct {
+  const uint8_t* data; /* at the start of `in`, until the next call */
+  size_t size;
   uint32_t crc;
-};
+} hil_message;
 
-class Framing {
- public:
-  // True when a whole, undamaged frame has arrived. Damaged and overlong ones are dropped and counted.
-  bool Receive(ReceivedMessage* received);
+/* in_bytes: the longest frame taken, its final zero included. out: HIL_FRAMING_OUT_BYTES(message_bytes), for the
+ * longest message sent.
+ */
+void hil_framing_start(hil_framing* framing, const hil_port* port, uint8_t* in, size_t in_bytes, uint8_t* out,
+                       size_t message_bytes);
 
-  // Where the next reply is to be written, then its length. Waits while the ring is full.
-  Span<uint8_t> ReplyBuffer() { return Span<uint8_t>(reply_, kReplyBytes); }
-  void Send(size_t size);
+/* True when a whole, undamaged frame has arrived. Damaged and overlong ones are dropped and counted. */
+bool hil_framing_receive(hil_framing* framing, hil_message* message);
 
-  // Sends the last reply again. There must have been one.
-  void Repeat();
+/* Where the next message is to be written. */
+uint8_t* hil_framing_message(const hil_framing* framing);
 
-  uint32_t dropped() const { return dropped_; }
+/* Makes a frame of the `size` bytes that were written there. */
+void hil_framing_encode(hil_framing* framing, size_t size);
 
- private:
-  void Collect(Bytes piece);
-  bool Finish(ReceivedMessage* received);
+/* Sends the last frame, waiting while the way is full. `idle` is called meanwhile, when there is one, with the number
+ * of calls since bytes went. False when the rest was given up.
+ */
+bool hil_framing_send(const hil_framing* framing, void (*idle)(void* context, uint32_t polls), void* context);
 
-  alignas(16) uint8_t frame_[kFrameBytes] = {};
-  size_t frame_size_ = 0;
-  bool overlong_ = false;
-  uint32_t dropped_ = 0;
-  uint8_t reply_[kReplyBytes + kCrcBytes] = {};
-  uint8_t encoded_[kReplyFrameBytes] = {};
-  size_t encoded_size_ = 0;
-};
+#ifdef __cplusplus
+}
+#endif
 
-}  // namespace hil
+#endif /* HIL_FRAMING_H */

@@ -11,6 +11,7 @@
 #include <cstdint>
 
 #include "base/span.h"
+#include "link/hil_port.h"
 
 namespace hil {
 
@@ -52,6 +53,9 @@ void Spin(uint32_t rounds, volatile uint32_t* left);
 // Called in a loop while there is nothing to do; `polls` counts the calls since there last was. The port spins at
 // first, so that a host in conversation gets its answer at once, and sleeps between polls later.
 void Idle(uint32_t polls);
+
+// A stream of bytes that is the link, in place of the rings in RAM; null where there is none.
+const hil_port* Stream();
 
 // What was written before is visible to the host before what is written after.
 void MemoryBarrier();

@@ -40,7 +40,7 @@ hil_prepared Summarise(Bytes input, ElementType type, uint8_t* copy) {
   if (!input.empty()) {  // there is none without a bundle
     std::memcpy(copy, input.data(), input.size());
   }
-  return {Crc32(input), minimum, maximum, saturated};
+  return {hil_crc32(input.data(), input.size()), minimum, maximum, saturated};
 }
 
 }  // namespace

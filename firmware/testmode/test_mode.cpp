@@ -159,7 +159,7 @@ uint32_t TestMode::Plain(const hil_window& window, hil_record* record) {
 }
 
 void TestMode::Begin(const hil_window& window, hil_record* record) {
-  record->received = Crc32(WindowOf(window));
+  record->received = hil_crc32(window.bytes.data, window.bytes.size);
   record->tells |= HIL_TELLS_RECEIVED;
   if (window.fresh) {
     product_->pipeline().StartStream();

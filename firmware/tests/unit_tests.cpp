@@ -1,5 +1,6 @@
 // Tests of single units on the host, under the sanitizers. Expected values come from standards, from published examples
 // or from arithmetic done by hand from docs/pipeline.md and docs/bundle-format.md, never from the code under test.
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -34,21 +35,25 @@ Bytes ToBytes(const std::vector<T>& values) {
 // ------------------------------------------------------------------------------------------------------------
 
 void Crc32IsTheIeeeOne() {
-  CHECK_EQUAL(Crc32(ToBytes(std::string("123456789"))), 0xCBF43926u);  // the catalogue's check value
-  CHECK_EQUAL(Crc32(Bytes()), 0u);
+  const std::string digits = "123456789";
+  CHECK_EQUAL(hil_crc32(ToBytes(digits).data(), digits.size()), 0xCBF43926u);  // the catalogue's check value
+  CHECK_EQUAL(hil_crc32(nullptr, 0), 0u);
 }
 
 std::string Encoded(const std::string& data) {
-  std::vector<uint8_t> out(CobsMaxEncoded(data.size()));
-  const size_t size = CobsEncode(ToBytes(data), out.data());
+  // As the agent does: the bytes lie at the end of the memory that they are encoded into.
+  std::vector<uint8_t> out(data.size() + HIL_COBS_OVERHEAD(data.size()));
+  std::copy(data.begin(), data.end(), out.end() - static_cast<long>(data.size()));
+  const size_t size = hil_cobs_encode(out.data() + out.size() - data.size(), data.size(), out.data());
   return std::string(out.begin(), out.begin() + static_cast<long>(size));
 }
 
 // False, or the decoded bytes.
-bool Decodes(std::string frame, std::string* data) {
-  Span<uint8_t> span(reinterpret_cast<uint8_t*>(frame.data()), frame.size());
-  const bool whole = CobsDecode(&span);
-  *data = std::string(span.begin(), span.end());
+bool Decodes(const std::string& frame, std::string* data) {
+  std::vector<uint8_t> bytes(frame.begin(), frame.end());
+  size_t size = bytes.size();
+  const bool whole = hil_cobs_decode(bytes.data(), &size, bytes.data());
+  *data = std::string(bytes.begin(), bytes.begin() + static_cast<long>(size));
   return whole;
 }
 

@@ -9,7 +9,7 @@ from firmware_workbench import Edit
 INVALID, FAILED = "invalid", "failed"
 _AGENT, _PIPELINE, _PRODUCT = "agent/agent.cpp", "pipeline/pipeline.cpp", "app/product.cpp"
 _METER, _TEST_MODE = "testmode/stage_meter.cpp", "testmode/test_mode.cpp"
-_ARENA, _STACK, _FRAMING, _BUNDLE = "memory/arena.cpp", "memory/stack.cpp", "link/framing.cpp", "bundle/bundle.cpp"
+_ARENA, _STACK, _FRAMING, _BUNDLE = "memory/arena.cpp", "memory/stack.cpp", "link/framing.c", "bundle/bundle.cpp"
 _QEMU, _NATIVE = "port/mps2-an386/port.cpp", "port/native/port.cpp"
 _NULL = "  SetRegion(4, 0x00000000, 10, kNone | kExecuteNever);                  // null pointers\n"
 _SPIN = "for (volatile uint32_t i = 0; i < 2000000; i = i + 1) {\n    }\n"
@@ -57,7 +57,7 @@ LIES = (
             ("null pointers have no guard", Edit(_QEMU, _NULL, "")),
             (
                 "the CRC is never checked",
-                Edit(_FRAMING, "if (Crc32(received->message) != received->crc)", "if (false)"),
+                Edit(_FRAMING, "if (hil_crc32(message->data, message->size) != message->crc)", "if (false)"),
             ),
             (
                 "a repeated request is run again",

@@ -119,6 +119,8 @@ void Spin(uint32_t rounds, volatile uint32_t* left) {
       : "cc", "memory");
 }
 
+const hil_port* Stream() { return nullptr; }
+
 void MemoryBarrier() { asm volatile("dmb" ::: "memory"); }
 
 Span<uint32_t> Stack() {

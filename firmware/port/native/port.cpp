@@ -1,4 +1,6 @@
-// The native port: the firmware as a Linux process. The file given by --ram is the RAM that it shares with the host.
+// The native port: the firmware as a Linux process. The file given by --ram is the RAM that it shares with the host;
+// with
+// --stream the link is a stream of bytes instead of the rings there.
 #include "port/port.h"
 
 #include <fcntl.h>
@@ -19,6 +21,7 @@
 
 #include "memory/stack.h"
 #include "port/native/native.h"
+#include "port/native/stream.h"
 
 extern "C" {
 // Linker script.
@@ -98,6 +101,36 @@ void* FirmwareThread(void*) {
   AppMain();
 }
 
+constexpr char kUsage[] =
+    "usage: %s --ram FILE [--stream WHERE [--log-on-stream]]\n"
+    "  --ram FILE       16 MB, shared with the host: the rings of the link, and the bundle\n"
+    "  --stream WHERE   the link is a terminal, a Unix socket (their paths), or an open descriptor (its number);\n"
+    "                   --ram may be left out then: there is no bundle\n"
+    "  --log-on-stream  the log goes there too, among the frames\n";
+
+struct Options {
+  const char* ram = nullptr;
+  const char* stream = nullptr;
+  bool log_on_stream = false;
+};
+
+// False when they make no sense.
+bool Parse(int argc, char** argv, Options* options) {
+  for (int i = 1; i < argc; ++i) {
+    const bool valued = i + 1 < argc;
+    if (std::strcmp(argv[i], "--ram") == 0 && valued) {
+      options->ram = argv[++i];
+    } else if (std::strcmp(argv[i], "--stream") == 0 && valued) {
+      options->stream = argv[++i];
+    } else if (std::strcmp(argv[i], "--log-on-stream") == 0) {
+      options->log_on_stream = true;
+    } else {
+      return false;
+    }
+  }
+  return options->stream != nullptr || (options->ram != nullptr && !options->log_on_stream);
+}
+
 // The harness owns this process: without it, it ends.
 void DieWithParent(pid_t parent) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -114,12 +147,21 @@ Span<uint8_t> StackMemory() { return hil_native_stack; }
 
 int main(int argc, char** argv) {
   using namespace hil::native;
-  if (argc != 3 || std::strcmp(argv[1], "--ram") != 0) {
-    std::fprintf(stderr, "usage: %s --ram FILE   (16 MB, shared with the host)\n", argv[0]);
+  Options options;
+  if (!Parse(argc, argv, &options)) {
+    std::fprintf(stderr, kUsage, argv[0]);
     return 2;
   }
   DieWithParent(getppid());
-  MapSharedRam(argv[2]);
+  if (options.ram != nullptr) {
+    MapSharedRam(options.ram);
+  }
+  if (options.stream != nullptr && !OpenStream(options.stream)) {
+    Die("cannot open", options.stream);
+  }
+  if (options.log_on_stream) {
+    LogOnStream();
+  }
   mprotect(hil_native_stack, kStackGuardBytes, PROT_NONE);
   uint8_t* const stack = hil_native_stack + kStackGuardBytes;
   hil::PaintStack(hil::Span<uint32_t>(reinterpret_cast<uint32_t*>(stack), kStackBytes / sizeof(uint32_t)));
@@ -146,6 +188,10 @@ const char* const kClockName = "host-monotonic";
 const uint32_t kClockHz = kNanosecondsPerSecond;
 
 void LogWrite(const char* text, size_t size) {
+  if (LogsOnStream()) {
+    StreamLog(text, size);
+    return;
+  }
   while (size > 0) {
     const ssize_t written = write(STDERR_FILENO, text, size);
     if (written <= 0) {
@@ -199,6 +245,8 @@ void Idle(uint32_t polls) {
   const timespec nap = {0, static_cast<long>(std::min<uint64_t>(uint64_t{polls - kSpins} * 1000, kLongestNap))};
   nanosleep(&nap, nullptr);
 }
+
+const hil_port* Stream() { return TheStream(); }
 
 void MemoryBarrier() { __sync_synchronize(); }
 
