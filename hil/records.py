@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 from typing import Any
 
 import numpy as np
@@ -130,6 +130,21 @@ def prepared_of(record: Record, input: int) -> Prepared:
     return record.inputs[input - 1] if input <= len(record.inputs) else Prepared(0, 0, 0, 0)
 
 
+class Can(IntFlag):
+    """What a firmware can (`can` of hello-facts, HIL_CAN_* in hil_agent.h). What needs a bit that is missing is not
+    judged.
+    """
+
+    DECIDE = 1  # takes raw scores
+    FETCH = 2  # gives the tensors of the last run
+    TENSOR = 4  # describes further tensors
+    PROFILE = 8  # times its operators
+    PLAIN = 16  # takes a window the product's own way
+    TEST = 32  # has self-tests
+    BUNDLE = 64  # reads a bundle
+    MARKS = 128  # tells canaries, and the marks of arena and stack
+
+
 @dataclass(frozen=True)
 class Hello:
     """The device's self-description (`hello-facts` in link.cddl)."""
@@ -158,6 +173,7 @@ class Hello:
     arena_used: int
     arena_high_water: int
     boot: int
+    can: Can
     inputs: tuple[TensorContract, ...] = ()  # further ones, as in Record
     outputs: tuple[TensorContract, ...] = ()
 

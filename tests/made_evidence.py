@@ -41,7 +41,18 @@ from hil.contract.sent import GateProbe, GateProbes, ProbeOutput
 from hil.contract.soak import Soak
 from hil.contract.types import Evidence, ImageFacts, References, Section
 from hil.contract.witnessed import Witnessed
-from hil.records import ClockSpec, CoreState, Decision, DecisionReason, GateReason, Hello, Record, RunRecords, Status
+from hil.records import (
+    Can,
+    ClockSpec,
+    CoreState,
+    Decision,
+    DecisionReason,
+    GateReason,
+    Hello,
+    Record,
+    RunRecords,
+    Status,
+)
 from hil.tensor import Quantisation, TensorContract
 
 N, SAMPLES, CHANNELS = 320, 8, 3
@@ -174,7 +185,7 @@ def make_records(references: References) -> RunRecords:
 
 def make_hello(case: Case) -> Hello:
     return Hello(
-        protocol=1,
+        protocol=2,
         firmware="1",
         target="hand",
         compiler="",
@@ -198,6 +209,7 @@ def make_hello(case: Case) -> Hello:
         arena_used=5500,
         arena_high_water=5600,
         boot=1,
+        can=~Can(0),
     )
 
 

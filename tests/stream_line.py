@@ -1,4 +1,4 @@
-"""Knows how the tests reach firmware over a stream of bytes: a socket or a pseudo-terminal, and the link client on it."""
+"""Knows how the tests reach firmware over a stream of bytes: a socket or a terminal, and the link client on it."""
 
 from __future__ import annotations
 

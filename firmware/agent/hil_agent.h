@@ -1,23 +1,52 @@
-/* The test agent: answers the harness over the link by calling the product (docs/link.md, link/link.cddl).
+/* The test agent: answers the harness over the link by calling the product (docs/agent.md, docs/link.md).
  *
- * A C interface, so that any firmware can add the test mode: fill in a hil_product, call hil_agent_start() once and
- * hil_agent_poll() from the main loop. The agent needs the link (link/) and a port (port/port.h). It holds no stage of
- * the product: what it tests is what the functions below run.
+ * Any firmware can add it: fill in a hil_product and a hil_port, call hil_agent_start() once and hil_agent_poll() from
+ * the main loop. It holds no stage of the product: what it tests is what the functions below run. C99, no heap, and
+ * nothing static: all memory of an agent is its hil_agent.
  */
 #ifndef HIL_AGENT_H
 #define HIL_AGENT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+
+#include "link/framing.h"
+#include "link/hil_port.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-#define HIL_PROTOCOL 1u
+#define HIL_PROTOCOL 2u
+
+/* ---- sizes: define other ones for the library and for whoever includes this ------------------------------------ */
+
+/* Longest frame taken, its final zero included; `hello` tells the host. */
+#ifndef HIL_AGENT_REQUEST_BYTES
+#define HIL_AGENT_REQUEST_BYTES 2048u
+#endif
+
+/* Longest reply. A hello takes about 600 bytes, its texts and labels. */
+#ifndef HIL_AGENT_REPLY_BYTES
+#define HIL_AGENT_REPLY_BYTES 1024u
+#endif
+
+/* Longest window that a request can carry: beside it lie the rest of its CBOR, CRC, stuffing and the final zero. */
+#define HIL_AGENT_WINDOW_BYTES \
+  (HIL_AGENT_REQUEST_BYTES - HIL_COBS_OVERHEAD(HIL_AGENT_REQUEST_BYTES) - 1u - HIL_CRC_BYTES - 64u)
+
+/* Windows and scores are handed over at a multiple of this address. */
+#define HIL_AGENT_ALIGNMENT 16u
+
+/* What a message of link.cddl can carry. What is beyond is left out. */
 #define HIL_MAX_RANK 6
 #define HIL_MAX_LABELS 64
 #define HIL_MAX_OPERATORS 128
+#define HIL_MAX_FURTHER_INPUTS 3
+#define HIL_MAX_FURTHER_OUTPUTS 7
+
+/* ---- what is said of a product --------------------------------------------------------------------------------- */
 
 typedef struct {
   const uint8_t* data;
@@ -39,13 +68,27 @@ typedef struct {
   uint32_t bytes;
 } hil_tensor;
 
-/* What the firmware says of itself; fields as in hello-facts of link.cddl. All pointers stay valid. */
+/* What the firmware can (`can` of hello-facts). The agent knows the first six from the functions of the product. */
+enum {
+  HIL_CAN_DECIDE = 1,
+  HIL_CAN_FETCH = 2,
+  HIL_CAN_TENSOR = 4,
+  HIL_CAN_PROFILE = 8,
+  HIL_CAN_PLAIN = 16,
+  HIL_CAN_TEST = 32,
+  HIL_CAN_BUNDLE = 64, /* reads a bundle: model, labels and thresholds are not compiled in */
+  HIL_CAN_MARKS = 128  /* canaries, and the marks of arena and stack, are real */
+};
+
+/* What the firmware says of itself; fields as in hello-facts of link.cddl. Texts may be null. All pointers stay valid.
+ */
 typedef struct {
   const char* firmware;
   const char* target;
   const char* compiler;
   const char* flags;
   const char* kernels;
+  uint32_t can; /* HIL_CAN_BUNDLE, HIL_CAN_MARKS */
   hil_bytes operators;
   const char* clock;
   uint32_t clock_hz;
@@ -58,7 +101,7 @@ typedef struct {
   hil_text case_name;
   uint32_t case_version;
   uint32_t label_count;
-  hil_text labels[HIL_MAX_LABELS];
+  const hil_text* labels;
   hil_tensor input;
   hil_tensor output;
   uint32_t arena_used;
@@ -66,9 +109,9 @@ typedef struct {
 } hil_facts;
 
 typedef struct {
-  uint32_t capture; /* capture number */
-  bool fresh;       /* a stream begins: forget the decision state and what the model keeps */
-  uint32_t deadline;
+  uint32_t capture;  /* capture number */
+  bool fresh;        /* a stream begins: forget the decision state and what the model keeps */
+  uint32_t deadline; /* ticks of the clock until the watchdog is to fire; 0: the longest that it can do */
   hil_bytes bytes;
 } hil_window;
 
@@ -87,9 +130,6 @@ typedef struct {
   int32_t maximum;
   uint32_t saturated;
 } hil_prepared;
-
-#define HIL_MAX_FURTHER_INPUTS 3
-#define HIL_MAX_FURTHER_OUTPUTS 7
 
 /* Fields as in record of link.cddl. */
 typedef struct {
@@ -137,7 +177,11 @@ enum {
   HIL_TEST_NULL_EXECUTE = 6
 };
 
-/* What the agent tests. Every function gets `context`. Structures to fill in come zeroed. */
+/* ---- the product ----------------------------------------------------------------------------------------------- */
+
+/* What the agent tests. Every function gets `context`. Structures to fill in come zeroed. describe() and run() must be
+ * there; each of the others may be null, and what needs it is then not judged.
+ */
 typedef struct {
   void* context;
 
@@ -146,8 +190,7 @@ typedef struct {
   /* One window through the whole product. */
   void (*run)(void* context, const hil_window* window, hil_record* record);
 
-  /* Raw scores, aligned to 16 bytes, straight to the decide stage. False when `scores` has the wrong size; then
-   * `*wanted` is the right one.
+  /* Raw scores straight to the decide stage. False when `scores` has the wrong size; then `*wanted` is the right one.
    */
   bool (*decide)(void* context, bool fresh, hil_bytes scores, hil_decision* decision, uint32_t* wanted);
 
@@ -156,38 +199,68 @@ typedef struct {
    */
   bool (*fetch)(void* context, uint32_t item, hil_bytes* tensor);
 
-  /* What the model's input, or output, of this index looks like; false when there is none. Null when the product has
-   * one of each.
-   */
+  /* What the model's input, or output, of this index looks like; false when there is none. For models with several. */
   bool (*tensor)(void* context, bool output, uint32_t index, hil_tensor* tensor);
 
   /* As run(), with the time of each operator. `*ran`: operators that ran; `*kept`: the first of them that can be asked
-   * for until the next profile. Null when the product cannot tell.
+   * for until the next profile. Comes with operator_time().
    */
   void (*profile)(void* context, const hil_window* window, hil_record* record, uint32_t* ran, uint32_t* kept);
 
-  /* Operator `index` of the last profile; false when it was not kept. Null when `profile` is. */
+  /* Operator `index` of the last profile; false when it was not kept. */
   bool (*operator_time)(void* context, uint32_t index, hil_operator_time* time);
 
   /* One window as the product itself takes it: without observer, deadline or mask. Returns the ticks around the whole.
-   * Null when the product has no such way.
    */
   uint32_t (*plain)(void* context, const hil_window* window, hil_record* record);
 
   /* Shows an instrument what it must detect: `amount` of it, on the way and under the deadline of a window. False for a
-   * test that is not known. Null when there are none.
+   * test that is not known.
    */
   bool (*test)(void* context, uint8_t test, uint32_t amount, uint32_t deadline, hil_record* record);
 } hil_product;
 
-/* Opens the link. `product` must stay valid. */
-void hil_agent_start(const hil_product* product);
+/* What the agent tells the firmware, and where it waits. Each may be null. */
+typedef struct {
+  void* context;
 
-/* Answers at most one request. True when it did; otherwise the caller may idle. */
-bool hil_agent_poll(void);
+  /* How often the firmware has started: in RAM that a reset leaves alone. When it is null or never changes, a restart
+   * in the middle of a session is not seen.
+   */
+  const volatile uint32_t* boot;
 
-/* Longest window, in bytes, that a request can carry. */
-uint32_t hil_agent_window_bytes(void);
+  /* A request is taken up, and is answered: for a fault record, and for hil_last_request (docs/link.md). */
+  void (*begin)(void* context, uint32_t request);
+  void (*end)(void* context);
+
+  /* Called again and again while a reply does not go out; `polls` counts the calls. */
+  void (*idle)(void* context, uint32_t polls);
+} hil_agent_hooks;
+
+/* ---- the agent ------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+  const hil_product* product;
+  const hil_agent_hooks* hooks;
+  hil_framing framing;
+  bool answered;
+  uint32_t last_id; /* and CRC: of the request that was answered last */
+  uint32_t last_crc;
+  uint8_t request[HIL_AGENT_REQUEST_BYTES + HIL_AGENT_ALIGNMENT - 1u];
+  uint8_t reply[HIL_FRAMING_OUT_BYTES(HIL_AGENT_REPLY_BYTES)];
+} hil_agent;
+
+/* Sets an agent up. All that is pointed to must stay valid; `hooks` may be null. False when a function that must be
+ * there is missing, or the library was compiled with other sizes than the caller.
+ */
+#define hil_agent_start(agent, product, port, hooks) \
+  hil_agent_start_sized((agent), sizeof(hil_agent), (product), (port), (hooks))
+
+bool hil_agent_start_sized(hil_agent* agent, size_t agent_bytes, const hil_product* product, const hil_port* port,
+                           const hil_agent_hooks* hooks);
+
+/* Answers at most one request. True when one came; otherwise the caller may idle. */
+bool hil_agent_poll(hil_agent* agent);
 
 #ifdef __cplusplus
 }

@@ -1,10 +1,10 @@
 // The application: starts the product, then serves the test mode.
-#include "agent/hil_agent.h"
 #include "app/product.h"
 #include "base/log.h"
 #include "build_info.h"
 #include "fault/fault_record.h"
 #include "port/port.h"
+#include "testmode/service.h"
 #include "testmode/test_mode.h"
 
 namespace hil {
@@ -23,12 +23,12 @@ void AppMain() {
   product.Start(port::BundleRegion(), TestMode::Limits());
   port::WatchdogDisarm();
 
-  hil_agent_start(test_mode.Observe(&product));
+  StartService(test_mode.Observe(&product));
 
   // A shipped product would fetch a window from its sensor here and call
   // product.pipeline().Process(capture, window, nullptr); in test mode the windows come from the host.
   for (uint32_t polls = 0;; ++polls) {
-    if (hil_agent_poll()) {
+    if (Serve()) {
       polls = 0;
     }
     port::Idle(polls);

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "wire_decode.h"
+#include "bundle_meta_decode.h"
 #include "zcbor_common.h"
 
 namespace hil {

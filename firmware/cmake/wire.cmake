@@ -1,4 +1,4 @@
-# The CBOR codec: zcbor generates it from link/link.cddl; its C runtime comes with zcbor's wheel.
+# The CBOR codecs: zcbor generates them from link/link.cddl; its C runtime comes with zcbor's wheel.
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
 execute_process(
   COMMAND ${Python3_EXECUTABLE} -c "import pathlib, zcbor; print(pathlib.Path(zcbor.__file__).parent.as_posix())"
@@ -8,20 +8,31 @@ if(hil_zcbor_missing)
     "Run: ${Python3_EXECUTABLE} -m pip install zcbor 'cbor2<6', or name another Python with -DPython3_EXECUTABLE=")
 endif()
 
-set(hil_wire_dir ${CMAKE_CURRENT_BINARY_DIR}/generated/wire)
-set(hil_wire_schema ${CMAKE_CURRENT_SOURCE_DIR}/link/link.cddl)
-file(MAKE_DIRECTORY ${hil_wire_dir})
-add_custom_command(
-  OUTPUT ${hil_wire_dir}/wire_decode.c ${hil_wire_dir}/wire_encode.c ${hil_wire_dir}/wire_decode.h
-         ${hil_wire_dir}/wire_encode.h ${hil_wire_dir}/wire_types.h
-  COMMAND ${Python3_EXECUTABLE} -c "import sys, zcbor; sys.exit(zcbor.main())" code -c ${hil_wire_schema} --encode --decode
-          -t request reply bundle-meta bundle-further --output-c wire.c --output-h wire.h
-  DEPENDS ${hil_wire_schema}
-  WORKING_DIRECTORY ${hil_wire_dir}
-  COMMENT "zcbor: link/link.cddl to C" VERBATIM)
+add_library(hil_zcbor STATIC ${HIL_ZCBOR_DIR}/src/zcbor_common.c ${HIL_ZCBOR_DIR}/src/zcbor_decode.c
+                             ${HIL_ZCBOR_DIR}/src/zcbor_encode.c)
+target_include_directories(hil_zcbor SYSTEM PUBLIC ${HIL_ZCBOR_DIR}/include)
+target_compile_options(hil_zcbor PRIVATE -w ${HIL_SANITIZERS})
 
-add_library(hil_wire STATIC
-  ${hil_wire_dir}/wire_decode.c ${hil_wire_dir}/wire_encode.c ${HIL_ZCBOR_DIR}/src/zcbor_common.c
-  ${HIL_ZCBOR_DIR}/src/zcbor_decode.c ${HIL_ZCBOR_DIR}/src/zcbor_encode.c)
-target_include_directories(hil_wire SYSTEM PUBLIC ${hil_wire_dir} ${HIL_ZCBOR_DIR}/include)
-target_compile_options(hil_wire PRIVATE -w ${HIL_SANITIZERS})
+# hil_add_codec(LIBRARY FILES FLAGS... ): the codec FILES.h for zcbor's FLAGS (types, directions).
+function(hil_add_codec library name)
+  set(folder ${CMAKE_CURRENT_BINARY_DIR}/generated/wire)
+  set(schema ${CMAKE_CURRENT_SOURCE_DIR}/link/link.cddl)
+  if("--encode" IN_LIST ARGN)
+    set(sources ${folder}/${name}_decode.c ${folder}/${name}_encode.c)
+  else()
+    set(sources ${folder}/${name}.c)
+  endif()
+  file(MAKE_DIRECTORY ${folder})
+  add_custom_command(
+    OUTPUT ${sources}
+    COMMAND ${Python3_EXECUTABLE} -c "import sys, zcbor; sys.exit(zcbor.main())" code -c ${schema} ${ARGN}
+            --output-c ${name}.c --output-h ${name}.h
+    DEPENDS ${schema} WORKING_DIRECTORY ${folder} COMMENT "zcbor: link/link.cddl to ${name}" VERBATIM)
+  add_library(${library} STATIC ${sources})
+  target_link_libraries(${library} PUBLIC hil_zcbor)
+  target_include_directories(${library} SYSTEM PUBLIC ${folder})
+  target_compile_options(${library} PRIVATE -w ${HIL_SANITIZERS})
+endfunction()
+
+hil_add_codec(hil_request_codec hil_request --decode -t request)
+hil_add_codec(hil_bundle_codec bundle_meta --encode --decode -t bundle-meta bundle-further)

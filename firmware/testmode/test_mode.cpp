@@ -25,6 +25,9 @@ static_assert(FurtherTensors::kMostInputs <= HIL_MAX_FURTHER_INPUTS &&
                   FurtherTensors::kMostOutputs <= HIL_MAX_FURTHER_OUTPUTS,
               "what a record can carry");
 
+// The labels as the agent takes them.
+std::array<hil_text, HIL_MAX_LABELS> labels;
+
 // The operators of the last profile. Not in the test mode, whose initial values lie in flash.
 OperatorLog profiled;
 
@@ -56,7 +59,7 @@ hil_tensor ToAgent(const TensorContract& contract) {
 
 }  // namespace
 
-WindowLimits TestMode::Limits() { return {hil_agent_window_bytes(), kPreparedBytes}; }
+WindowLimits TestMode::Limits() { return {HIL_AGENT_WINDOW_BYTES, kPreparedBytes}; }
 
 const hil_product* TestMode::Observe(Product* product) {
   product_ = product;
@@ -103,6 +106,7 @@ void TestMode::Describe(hil_facts* facts) const {
 #else
   facts->kernels = HIL_KERNELS;
 #endif
+  facts->can = HIL_CAN_BUNDLE | HIL_CAN_MARKS;
   const Span<const uint8_t> operators = EngineOperators();
   facts->operators = {operators.data(), static_cast<uint32_t>(operators.size())};
   facts->clock = port::kClockName;
@@ -116,9 +120,9 @@ void TestMode::Describe(hil_facts* facts) const {
   facts->case_name = hil::ToAgent(bundle.name);
   facts->case_version = bundle.version;
   facts->label_count = static_cast<uint32_t>(bundle.label_count);
-  for (size_t i = 0; i < bundle.label_count; ++i) {
-    facts->labels[i] = hil::ToAgent(bundle.labels[i]);
-  }
+  facts->labels = labels.data();
+  std::transform(bundle.labels.begin(), bundle.labels.begin() + bundle.label_count, labels.begin(),
+                 [](Text label) { return hil::ToAgent(label); });
   facts->input = hil::ToAgent(product_->input());
   facts->output = hil::ToAgent(product_->output());
   facts->arena_used = product_->arena_used();

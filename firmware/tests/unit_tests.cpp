@@ -19,7 +19,7 @@
 #include "pipeline/prepare.h"
 #include "tests/check.h"
 #include "tflm/operator_log.h"
-#include "wire_encode.h"
+#include "bundle_meta_encode.h"
 
 namespace hil {
 namespace {

@@ -17,7 +17,7 @@ from hil.case.types import Case
 from hil.contract.operators import OperatorProfile, OperatorTicks
 from hil.contract.types import Evidence, ImageFacts, InputReference, OutputReference, References
 from hil.errors import UsageError
-from hil.records import FURTHER, ClockSpec, Hello, PreparedColumns, RunRecords
+from hil.records import FURTHER, Can, ClockSpec, Hello, PreparedColumns, RunRecords
 from hil.runfile import Columns, Run
 
 _NEEDED = ("units", "distinct", "reference_gate", "reference_output", "reference_answer")
@@ -87,6 +87,7 @@ def _hello(stored: runfile.Case, case: Case) -> Hello:
     texts = {"operators": tuple(told["operators"]), "labels": tuple(told["labels"])}
     tensors = {"input": case.model.input, "output": case.model.output}
     told |= {"inputs": (), "outputs": ()}
+    told["can"] = Can(told.get("can", ~Can(0)))  # a run from before firmware told it was of one that can everything
     return Hello(**{item.name: told[item.name] for item in fields(Hello)} | texts | tensors)
 
 

@@ -24,6 +24,8 @@ AGENT_ERRORS = {
     5: "scores of the wrong length",
     6: "this firmware has no profile",
     7: "this firmware has no such self-test, or no plain way",
+    8: "the model has no such tensor",
+    9: "this firmware cannot do that",
 }
 # Longer keeps the core from the emulator of another worker: 500 us cost two runs twice the time. And no sched_yield:
 # beside programs that want all cores it gives each of them a slice of milliseconds, for every request.

@@ -10,10 +10,10 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from hil.errors import LinkError
-from hil.records import CoreState, Decision, DecisionReason, GateReason, Hello, Prepared, Record, Status
+from hil.records import Can, CoreState, Decision, DecisionReason, GateReason, Hello, Prepared, Record, Status
 from hil.tensor import Quantisation, TensorContract
 
-PROTOCOL = 1
+PROTOCOL = 2
 PREPARED, OUTPUT = 0, 1  # items of `fetch`
 # Agent status of a firmware older than the request, and of one that cannot do it.
 NO_PROFILE = (1, 6)
@@ -97,9 +97,10 @@ def decode_hello(result: dict[str, Any], boot: int) -> Hello:
             input=_tensor(facts["input"]),
             output=_tensor(facts["output"]),
             boot=boot,
+            can=Can(facts["can"]),
             **{key: facts[key] for key in _PLAIN_FACTS},
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise LinkError(f"the device's hello does not fit the schema: {error!r}") from error
 
 

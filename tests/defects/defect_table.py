@@ -646,7 +646,7 @@ EXECUTION = (
                     SYSTEM_RESET,
                 ),
             ),
-            Edit("agent/agent.cpp", "  hil_boot_count = hil_boot_count + 1;\n", ""),
+            Edit("testmode/service.cpp", "  hil_boot_count = hil_boot_count + 1;\n", ""),
         ),
         board="qemu",
         stage="fault",

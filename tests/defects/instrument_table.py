@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from firmware_workbench import Edit
 
 INVALID, FAILED = "invalid", "failed"
-_AGENT, _PIPELINE, _PRODUCT = "agent/agent.cpp", "pipeline/pipeline.cpp", "app/product.cpp"
+_AGENT, _PIPELINE, _PRODUCT = "agent/agent.c", "pipeline/pipeline.cpp", "app/product.cpp"
 _METER, _TEST_MODE = "testmode/stage_meter.cpp", "testmode/test_mode.cpp"
 _ARENA, _STACK, _FRAMING, _BUNDLE = "memory/arena.cpp", "memory/stack.cpp", "link/framing.c", "bundle/bundle.cpp"
 _QEMU, _NATIVE = "port/mps2-an386/port.cpp", "port/native/port.cpp"
@@ -61,7 +61,7 @@ LIES = (
             ),
             (
                 "a repeated request is run again",
-                Edit(_AGENT, "last.crc == received.crc && !hello", "last.crc == received.crc && !hello && false"),
+                Edit(_AGENT, "agent->last_crc == received->crc;", "agent->last_crc == received->crc && false;"),
             ),
         ),
         {
@@ -247,8 +247,8 @@ LIES = (
                 "the agent changes a byte of each window",
                 Edit(
                     _AGENT,
-                    "  std::memmove(aligned",
-                    "  *const_cast<uint8_t*>(window.value) ^= window.len > 0;\n  std::memmove(aligned",
+                    "  memmove(to, ",
+                    "  in[at] = (uint8_t)(in[at] ^ (window->len > 0));\n  memmove(to, ",
                 ),
             ),
             (

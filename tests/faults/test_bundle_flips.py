@@ -45,7 +45,7 @@ def parser(tmp_path_factory: pytest.TempPathFactory) -> Path:
     program = tmp_path_factory.mktemp("flips") / "bundle_flips"
     flags = words[: words.index("-o")]
     source = Path(__file__).with_name("bundle_flips.cpp")
-    libraries = [build / "libhil_units.a", build / "libhil_wire.a"]
+    libraries = [build / f"lib{name}.a" for name in ("hil_units", "hil_bundle_codec", "hil_zcbor")]
     command = [*flags, "-o", program, source, *libraries, "-no-pie", "-fsanitize=address,undefined"]
     subprocess.run(list(map(str, command)), cwd=entry["directory"], check=True)
     return program

@@ -26,7 +26,7 @@ INVOKE = "bool Pipeline::RunInvoke() { return EngineInvoke().ok(); }"
 FAILING_CALL = 40
 
 RESTARTING: Edits = {  # and does not count its starts
-    "agent/agent.cpp": ("  hil_boot_count = hil_boot_count + 1;\n", ""),
+    "testmode/service.cpp": ("  hil_boot_count = hil_boot_count + 1;\n", ""),
     "pipeline/pipeline.cpp": (
         "bool Pipeline::RunPrepare(Bytes window) {\n",
         "}  // namespace hil\n"
@@ -39,8 +39,8 @@ RESTARTING: Edits = {  # and does not count its starts
         f"  hil_test_behind = begins == {BEHIND_THE_REPLY} ? 1 : begins == {FAULT_BEHIND_THE_REPLY} ? 2 : 0;\n",
     ),
     "app/main.cpp": (
-        "    if (hil_agent_poll()) {\n",
-        "    if (hil_agent_poll()) {\n"
+        "    if (Serve()) {\n",
+        "    if (Serve()) {\n"
         "      if (hil_test_behind == 1) hil_test_start_again();\n"
         "      if (hil_test_behind == 2) __builtin_trap();\n",
     ),

@@ -317,8 +317,8 @@ def test_a_refused_request_names_the_reason(board: NativeBoard) -> None:
     client = client_over(board)
     with pytest.raises(AgentError, match=r"scores of the wrong length \(code 5, detail 4\)"):
         client.request(messages.scores_command(True, b"\0"), 5.0)
-    with pytest.raises(AgentError, match=r"protocol number not supported \(code 2, detail 1\)"):
-        client.request({"hello": 2}, 5.0)
+    with pytest.raises(AgentError, match=r"protocol number not supported \(code 2, detail 2\)"):
+        client.request({"hello": 1}, 5.0)
     with pytest.raises(AgentError, match=r"not in the schema \(code 1"):
         client.request({"run": [1, True, 0]}, 5.0)
 

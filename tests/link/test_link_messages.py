@@ -12,7 +12,7 @@ import pytest
 from hil.errors import LinkError
 from hil.link import messages
 from hil.link.messages import OperatorTime, SelfTest
-from hil.records import CoreState, Decision, DecisionReason, GateReason, Prepared, Record, Status
+from hil.records import Can, CoreState, Decision, DecisionReason, GateReason, Prepared, Record, Status
 from hil.tensor import Quantisation, TensorContract
 
 # No two fields of a map hold the same value.
@@ -32,7 +32,7 @@ HELLO = {
     **{name: f"the {name}" for name in TEXTS},
     **{name: 1000 + number for number, name in enumerate(NUMBERS)},
     **{"operators": [3, 250], "bundle_hash": b"\xab" * 32, "model_hash": b"\xcd" * 32, "labels": ["a", "b"]},
-    **{"input": INPUT, "output": OUTPUT},
+    **{"input": INPUT, "output": OUTPUT, "can": 130},
 }
 A_DECISION = Decision(2, -9, 1, DecisionReason.COOLDOWN, "walking")
 A_RECORD = Record(
@@ -79,6 +79,7 @@ def test_each_field_of_a_hello_has_its_place() -> None:
         "input": asdict(TensorContract("INT8", (1, 80, 3), Quantisation(float(np.float32(0.1)), -4), 240)),
         "output": asdict(TensorContract("FLOAT32", (1, 5), Quantisation(0.25, 3), 20)),
         "boot": 17,
+        "can": Can.FETCH | Can.MARKS,
         "inputs": (),  # asked for apart
         "outputs": (),
     }
@@ -153,7 +154,7 @@ def test_a_core_state_of_another_length_is_an_error_of_the_link(core: object) ->
 # ---- requests --------------------------------------------------------------------------------------------------------
 
 COMMANDS: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
-    (messages.hello_command(), {"hello": 1}),
+    (messages.hello_command(), {"hello": 2}),
     (messages.run_command(5, True, 99, b"ab"), {"run": [5, True, 99, b"ab"]}),
     (messages.profile_command(5, False, 99, b"ab"), {"profile": [5, False, 99, b"ab"]}),
     (messages.plain_command(5, True, b"ab"), {"plain": [5, True, b"ab"]}),

@@ -144,7 +144,7 @@ ASKED = {
     "error, item": messages.fetch_command(7, 0, 1),
     "error, range": messages.fetch_command(messages.PREPARED, 239, 2),
     "error, scores": messages.scores_command(True, bytes(5)),
-    "error, protocol": {"hello": 2},
+    "error, protocol": {"hello": 1},
     "error, schema": {"goodbye": 1},
     "error, self-test": {"selftest": [200, 0, 0, b""]},
 }
@@ -253,7 +253,7 @@ def is_request(message: bytes, types: dict[str, Any]) -> bool:
 @example(number=1, command={"hello": -1})
 @example(number=1, command={"hello": 2**32})
 @example(number=1, command={"hello": 1.0})
-@example(number=1, command={"hello": 1, "run": 1})
+@example(number=1, command={"hello": 2, "run": 1})
 @example(number=1, command={"run": [1, True, 0]})
 @example(number=1, command={"run": [1, True, 0, b"", 0]})
 @example(number=1, command={"run": [1, 1, 0, b""]})

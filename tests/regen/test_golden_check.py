@@ -15,7 +15,7 @@ from hil.case.load import load_case
 from hil.case.types import Case, Channel
 from hil.contract.golden import CHECKS
 from hil.contract.types import CheckResult, Evidence, ImageFacts, InputReference, Outcome, OutputReference
-from hil.records import ClockSpec, Hello, RunRecords
+from hil.records import Can, ClockSpec, Hello, RunRecords
 from hil.reference import compute
 
 (CHECK,) = CHECKS
@@ -38,6 +38,7 @@ def judged(case: Case, spoil: Callable[[np.ndarray], object] | None = None, colu
         **{name: "" for name in ("model_hash", "case")},
         **{name: 0 for name in ("protocol", "clock_hz", "frame_bytes", "arena_bytes", "stack_bytes", "bundle_status")},
         **{name: 0 for name in ("bundle_detail", "case_version", "arena_used", "arena_high_water", "boot")},
+        can=Can(0),
         operators=(),
         labels=(),
         input=case.model.input,

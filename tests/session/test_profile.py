@@ -190,7 +190,7 @@ FIRMWARE: dict[str, Edits] = {
     },
     "few": {
         "tflm/operator_log.h": ("kCapacity = 128;", "kCapacity = 5;"),
-        "link/link.cddl": ("[0*32 operator-time]", "[0*2 operator-time]"),
+        "agent/agent.c": ("OPERATORS_A_PAGE 32u", "OPERATORS_A_PAGE 2u"),
     },
     "trapping": {"tflm/engine_2020.cpp": ("  operator_log->Note(time);\n", "  __builtin_trap();\n")},
     "backwards": {

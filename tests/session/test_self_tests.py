@@ -104,7 +104,7 @@ OLDER = {
         'plain-command     = { "plain": plain-arguments, "other": u32 }',
     ),
     "agent/hil_agent.h": ("enum { HIL_TELLS_RECEIVED = 1, HIL_TELLS_GATE = 2, HIL_TELLS_CORE = 4 };", TELLS_NOTHING),
-    "agent/agent.cpp": ("if (product->test == nullptr ||", "if (product->test != nullptr ||"),
+    "agent/agent.c": ("if (product->test == NULL ||", "if (product->test != NULL ||"),
 }
 
 
