@@ -2,8 +2,7 @@
 
 #include "agent/hil_agent.h"
 #include "agent/reply.h"
-#include "hil_request.h"
-#include "zcbor_decode.h"
+#include "agent/request.h"
 
 /* Operators in one reply, as in link.cddl. */
 #define OPERATORS_A_PAGE 32u
@@ -66,38 +65,42 @@ static uint32_t can(const hil_product* product, const hil_facts* facts) {
   return all;
 }
 
-static outcome answer_hello(const hil_agent* agent, uint32_t protocol, zcbor_state_t* out) {
+static outcome answer_hello(hil_agent* agent, uint32_t protocol, zcbor_state_t* out) {
   const hil_product* const product = agent->product;
-  hil_facts facts;
+  hil_facts* const facts = &agent->said.facts;
   if (protocol != HIL_PROTOCOL) {
     return refused(OTHER_PROTOCOL, HIL_PROTOCOL);
   }
-  memset(&facts, 0, sizeof(facts));
-  product->describe(product->context, &facts);
-  return written(hil_put_key(out, "hello") && hil_put_facts(out, &facts, can(product, &facts)));
+  memset(facts, 0, sizeof(*facts));
+  product->describe(product->context, facts);
+  return written(hil_put_key(out, "hello") && hil_put_facts(out, facts, can(product, facts)));
 }
 
-static outcome answer_run(const hil_agent* agent, const struct run_arguments* arguments, zcbor_state_t* out) {
+static hil_record* empty_record(hil_agent* agent) {
+  hil_record* const record = &agent->said.record;
+  memset(record, 0, sizeof(*record));
+  return record;
+}
+
+static outcome answer_run(hil_agent* agent, const struct run_arguments* arguments, zcbor_state_t* out) {
   const hil_product* const product = agent->product;
   const hil_window window = window_of(agent, arguments);
-  hil_record record;
-  memset(&record, 0, sizeof(record));
-  product->run(product->context, &window, &record);
-  return written(hil_put_key(out, "run") && hil_put_record(out, &record));
+  hil_record* const record = empty_record(agent);
+  product->run(product->context, &window, record);
+  return written(hil_put_key(out, "run") && hil_put_record(out, record));
 }
 
-static outcome answer_profile(const hil_agent* agent, const struct run_arguments* arguments, zcbor_state_t* out) {
+static outcome answer_profile(hil_agent* agent, const struct run_arguments* arguments, zcbor_state_t* out) {
   const hil_product* const product = agent->product;
-  hil_record record;
+  hil_record* const record = empty_record(agent);
   uint32_t ran = 0;
   uint32_t kept = 0;
   if (product->profile == NULL || product->operator_time == NULL) {
     return refused(NO_PROFILE, 0);
   }
   const hil_window window = window_of(agent, arguments);
-  memset(&record, 0, sizeof(record));
-  product->profile(product->context, &window, &record, &ran, &kept);
-  return written(hil_put_key(out, "profile") && hil_begin_list(out) && hil_put_record(out, &record) &&
+  product->profile(product->context, &window, record, &ran, &kept);
+  return written(hil_put_key(out, "profile") && hil_begin_list(out) && hil_put_record(out, record) &&
                  zcbor_uint32_put(out, ran) && zcbor_uint32_put(out, kept) && hil_end_list(out));
 }
 
@@ -107,7 +110,7 @@ static bool put_operator(zcbor_state_t* out, const hil_operator_time* time) {
 }
 
 /* A page of the last profile, from operator `first` on. */
-static outcome answer_operators(const hil_agent* agent, uint32_t first, zcbor_state_t* out) {
+static outcome answer_operators(hil_agent* agent, uint32_t first, zcbor_state_t* out) {
   const hil_product* const product = agent->product;
   hil_operator_time time;
   if (product->profile == NULL || product->operator_time == NULL) {
@@ -124,33 +127,31 @@ static outcome answer_operators(const hil_agent* agent, uint32_t first, zcbor_st
   return written(fits && hil_end_list(out));
 }
 
-static outcome answer_plain(const hil_agent* agent, const struct plain_arguments* arguments, zcbor_state_t* out) {
+static outcome answer_plain(hil_agent* agent, const struct plain_arguments* arguments, zcbor_state_t* out) {
   const hil_product* const product = agent->product;
-  hil_record record;
+  hil_record* const record = empty_record(agent);
   if (product->plain == NULL) {
     return refused(NO_SUCH_TEST, 0);
   }
   const hil_window window = {arguments->plain_arguments_sequence, arguments->plain_arguments_fresh, 0,
                              aligned(agent, &arguments->plain_arguments_window)};
-  memset(&record, 0, sizeof(record));
-  const uint32_t ticks = product->plain(product->context, &window, &record);
-  return written(hil_put_key(out, "plain") && hil_begin_list(out) && hil_put_record(out, &record) &&
+  const uint32_t ticks = product->plain(product->context, &window, record);
+  return written(hil_put_key(out, "plain") && hil_begin_list(out) && hil_put_record(out, record) &&
                  zcbor_uint32_put(out, ticks) && hil_end_list(out));
 }
 
-static outcome answer_selftest(const hil_agent* agent, const struct selftest_arguments* arguments, zcbor_state_t* out) {
+static outcome answer_selftest(hil_agent* agent, const struct selftest_arguments* arguments, zcbor_state_t* out) {
   const hil_product* const product = agent->product;
-  hil_record record;
-  memset(&record, 0, sizeof(record));
+  hil_record* const record = empty_record(agent);
   if (product->test == NULL ||
       !product->test(product->context, (uint8_t)arguments->selftest_arguments_test,
-                     arguments->selftest_arguments_amount, arguments->selftest_arguments_deadline, &record)) {
+                     arguments->selftest_arguments_amount, arguments->selftest_arguments_deadline, record)) {
     return refused(NO_SUCH_TEST, 0);
   }
-  return written(hil_put_key(out, "selftest") && hil_put_record(out, &record));
+  return written(hil_put_key(out, "selftest") && hil_put_record(out, record));
 }
 
-static outcome answer_scores(const hil_agent* agent, const struct scores_arguments* arguments, zcbor_state_t* out) {
+static outcome answer_scores(hil_agent* agent, const struct scores_arguments* arguments, zcbor_state_t* out) {
   const hil_product* const product = agent->product;
   hil_decision decision;
   uint32_t wanted = 0;
@@ -165,7 +166,7 @@ static outcome answer_scores(const hil_agent* agent, const struct scores_argumen
   return written(hil_put_key(out, "scores") && hil_put_decision(out, &decision));
 }
 
-static outcome answer_tensor(const hil_agent* agent, const struct tensor_command* command, zcbor_state_t* out) {
+static outcome answer_tensor(hil_agent* agent, const struct tensor_command* command, zcbor_state_t* out) {
   const hil_product* const product = agent->product;
   hil_tensor tensor;
   memset(&tensor, 0, sizeof(tensor));
@@ -176,7 +177,7 @@ static outcome answer_tensor(const hil_agent* agent, const struct tensor_command
   return written(hil_put_key(out, "tensor") && hil_put_tensor(out, &tensor));
 }
 
-static outcome answer_fetch(const hil_agent* agent, const struct fetch_arguments* arguments, zcbor_state_t* out) {
+static outcome answer_fetch(hil_agent* agent, const struct fetch_arguments* arguments, zcbor_state_t* out) {
   const hil_product* const product = agent->product;
   const uint32_t offset = arguments->fetch_arguments_offset;
   const uint32_t count = arguments->fetch_arguments_count;
@@ -195,7 +196,7 @@ static outcome answer_fetch(const hil_agent* agent, const struct fetch_arguments
   return written(hil_put_key(out, "fetch") && hil_put_bytes(out, piece));
 }
 
-static outcome answer(const hil_agent* agent, const struct request* request, zcbor_state_t* out) {
+static outcome answer(hil_agent* agent, const struct request* request, zcbor_state_t* out) {
   switch (request->request_command_choice) {
     case request_command_hello_command_m_c:
       return answer_hello(agent, request->request_command_hello_command_m.hello_command_hello, out);
@@ -229,7 +230,7 @@ static bool begin_reply(zcbor_state_t* out, const hil_agent* agent, uint32_t id)
 static bool end_reply(zcbor_state_t* out) { return hil_end_map(out) && hil_end_list(out); }
 
 /* request: null when it is not in the schema. Returns the length of the reply. */
-static size_t write_reply(const hil_agent* agent, uint32_t id, const struct request* request) {
+static size_t write_reply(hil_agent* agent, uint32_t id, const struct request* request) {
   uint8_t* const message = hil_framing_message(&agent->framing);
   outcome result = refused(NOT_IN_SCHEMA, 0);
   ZCBOR_STATE_E(out, 0, message, HIL_AGENT_REPLY_BYTES, 1);
@@ -248,20 +249,6 @@ static size_t write_reply(const hil_agent* agent, uint32_t id, const struct requ
   return (size_t)(out->payload - message);
 }
 
-/* Of a message that is no request: its id, where it has one. False when it is a reply, ours or that of another device:
- * a line that both ends hear brings them back.
- */
-static bool identify(const hil_message* received, uint32_t* id) {
-  uint32_t boot;
-  *id = 0;
-  ZCBOR_STATE_D(in, 2, received->data, received->size, 1, 0);
-  if (!zcbor_list_start_decode(in) || !zcbor_uint32_decode(in, id)) {
-    *id = 0;
-    return true;
-  }
-  return !zcbor_uint32_decode(in, &boot) || !zcbor_map_start_decode(in);
-}
-
 static void send_reply(const hil_agent* agent) {
   const hil_agent_hooks* const hooks = agent->hooks;
   (void)hil_framing_send(&agent->framing, hooks != NULL ? hooks->idle : NULL, hooks != NULL ? hooks->context : NULL);
@@ -270,32 +257,29 @@ static void send_reply(const hil_agent* agent) {
 static void handle(hil_agent* agent, const hil_message* received) {
   const hil_agent_hooks* const hooks = agent->hooks;
   struct request request;
-  size_t used = 0;
   uint32_t id;
-  const bool decoded =
-      cbor_decode_request(received->data, received->size, &request, &used) == ZCBOR_SUCCESS && used == received->size;
-  if (decoded) {
-    id = request.request_id;
-  } else if (!identify(received, &id)) {
+  const hil_kind kind = hil_read_request(received, &request, &id);
+  if (kind == HIL_IS_REPLY) {
     ++agent->framing.dropped;
     return;
   }
-  const bool hello = decoded && request.request_command_choice == request_command_hello_command_m_c;
+  const bool known = kind == HIL_IS_REQUEST;
+  const bool hello = known && request.request_command_choice == request_command_hello_command_m_c;
   const bool repeated = agent->answered && agent->last_id == id && agent->last_crc == received->crc;
-  if (!repeated || hello) {
-    if (hooks != NULL && hooks->begin != NULL) {
-      hooks->begin(hooks->context, id);
-    }
-    hil_framing_encode(&agent->framing, write_reply(agent, id, decoded ? &request : NULL));
-    agent->answered = true;
-    agent->last_id = id;
-    agent->last_crc = received->crc;
+  if (repeated && !hello) {
     send_reply(agent);
-    if (hooks != NULL && hooks->end != NULL) {
-      hooks->end(hooks->context);
-    }
-  } else {
-    send_reply(agent);
+    return;
+  }
+  if (hooks != NULL && hooks->begin != NULL) {
+    hooks->begin(hooks->context, id);
+  }
+  agent->answered = true;
+  agent->last_id = id;
+  agent->last_crc = received->crc;
+  hil_framing_encode(&agent->framing, write_reply(agent, id, known ? &request : NULL));
+  send_reply(agent);
+  if (hooks != NULL && hooks->end != NULL) {
+    hooks->end(hooks->context);
   }
 }
 

@@ -246,6 +246,10 @@ typedef struct {
   bool answered;
   uint32_t last_id; /* and CRC: of the request that was answered last */
   uint32_t last_crc;
+  union { /* what the product says now: big for a stack */
+    hil_facts facts;
+    hil_record record;
+  } said;
   uint8_t request[HIL_AGENT_REQUEST_BYTES + HIL_AGENT_ALIGNMENT - 1u];
   uint8_t reply[HIL_FRAMING_OUT_BYTES(HIL_AGENT_REPLY_BYTES)];
 } hil_agent;

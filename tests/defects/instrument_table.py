@@ -61,7 +61,7 @@ LIES = (
             ),
             (
                 "a repeated request is run again",
-                Edit(_AGENT, "agent->last_crc == received->crc;", "agent->last_crc == received->crc && false;"),
+                Edit(_AGENT, "if (repeated && !hello) {", "if (repeated && !hello && false) {"),
             ),
         ),
         {
