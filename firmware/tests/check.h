@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "base/span.h"
+
 namespace hil::test {
 
 inline int failures = 0;
@@ -17,6 +19,23 @@ void CheckEqual(const Seen& seen, const Wanted& wanted, const char* what, const 
     std::printf("%s:%d: %s is %lld, wanted %lld\n", file, line, what, s, w);
   }
 }
+
+struct Test {
+  const char* name;
+  void (*run)();
+};
+
+inline void Run(Span<const Test> tests) {
+  for (const Test& test : tests) {
+    const int before = failures;
+    test.run();
+    std::printf("%s %s\n", failures == before ? "ok  " : "FAIL", test.name);
+  }
+}
+
+// Of the other files.
+Span<const Test> LinkTests();
+Span<const Test> AgentTests();
 
 }  // namespace hil::test
 

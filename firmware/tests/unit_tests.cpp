@@ -1,6 +1,5 @@
 // Tests of single units on the host, under the sanitizers. Expected values come from standards, from published examples
 // or from arithmetic done by hand from docs/pipeline.md and docs/bundle-format.md, never from the code under test.
-#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -11,15 +10,13 @@
 #include "base/span.h"
 #include "bundle/bundle.h"
 #include "bundle/sha256.h"
-#include "link/cobs.h"
-#include "link/crc32.h"
+#include "bundle_meta_encode.h"
 #include "memory/arena.h"
 #include "pipeline/decide.h"
 #include "pipeline/gate.h"
 #include "pipeline/prepare.h"
 #include "tests/check.h"
 #include "tflm/operator_log.h"
-#include "bundle_meta_encode.h"
 
 namespace hil {
 namespace {
@@ -29,75 +26,6 @@ Bytes ToBytes(const std::string& text) { return Bytes(reinterpret_cast<const uin
 template <typename T>
 Bytes ToBytes(const std::vector<T>& values) {
   return Bytes(reinterpret_cast<const uint8_t*>(values.data()), values.size() * sizeof(T));
-}
-
-// ---- link
-// ------------------------------------------------------------------------------------------------------------
-
-void Crc32IsTheIeeeOne() {
-  const std::string digits = "123456789";
-  CHECK_EQUAL(hil_crc32(ToBytes(digits).data(), digits.size()), 0xCBF43926u);  // the catalogue's check value
-  CHECK_EQUAL(hil_crc32(nullptr, 0), 0u);
-}
-
-std::string Encoded(const std::string& data) {
-  // As the agent does: the bytes lie at the end of the memory that they are encoded into.
-  std::vector<uint8_t> out(data.size() + HIL_COBS_OVERHEAD(data.size()));
-  std::copy(data.begin(), data.end(), out.end() - static_cast<long>(data.size()));
-  const size_t size = hil_cobs_encode(out.data() + out.size() - data.size(), data.size(), out.data());
-  return std::string(out.begin(), out.begin() + static_cast<long>(size));
-}
-
-// False, or the decoded bytes.
-bool Decodes(const std::string& frame, std::string* data) {
-  std::vector<uint8_t> bytes(frame.begin(), frame.end());
-  size_t size = bytes.size();
-  const bool whole = hil_cobs_decode(bytes.data(), &size, bytes.data());
-  *data = std::string(bytes.begin(), bytes.begin() + static_cast<long>(size));
-  return whole;
-}
-
-std::string Counting(int first, int last) {
-  std::string bytes;
-  for (int i = first; i <= last; ++i) {
-    bytes += static_cast<char>(i);
-  }
-  return bytes;
-}
-
-// The examples of Wikipedia's article on COBS.
-void CobsMatchesThePublishedExamples() {
-  using namespace std::string_literals;
-  const struct {
-    std::string data, frame;
-  } examples[] = {
-      {"\x00"s, "\x01\x01"s},
-      {"\x00\x00"s, "\x01\x01\x01"s},
-      {"\x00\x11\x00"s, "\x01\x02\x11\x01"s},
-      {"\x11\x22\x00\x33"s, "\x03\x11\x22\x02\x33"s},
-      {"\x11\x22\x33\x44"s, "\x05\x11\x22\x33\x44"s},
-      {"\x11\x00\x00\x00"s, "\x02\x11\x01\x01\x01"s},
-      {Counting(1, 254), "\xFF"s + Counting(1, 254)},
-      {"\x00"s + Counting(1, 254), "\x01\xFF"s + Counting(1, 254)},
-      {Counting(1, 255), "\xFF"s + Counting(1, 254) + "\x02\xFF"s},
-      {Counting(2, 255) + "\x00"s, "\xFF"s + Counting(2, 255) + "\x01\x01"s},
-      {Counting(3, 255) + "\x00\x01"s, "\xFE"s + Counting(3, 255) + "\x02\x01"s},
-  };
-  for (const auto& example : examples) {
-    CHECK(Encoded(example.data) == example.frame);
-    std::string data;
-    CHECK(Decodes(example.frame, &data));
-    CHECK(data == example.data);
-  }
-}
-
-void CobsRefusesDamage() {
-  using namespace std::string_literals;
-  std::string data;
-  CHECK(!Decodes("\x05\x11\x22"s, &data));  // a group that runs past the end
-  CHECK(!Decodes("\x03\x11\x00"s, &data));  // a zero inside
-  CHECK(!Decodes("\x00\x11"s, &data));      // a zero as code
-  CHECK(!Decodes(""s, &data));
 }
 
 // ---- SHA-256: FIPS 180-4's examples
@@ -857,15 +785,7 @@ void OperatorLogBeginsAnew() {
   CHECK_EQUAL(log.kept()[0].begin, 7);
 }
 
-struct Test {
-  const char* name;
-  void (*run)();
-};
-
-constexpr Test kTests[] = {
-    {"Crc32IsTheIeeeOne", Crc32IsTheIeeeOne},
-    {"CobsMatchesThePublishedExamples", CobsMatchesThePublishedExamples},
-    {"CobsRefusesDamage", CobsRefusesDamage},
+constexpr test::Test kTests[] = {
     {"Sha256MatchesFips", Sha256MatchesFips},
     {"GateFollowsTheOrderOfItsRules", GateFollowsTheOrderOfItsRules},
     {"GateWatchesFloats", GateWatchesFloats},
@@ -906,10 +826,8 @@ constexpr Test kTests[] = {
 }  // namespace hil
 
 int main() {
-  for (const hil::Test& test : hil::kTests) {
-    const int before = hil::test::failures;
-    test.run();
-    std::printf("%s %s\n", hil::test::failures == before ? "ok  " : "FAIL", test.name);
-  }
+  hil::test::Run(hil::kTests);
+  hil::test::Run(hil::test::LinkTests());
+  hil::test::Run(hil::test::AgentTests());
   return hil::test::failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
