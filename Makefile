@@ -19,6 +19,10 @@ CPP_FILES = find firmware tests -not -path '*/build/*' \( -name '*.cpp' -o -name
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 
+.PHONY: agent
+agent: bootstrap ## pack the test agent for other firmware: dist/hil-agent-VERSION.zip
+	@$(PYTHON_) firmware/agent/pack.py dist
+
 # hypothesis, a tool of the project's own tests, would cost the gate a second to load.
 .PHONY: gate
 gate: bootstrap ## judge every case on the board (BOARD=qemu); what stops a release

@@ -63,12 +63,15 @@ class Streamed:
 
 
 @contextmanager
-def over_socket(program: Path, arguments: Sequence[str], log: Path) -> Iterator[Streamed]:
-    """The program with the number of its end of a socket pair behind its arguments; what it logs goes to `log`."""
+def over_socket(program: Path, arguments: Sequence[str], log: Path, *, as_input: bool = False) -> Iterator[Streamed]:
+    """The program with the number of its end of a socket pair behind its arguments; what it logs goes to `log`.
+    as_input: that end is its standard input, and there is no number.
+    """
     ours, theirs = socket.socketpair()
     with ours, theirs, log.open("wb") as out:
-        command = [str(program), *arguments, str(theirs.fileno())]
-        process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stderr=out)
+        handed = theirs.fileno()
+        command = [str(program), *arguments, *([] if as_input else [str(handed)])]
+        process = subprocess.Popen(command, stdin=handed if as_input else None, pass_fds=[handed], stderr=out)
         theirs.close()
         with _running(process):
             yield Streamed(process, StreamLine(ours.fileno()))

@@ -3,7 +3,7 @@
 #include "zcbor_decode.h"
 
 /* A list in which a map is opened. */
-#define DEPTH 2
+#define DEPTH 2u
 
 static hil_kind identify(const hil_message* message, uint32_t* id) {
   uint32_t boot;

@@ -107,32 +107,40 @@ void hil_framing_encode(hil_framing* framing, size_t size) {
   framing->out[framing->encoded++] = 0;
 }
 
+/* Whether to go on waiting, `polls` looks after bytes went. */
+static bool wait(const hil_port* port, uint32_t polls, uint32_t* since) {
+  if (port->ready != NULL && !port->ready(port->context)) {
+    return false;
+  }
+  if (port->time == NULL) {
+    return true;
+  }
+  const uint32_t now = port->time(port->context);
+  if (polls == 0u) {
+    *since = now;
+  }
+  return now - *since < HIL_LINK_STALL_MS;
+}
+
 bool hil_framing_send(const hil_framing* framing, void (*idle)(void* context, uint32_t polls), void* context) {
   const hil_port* const port = framing->port;
+  size_t sent = 0;
   uint32_t polls = 0;
   uint32_t since = 0;
-  for (size_t sent = 0; sent < framing->encoded;) {
+  while (sent < framing->encoded) {
     const size_t left = framing->encoded - sent;
     const size_t count = port->write(port->context, framing->out + sent, left);
     if (count != 0u) {
       sent += count < left ? count : left;
       polls = 0;
-      continue;
-    }
-    if (port->ready != NULL && !port->ready(port->context)) {
+    } else if (!wait(port, polls, &since)) {
       return false;
-    }
-    if (port->time != NULL) {
-      const uint32_t now = port->time(port->context);
-      since = polls == 0u ? now : since;
-      if (now - since >= HIL_LINK_STALL_MS) {
-        return false;
+    } else {
+      if (idle != NULL) {
+        idle(context, polls);
       }
+      ++polls;
     }
-    if (idle != NULL) {
-      idle(context, polls);
-    }
-    ++polls;
   }
   return true;
 }
