@@ -2,7 +2,7 @@
 
 #include "agent/hil_agent.h"
 #include "agent/reply.h"
-#include "agent/request.h"
+#include "hil_request.h"
 
 /* Operators in one reply, as in link.cddl. */
 #define OPERATORS_A_PAGE 32u
@@ -257,13 +257,16 @@ static void send_reply(const hil_agent* agent) {
 static void handle(hil_agent* agent, const hil_message* received) {
   const hil_agent_hooks* const hooks = agent->hooks;
   struct request request;
+  size_t used = 0;
   uint32_t id;
-  const hil_kind kind = hil_read_request(received, &request, &id);
-  if (kind == HIL_IS_REPLY) {
+  const bool known =
+      cbor_decode_request(received->data, received->size, &request, &used) == ZCBOR_SUCCESS && used == received->size;
+  if (known) {
+    id = request.request_id;
+  } else if (hil_is_reply(received, &id)) {
     ++agent->framing.dropped;
     return;
   }
-  const bool known = kind == HIL_IS_REQUEST;
   const bool hello = known && request.request_command_choice == request_command_hello_command_m_c;
   const bool repeated = agent->answered && agent->last_id == id && agent->last_crc == received->crc;
   if (repeated && !hello) {

@@ -2,8 +2,13 @@
 
 #include <string.h>
 
+#include "zcbor_decode.h"
+
 /* Not used where containers have no length. */
 #define ANY_NUMBER 1u
+
+/* A list in which a map is opened. */
+#define DEPTH 2u
 
 static uint32_t at_most(uint32_t count, uint32_t most) { return count < most ? count : most; }
 
@@ -138,4 +143,12 @@ bool hil_put_record(zcbor_state_t* out, const hil_record* record) {
          hil_put_decision(out, &record->decision) && number(out, "canaries", record->canaries) &&
          number(out, "arena_high_water", record->arena_high_water) &&
          number(out, "stack_high_water", record->stack_high_water) && optional(out, record) && hil_end_map(out);
+}
+
+bool hil_is_reply(const hil_message* message, uint32_t* id) {
+  uint32_t boot;
+  ZCBOR_STATE_D(in, DEPTH, message->data, message->size, 1, 0);
+  *id = 0;
+  return zcbor_list_start_decode(in) && zcbor_uint32_decode(in, id) && zcbor_uint32_decode(in, &boot) &&
+         zcbor_map_start_decode(in);
 }

@@ -1,4 +1,4 @@
-/* Writes what replies carry, as link.cddl has it. Each function is false when the reply is full. */
+/* Writes what replies carry, as link.cddl has it. Each function is false when the reply is full. And knows one. */
 #ifndef HIL_REPLY_H
 #define HIL_REPLY_H
 
@@ -19,5 +19,10 @@ bool hil_begin_list(zcbor_state_t* out);
 bool hil_end_list(zcbor_state_t* out);
 bool hil_begin_map(zcbor_state_t* out);
 bool hil_end_map(zcbor_state_t* out);
+
+/* Whether a message is a reply, ours or that of another device: a line that both ends hear brings them back. id: of a
+ * message of any kind, 0 where it has none.
+ */
+bool hil_is_reply(const hil_message* message, uint32_t* id);
 
 #endif /* HIL_REPLY_H */
