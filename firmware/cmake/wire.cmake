@@ -13,22 +13,26 @@ add_library(hil_zcbor STATIC ${HIL_ZCBOR_DIR}/src/zcbor_common.c ${HIL_ZCBOR_DIR
 target_include_directories(hil_zcbor SYSTEM PUBLIC ${HIL_ZCBOR_DIR}/include)
 target_compile_options(hil_zcbor PRIVATE -w ${HIL_SANITIZERS})
 
-# hil_add_codec(LIBRARY FILES FLAGS... ): the codec FILES.h for zcbor's FLAGS (types, directions).
+# hil_add_codec(LIBRARY NAME FLAGS...): what zcbor generates with FLAGS (types, directions), as files called NAME.
 function(hil_add_codec library name)
   set(folder ${CMAKE_CURRENT_BINARY_DIR}/generated/wire)
   set(schema ${CMAKE_CURRENT_SOURCE_DIR}/link/link.cddl)
   if("--encode" IN_LIST ARGN)
-    set(sources ${folder}/${name}_decode.c ${folder}/${name}_encode.c)
+    set(parts ${name}_decode ${name}_encode)
   else()
-    set(sources ${folder}/${name}.c)
+    set(parts ${name})
   endif()
+  set(sources ${parts})
+  set(headers ${parts} ${name}_types)
+  list(TRANSFORM sources REPLACE "(.+)" "${folder}/\\1.c")
+  list(TRANSFORM headers REPLACE "(.+)" "${folder}/\\1.h")
   file(MAKE_DIRECTORY ${folder})
   add_custom_command(
-    OUTPUT ${sources}
+    OUTPUT ${sources} ${headers} # headers too: whoever includes them is compiled again in the same build
     COMMAND ${Python3_EXECUTABLE} -c "import sys, zcbor; sys.exit(zcbor.main())" code -c ${schema} ${ARGN}
             --output-c ${name}.c --output-h ${name}.h
     DEPENDS ${schema} WORKING_DIRECTORY ${folder} COMMENT "zcbor: link/link.cddl to ${name}" VERBATIM)
-  add_library(${library} STATIC ${sources})
+  add_library(${library} STATIC ${sources} ${headers})
   target_link_libraries(${library} PUBLIC hil_zcbor)
   target_include_directories(${library} SYSTEM PUBLIC ${folder})
   target_compile_options(${library} PRIVATE -w ${HIL_SANITIZERS})
