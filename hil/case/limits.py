@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from hil.case.output_limits import agreement_tables, limit_of, limits_of
-from hil.case.schema import BaselineContract, Bounds, CaseFile, Flips, StageTicks, TopK
-from hil.case.types import STAGES, Contracts, LatencyLimit, Limit, ModelFile, OutputLimits, SoakLimits, Tolerance
+from hil.case.output_limits import agreement_tables, expected_of, limit_of, limits_of
+from hil.case.schema import Bounds, CaseFile, Flips, StageTicks, TopK
+from hil.case.types import STAGES, Contracts, LatencyLimit, Limit, ModelFile, SoakLimits
 from hil.model.kernels.library import KernelLibrary
 from hil.problems import KeyPath, Say
 
@@ -52,18 +52,13 @@ def contracts(table: CaseFile, model: ModelFile, kernels: KernelLibrary | None =
         ram_bytes=memory.ram_bytes,
         stack_bytes=memory.stack_bytes,
         stack_headroom=memory.stack_headroom,
-        baseline=_tolerance(parts.baseline, decided),
+        baseline=decided.baseline,
         coverage={name: limit for name, bounds in parts.coverage if (limit := limit_of(name, bounds))},
         soak=SoakLimits(parts.soak.windows, parts.soak.slow),
         meant=parts.sanity.expect,
+        meant_of=expected_of(table),
         further=tuple(further),
     )
-
-
-def _tolerance(part: BaselineContract, decided: OutputLimits) -> Tolerance:
-    steps = {"outputs_lsb": decided.outputs_lsb, "outputs_ulp": decided.outputs_ulp}
-    plain = {name: value for name, value in part if name != "outputs"}
-    return Tolerance(**{**plain, **steps, "agreement": dict(part.agreement)})
 
 
 def check(table: CaseFile, say: Say) -> None:

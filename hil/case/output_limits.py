@@ -1,5 +1,6 @@
 """What each output of a model is held to, from [contract.execution], [contract.agreement] and [contract.baseline]: the
-values of these tables, and for one of several outputs those of its own table `outputs."NAME"` in their place.
+values of these tables, and for one of several outputs those of its own table `outputs."NAME"` in their place. What is
+expected of a tensor in [contract.sanity] stands there by name too, of inputs and of outputs.
 """
 
 from __future__ import annotations
@@ -7,14 +8,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from hil.case.schema import Bounds, CaseFile, ExecutionContract, OutputBudget, OutputChange
-from hil.case.types import Limit, ModelFile, OutputLimits
+from hil.case.schema import (
+    BaselineContract,
+    Bounds,
+    CaseFile,
+    ExecutionContract,
+    OutputBudget,
+    OutputChange,
+    OwnOutputChange,
+)
+from hil.case.types import Limit, ModelFile, OutputLimits, Tolerance
 from hil.model.kernels.library import KernelLibrary
 from hil.model.kernels.upstream import UPSTREAM
 from hil.problems import KeyPath, Say
 from hil.tensor import TensorContract
 
-EXECUTION, AGREEMENT, BASELINE = (("contract", name) for name in ("execution", "agreement", "baseline"))
+EXECUTION, AGREEMENT, BASELINE, SANITY = (
+    ("contract", name) for name in ("execution", "agreement", "baseline", "sanity")
+)
 UNITS = {"sqnr_db": "dB", "flips": "vectors"}
 _OF_INTEGERS = "write lsb (outputs_lsb), steps of its scale, or leave it out"
 _OF_FLOAT = "write ulp (outputs_ulp), steps from one float32 to the next, or tolerance, or leave it out"
@@ -24,15 +35,27 @@ def limits_of(table: CaseFile, output: TensorContract, kernels: KernelLibrary | 
     """What this output is held to. kernels: those that will run the model, as far as that is known."""
     parts, name = table.contract, output.name
     own = parts.execution.outputs.get(name, OutputBudget())
-    change = parts.baseline.outputs.get(name, OutputChange())
     return OutputLimits(
         lsb=_first(_lsb(own, kernels), _lsb(parts.execution, kernels)),
         ulp=_first(own.ulp, parts.execution.ulp),
         tolerance=_first(own.tolerance, parts.execution.tolerance) or 0.0,
         agreement={key: limit for key, bounds in agreement_of(table, name) if (limit := limit_of(key, bounds))},
-        outputs_lsb=_first(change.outputs_lsb, parts.baseline.outputs_lsb),
-        outputs_ulp=_first(change.outputs_ulp, parts.baseline.outputs_ulp),
+        baseline=_tolerance(parts.baseline, parts.baseline.outputs.get(name, OwnOutputChange())),
     )
+
+
+def _tolerance(part: BaselineContract, own: OwnOutputChange) -> Tolerance:
+    plain = {name: value for name, value in part if name != "outputs"}
+    steps = {name: _first(getattr(own, name), plain[name]) for name in OutputChange.model_fields}
+    losses = {name: loss for name, loss in own.agreement if loss is not None}
+    return Tolerance(**{**plain, **steps, "agreement": {**dict(part.agreement), **losses}})
+
+
+def expected_of(table: CaseFile) -> dict[tuple[str, str], tuple[str, ...]]:
+    """What is odd about single tensors and meant so, by "input" or "output" and the tensor's name."""
+    part = table.contract.sanity
+    inputs = {("input", name): own.expect for name, own in part.inputs.items()}
+    return {**inputs, **{("output", name): own.expect for name, own in part.outputs.items()}}
 
 
 def limit_of(name: str, bounds: Bounds | None) -> Limit | None:
@@ -61,22 +84,24 @@ def agreement_tables(table: CaseFile) -> Iterator[tuple[KeyPath, Bounds]]:
 
 
 def check_outputs(table: CaseFile, model: ModelFile, say: Say) -> None:
-    """Reports what is said of outputs that the model does not have, what an output may be off by in steps that its
+    """Reports what is said of tensors that the model does not have, what an output may be off by in steps that its
     type does not have, and what is missing where it must be said.
     """
-    execution, baseline = table.contract.execution, table.contract.baseline
+    execution, baseline, sanity = table.contract.execution, table.contract.baseline, table.contract.sanity
     named = {each.name: each for each in model.outputs}
     for path, tables in (
         (EXECUTION, execution.outputs),
         (AGREEMENT, table.contract.agreement.outputs),
         (BASELINE, baseline.outputs),
+        (SANITY, sanity.outputs),
     ):
-        _check_names(path, tables, named, say)
+        _check_names("output", path, tables, named, say)
+    _check_names("input", SANITY, sanity.inputs, {each.name: each for each in model.inputs}, say)
     _check_kinds(execution, baseline, model.outputs, (), say)
     common = [each for each in model.outputs if execution.outputs.get(each.name, OutputBudget()).lsb is None]
     _check_reach(execution.lsb, common, (*EXECUTION, "lsb"), say)
     for name, output in named.items():
-        own, change = execution.outputs.get(name, OutputBudget()), baseline.outputs.get(name, OutputChange())
+        own, change = execution.outputs.get(name, OutputBudget()), baseline.outputs.get(name, OwnOutputChange())
         _check_kinds(own, change, (output,), ("outputs", name), say)
         _check_reach(own.lsb, (output,), (*EXECUTION, "outputs", name, "lsb"), say)
     if model.all_float and any(
@@ -86,11 +111,13 @@ def check_outputs(table: CaseFile, model: ModelFile, say: Say) -> None:
         say((*EXECUTION, "tolerance"), problem, "add tolerance = 1e-5, what an output may be off by in its own unit")
 
 
-def _check_names(path: KeyPath, tables: Mapping[str, Any], named: Mapping[str, TensorContract], say: Say) -> None:
+def _check_names(
+    noun: str, path: KeyPath, tables: Mapping[str, Any], named: Mapping[str, TensorContract], say: Say
+) -> None:
     for name in tables:
         if name not in named:
             fix = f"write one of {', '.join(map(repr, named))}, or leave the table out"
-            say((*path, "outputs", name), f"the model has no output {name!r}", fix)
+            say((*path, f"{noun}s", name), f"the model has no {noun} {name!r}", fix)
 
 
 def _check_kinds(

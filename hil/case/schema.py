@@ -27,6 +27,8 @@ Bytes = Annotated[int, Field(ge=0, le=U32_MAX)]
 Text = Annotated[str, Field(min_length=1)]
 # Kinds of the sanity contract (docs/contracts.md).
 Oddity = Literal["identical_windows", "saturated_input", "constant_output", "chance_accuracy", "unanswered_class"]
+OddityOfInput = Literal["saturated_input"]
+OddityOfOutput = Literal["constant_output"]
 
 
 def _one_or_list(value: Any) -> str:
@@ -224,6 +226,15 @@ class AgreementTolerance(Table):
     flips: Distance = 0.0
 
 
+class OutputAgreementTolerance(Table):
+    """Of any output; the other figures are about the one that is decided on."""
+
+    cosine: Distance | None = None
+    sqnr_db: Distance | None = None
+    max_abs_error: Distance | None = None
+    spearman: Distance | None = None
+
+
 class OutputChange(Table):
     """What an output may change by since its baseline."""
 
@@ -231,8 +242,14 @@ class OutputChange(Table):
     outputs_ulp: Annotated[int | None, Field(ge=0, le=MAX_STEPS)] = None
 
 
+class OwnOutputChange(OutputChange):
+    """The same of one of several outputs, with what it may lose of its agreement."""
+
+    agreement: OutputAgreementTolerance = OutputAgreementTolerance()
+
+
 class BaselineContract(OutputChange):
-    outputs: dict[str, OutputChange] = {}
+    outputs: dict[str, OwnOutputChange] = {}
     accuracy: Share = 0.0
     agreement: AgreementTolerance = AgreementTolerance()
     latency: Share = 0.0
@@ -243,8 +260,20 @@ class BaselineContract(OutputChange):
     ram_bytes: Bytes = 32
 
 
+class InputSanity(Table):
+    expect: Annotated[tuple[OddityOfInput, ...], Field(strict=False)]
+
+
+class OutputSanity(Table):
+    expect: Annotated[tuple[OddityOfOutput, ...], Field(strict=False)]
+
+
 class SanityContract(Table):
+    """inputs, outputs: what one of several has of its own, by its name, in place of the common."""
+
     expect: Annotated[tuple[Oddity, ...], Field(strict=False)] = ()
+    inputs: dict[str, InputSanity] = {}
+    outputs: dict[str, OutputSanity] = {}
 
 
 class ContractTables(Table):

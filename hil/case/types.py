@@ -351,14 +351,13 @@ class SoakLimits:
 
 @dataclass(frozen=True)
 class OutputLimits:
-    """What one output is held to; as the fields of these names in Contracts and Tolerance."""
+    """What one output is held to; as the fields of these names in Contracts."""
 
     lsb: int
     ulp: int
     tolerance: float
     agreement: Mapping[str, Limit]
-    outputs_lsb: int
-    outputs_ulp: int
+    baseline: Tolerance
 
 
 @dataclass(frozen=True)
@@ -397,6 +396,8 @@ class Contracts:
     soak: SoakLimits = SoakLimits()
     coverage: Mapping[str, Limit] = field(default_factory=dict)  # by "range" and "clamps", shares
     meant: tuple[str, ...] = ()  # kinds of the sanity contract that the case has on purpose
+    # The same of one tensor alone, in place of `meant`; by "input" or "output", and its name.
+    meant_of: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     further: tuple[OutputLimits, ...] = ()
 
     def of_further(self, place: int) -> Contracts:
@@ -404,14 +405,13 @@ class Contracts:
         if not self.further:
             return self
         own = self.further[place]
-        baseline = replace(self.baseline, outputs_lsb=own.outputs_lsb, outputs_ulp=own.outputs_ulp)
         return replace(
             self,
             lsb=own.lsb,
             ulp=own.ulp,
             tolerance=own.tolerance,
             agreement=own.agreement,
-            baseline=baseline,
+            baseline=own.baseline,
             further=(),
         )
 

@@ -25,16 +25,24 @@ def add_compare_command(commands: Any, board_folders: Callable[[], list[Path]]) 
     parser.add_argument(
         "--out", type=Path, default=Path("hil-out/compare"), help="folder of these runs (default: hil-out/compare)"
     )
-    parser.add_argument("--lsb", type=int, default=0, help="steps that an integer output may differ by (default: 0)")
+    parser.add_argument(
+        "--lsb",
+        action="append",
+        default=[],
+        metavar="[NAME=]N",
+        help="steps that an output of integers may differ by (default: 0); NAME: only the output of that name",
+    )
     parser.set_defaults(run=lambda options: _compare(options, board_folders()))
 
 
 def _compare(options: argparse.Namespace, board_folders: list[Path]) -> int:
     from hil.compare.operators import ticks_side_by_side
     from hil.compare.runs import compare
+    from hil.compare.steps import parse_steps
 
+    steps = parse_steps(options.lsb)  # a wrong one is told before the cases run
     first, second = _runs(options, board_folders)
-    result = compare(first, second, options.lsb)
+    result = compare(first, second, steps)
     for line in (*result.notes, *result.differences):
         print(line)
     for name, vectors in result.equal.items():

@@ -5,7 +5,7 @@ What a board computes must be equal everywhere; what it spends (ticks, memory) i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
+from hil.compare.steps import EXACT, Steps
 from hil.errors import UsageError
 from hil.runfile import ENUMS, FIX, Columns, Part, read_document, read_records
 from hil.validation import explain
@@ -51,8 +52,21 @@ class _Image(Part):
     sha256: str = ""
 
 
+class _Tensor(Part):
+    """name: "" of the only one."""
+
+    name: str = ""
+
+
+class _Device(Part):
+    output: _Tensor
+    outputs: list[_Tensor] = Field(default_factory=list)
+
+
 class _Case(Part):
-    """records: "" when the case left none; `error` says why. image: of a case that came to its end."""
+    """records: "" when the case left none; `error` says why. image: of a case that came to its end; device: of one
+    whose firmware said hello.
+    """
 
     name: str
     title: str = ""
@@ -60,6 +74,13 @@ class _Case(Part):
     error: str = ""
     manifest: _Manifest
     image: _Image = _Image()
+    device: _Device | None = None
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """The column of each output to its name, "" of the only one."""
+        tensors = (self.device.output, *self.device.outputs) if self.device else (_Tensor(),)
+        return {f"output.{place}" if place else "output": tensor.name for place, tensor in enumerate(tensors)}
 
 
 class _Document(Part):
@@ -120,12 +141,13 @@ class _Run:
         return read_records(self.file.parent / case.records)
 
 
-def compare(first: Path, second: Path, lsb: int = 0) -> Comparison:
+def compare(first: Path, second: Path, steps: Steps = EXACT) -> Comparison:
     """Hold two run.json files, or the folders that they lie in, against each other.
 
-    lsb: steps of its type by which an integer output may differ and is equal still; kernels of two libraries may round
-    otherwise. What the decide stage makes of such an output is not compared.
-    Raises UsageError when one is no run, or when they have no case in common.
+    steps: those of its type by which an integer output may differ and is equal still; kernels of two libraries may
+    round otherwise. What the decide stage makes of such an output is not compared.
+    Raises UsageError when one is no run, when they have no case in common, or when steps are given to an output that
+    none of these has, or that has no steps.
     """
     one, two = _read(first, "first"), _read(second, "second")
     common = [name for name in one.cases if name in two.cases]
@@ -134,16 +156,20 @@ def compare(first: Path, second: Path, lsb: int = 0) -> Comparison:
             f"{one.file} has {_listed(one.cases)}, {two.file} has {_listed(two.cases)}: no case in common\n"
             f"  fix: run the same case in both"
         )
+    steps.check_names([name for case in common for name in one.cases[case].outputs.values() if name])
     equal: dict[str, int] = {}
     differences, notes = [], list[str]()
     for name in common:
         columns = one.records(name), two.records(name)
-        found = _first_difference(name, *columns, (_board(one), _board(two)), lsb)
+        names = one.cases[name].outputs
+        _check_steps(name, columns[0], names, steps)
+        allowed = {column: steps.of(output) for column, output in names.items()}
+        found = _first_difference(name, *columns, (_board(one), _board(two)), allowed)
         if found is None:
             equal[name] = len(columns[0]["name"])
         else:
             differences.append(found)
-        notes += _rounded(name, *columns, lsb)
+        notes += _rounded(name, *columns, names, allowed)
     notes += [*_left_out(one, two), *_left_out(two, one), *_other_inputs(one, two, common)]
     return Comparison(equal, differences, notes)
 
@@ -164,7 +190,18 @@ def _listed(cases: Mapping[str, object]) -> str:
     return ", ".join(cases) or "none"
 
 
-def _first_difference(case: str, one: Columns, two: Columns, sides: tuple[str, str], lsb: int) -> Difference | None:
+def _check_steps(case: str, columns: Columns, names: Mapping[str, str], steps: Steps) -> None:
+    """Raises UsageError when steps are given by name to an output that is not of integers."""
+    for column, name in names.items():
+        if name in steps.own and column in columns and columns[column].dtype.kind not in "iu":
+            problem = f"output {name!r} of case {case} is {columns[column].dtype}, which has no steps"
+            raise UsageError(f"--lsb {name}={steps.own[name]}: {problem}\n  fix: leave it out")
+
+
+def _first_difference(
+    case: str, one: Columns, two: Columns, sides: tuple[str, str], allowed: Mapping[str, int]
+) -> Difference | None:
+    """allowed: steps of each column of an output."""
     names = one["name"].tolist(), two["name"].tolist()
     if names[0] != names[1]:
         pairs = zip_longest(*names)
@@ -173,13 +210,12 @@ def _first_difference(case: str, one: Columns, two: Columns, sides: tuple[str, s
         return Difference(case, str(other[0]), "case", "name", first, second, len(other), max(map(len, names)))
     stages = _stages(one, two)
     differs = {column: _differs(one[column], two[column]) for column in stages}
-    distance = _distance(one["output"], two["output"])
-    rounded = differs["output"] & (distance <= lsb)
+    rounded = differs["output"] & (_distance(one["output"], two["output"]) <= allowed["output"])
     for column, stage in stages.items():
         if column == "output" or stage == "decide":
             differs[column] &= ~rounded
         elif _of(column) == "output":
-            differs[column] &= ~(_distance(one[column], two[column]) <= lsb)
+            differs[column] &= ~(_distance(one[column], two[column]) <= allowed.get(column, 0))
     anywhere = np.logical_or.reduce(list(differs.values()))
     if not anywhere.any():
         return None
@@ -225,17 +261,19 @@ def _distance(one: NDArray[Any], two: NDArray[Any]) -> NDArray[np.int64]:
     return steps
 
 
-def _rounded(case: str, one: Columns, two: Columns, lsb: int) -> list[str]:
-    """What was taken as equal though it is not."""
-    if not lsb or one["output"].shape != two["output"].shape:
-        return []
-    distance = _distance(one["output"], two["output"])
-    inside = distance[(distance > 0) & (distance <= lsb)]
-    if not len(inside):
-        return []
-    return [
-        f"{case}: the output differs in {len(inside):,} of {len(distance):,} vectors, by {inside.max()} LSB at most"
-    ]
+def _rounded(
+    case: str, one: Columns, two: Columns, names: Mapping[str, str], allowed: Mapping[str, int]
+) -> Iterator[str]:
+    """What was taken as equal though it is not. names, allowed: name and steps of each column of an output."""
+    for column in sorted(allowed.keys() & one.keys() & two.keys()):
+        if one[column].shape != two[column].shape:
+            continue
+        distance = _distance(one[column], two[column])
+        inside = distance[(distance > 0) & (distance <= allowed[column])]
+        if len(inside):
+            output = f"output {names[column]!r}" if names[column] else "the output"
+            vectors = f"{len(inside):,} of {len(distance):,} vectors"
+            yield f"{case}: {output} differs in {vectors}, by {inside.max()} LSB at most"
 
 
 def _where(one: NDArray[Any], two: NDArray[Any], column: str) -> str:

@@ -29,10 +29,16 @@ WORST_FIRST = (Outcome.FAILED, Outcome.INVALID, Outcome.NOT_JUDGED, Outcome.MARG
 
 @dataclass(frozen=True)
 class Side:
-    """The inputs or the outputs of a model: views of the evidence that hold one each, and how they are called."""
+    """The inputs or the outputs of a model, `noun` of one: views of the evidence that hold one each, what the one of a
+    view is called by the model, and by reports.
+    """
 
+    noun: str
     views: Views
-    name: Callable[[Evidence], str]
+    tensor: Callable[[Evidence], str]
+
+    def name(self, view: Evidence) -> str:
+        return f"{self.noun} {self.tensor(view)!r}"
 
 
 def of_each_input(judge: Judge) -> Judge:
@@ -173,5 +179,5 @@ def _named(name: str, finding: Finding) -> Finding:
     return replace(finding, expected=f"{name}: {finding.expected}")
 
 
-INPUTS = Side(input_views, lambda view: f"input {view.case.model.input.name!r}")
-OUTPUTS = Side(output_views, lambda view: f"output {view.case.model.output.name!r}")
+INPUTS = Side("input", input_views, lambda view: view.case.model.input.name)
+OUTPUTS = Side("output", output_views, lambda view: view.case.model.output.name)

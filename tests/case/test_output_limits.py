@@ -75,6 +75,46 @@ def test_agreement_is_limited_by_output(tmp_path: Path) -> None:
     assert level.contracts.agreement == {"cosine": Limit(minimum=0.5), "sqnr_db": Limit(minimum=20.0, unit="dB")}
 
 
+def test_what_an_output_may_lose_of_its_agreement_is_its_own_else_the_common(tmp_path: Path) -> None:
+    common = "[contract.baseline.agreement]\ncosine = 0.02\nsqnr_db = 1.0\ntop1 = 0.1"
+    own = (
+        "[contract.baseline.outputs.level]\noutputs_lsb = 4\n[contract.baseline.outputs.level.agreement]\nsqnr_db = 3.0"
+    )
+    case = load_case(write_several(tmp_path, toml=with_limits("", common, own)))
+    scores, level = (one.contracts.baseline for one in case.of_outputs)
+    assert [(each.agreement["cosine"], each.agreement["sqnr_db"]) for each in (scores, level)] == [
+        (0.02, 1.0),
+        (0.02, 3.0),
+    ]
+    assert (scores.outputs_lsb, level.outputs_lsb, level.stack_bytes) == (0, 4, scores.stack_bytes)
+    decided = with_limits("", common, own.replace("outputs.level", "outputs.scores"))
+    scores, level = (one.contracts.baseline for one in load_case(write_several(tmp_path, toml=decided)).of_outputs)
+    assert (scores.agreement["sqnr_db"], level.agreement["sqnr_db"], scores.agreement["top1"]) == (3.0, 1.0, 0.1)
+
+
+def test_an_output_loses_no_figure_of_the_decision(tmp_path: Path) -> None:
+    (error,) = refused(tmp_path, with_limits("", "[contract.baseline.outputs.level.agreement]\ntop1 = 0.1"))
+    assert error.problem == "unknown key 'top1'"
+
+
+def test_what_is_odd_is_expected_of_single_tensors_by_name(tmp_path: Path) -> None:
+    sanity = (
+        '[contract.sanity]\nexpect = ["constant_output"]',
+        '[contract.sanity.inputs.left]\nexpect = ["saturated_input"]',
+        "[contract.sanity.outputs.scores]\nexpect = []",
+    )
+    contracts = load_case(write_several(tmp_path, toml=with_limits("", *sanity))).contracts
+    assert contracts.meant == ("constant_output",)
+    assert contracts.meant_of == {("input", "left"): ("saturated_input",), ("output", "scores"): ()}
+    (error,) = refused(tmp_path, with_limits("", '[contract.sanity.inputs.lfet]\nexpect = ["saturated_input"]'))
+    assert (error.problem, error.fix) == (
+        "the model has no input 'lfet'",
+        "write one of 'left', 'right', or leave the table out",
+    )
+    (error,) = refused(tmp_path, with_limits("", '[contract.sanity.inputs.left]\nexpect = ["constant_output"]'))
+    assert "'constant_output' does not do: it must be 'saturated_input'" in error.problem
+
+
 @pytest.mark.parametrize("contract", ["execution", "agreement", "baseline"])
 def test_an_output_that_is_not_there_is_refused_with_the_names_that_there_are(contract: str, tmp_path: Path) -> None:
     (error,) = refused(tmp_path, with_limits("", f"[contract.{contract}.outputs.levle]"))

@@ -16,6 +16,7 @@ from native_session import CaseFolder, native_image
 
 from hil.cli import main
 from hil.compare import COLUMNS, compare
+from hil.compare.steps import Steps, parse_steps
 from hil.errors import UsageError
 from hil.records import GateReason, Status
 
@@ -86,7 +87,7 @@ def test_what_decide_makes_of_an_equal_output_is_compared_with_steps_allowed_too
         columns["answer"][4] += 1
 
     edit_records(other, decide_otherwise)
-    (difference,) = compare(run, other, lsb=1).differences
+    (difference,) = compare(run, other, Steps(1)).differences
     assert (difference.stage, difference.vectors) == ("decide", 1)
 
 
@@ -96,8 +97,85 @@ def test_one_step_more_than_allowed_is_a_difference(run: Path, other: Path) -> N
         columns["output"][3, 0] = value - 2 if value > 0 else value + 2
 
     edit_records(other, further)
-    assert [difference.stage for difference in compare(run, other, lsb=1).differences] == ["invoke"]
-    assert compare(run, other, lsb=2).differences == []
+    assert [difference.stage for difference in compare(run, other, Steps(1)).differences] == ["invoke"]
+    assert compare(run, other, Steps(2)).differences == []
+
+
+def test_steps_are_given_to_every_output_and_to_single_ones_by_name() -> None:
+    steps = parse_steps(["level=3", "2", "a=b=0"])
+    assert [steps.of(name) for name in ("level", "a=b", "scores", "")] == [3, 0, 2, 2]
+    assert parse_steps([]).of("level") == 0
+
+
+@pytest.mark.parametrize(
+    ("texts", "problem"),
+    [
+        (["x"], "--lsb x: this is no number of steps"),
+        (["-1"], "--lsb -1: this is no number of steps"),
+        (["level="], "--lsb level=: this is no number of steps"),
+        (["=3"], "--lsb =3: this is no number of steps"),
+        (["level=1", "level=1"], "--lsb level=1: a number of steps for 'level' is there"),
+        (["1", "2"], "--lsb 2: a number of steps for every output is there"),
+    ],
+)
+def test_steps_that_are_none_are_misuse(texts: list[str], problem: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_steps(texts)
+    assert str(caught.value).startswith(problem)
+    assert '--lsb "NAME=N"' in str(caught.value)
+
+
+def name_outputs(*names: str) -> Callable[[dict[str, Any]], None]:
+    """Makes the run one of a model with these outputs, the first of them the one that is decided on."""
+
+    def edit(document: dict[str, Any]) -> None:
+        device = document["cases"][0]["device"]
+        first, *further = ({**device["output"], "name": name} for name in names)
+        device.update(output=first, outputs=further)
+
+    return edit
+
+
+@pytest.fixture
+def two_outputs(run: Path, other: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """Two runs with the outputs `scores` and `level`; `level` differs by 2 on one vector."""
+    first = Path(shutil.copytree(run, tmp_path / "first"))
+    for folder, steps in ((first, 0), (other, 2)):
+
+        def add(columns: dict[str, np.ndarray], steps: int = steps) -> None:
+            columns["output.1"] = np.zeros((VECTORS, 3), np.int8)
+            columns["output.1"][5, 1] = steps
+
+        edit_records(folder, add)
+        edit_run(folder, name_outputs("scores", "level"))
+    return first, other
+
+
+def test_one_of_several_outputs_has_steps_of_its_own(
+    two_outputs: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [str(folder) for folder in two_outputs]
+    for wrong in ([], ["--lsb", "1"], ["--lsb", "scores=9"], ["--lsb", "9", "--lsb", "level=1"]):
+        assert main(["compare", *paths, *wrong]) == 1, wrong
+        assert "first difference in stage invoke, output.1, element 1" in capsys.readouterr().out
+    assert main(["compare", *paths, "--lsb", "level=2"]) == 0
+    text = capsys.readouterr().out
+    assert f"small: output 'level' differs in 1 of {VECTORS} vectors, by 2 LSB at most" in text
+    assert "'scores'" not in text
+
+
+def test_steps_for_an_output_that_is_not_there_name_those_that_are(two_outputs: tuple[Path, Path], run: Path) -> None:
+    with pytest.raises(UsageError, match=r"has an output 'levle'; the outputs are 'scores', 'level'\n  fix: write one"):
+        compare(*two_outputs, parse_steps(["levle=2"]))
+    with pytest.raises(UsageError, match=r"each case has one output, which needs no name\n  fix: write --lsb 2"):
+        compare(run, run, parse_steps(["level=2"]))
+
+
+def test_a_float_output_has_no_steps(two_outputs: tuple[Path, Path]) -> None:
+    for folder in two_outputs:
+        edit_records(folder, lambda columns: columns.update({"output.1": columns["output.1"].astype(np.float32)}))
+    with pytest.raises(UsageError, match="output 'level' of case small is float32, which has no steps"):
+        compare(*two_outputs, parse_steps(["level=2"]))
 
 
 def test_time_and_memory_of_a_board_are_its_own(run: Path, other: Path) -> None:

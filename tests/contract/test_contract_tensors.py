@@ -100,7 +100,7 @@ def test_no_number_in_a_further_output_is_told_of_it(several: Evidence) -> None:
 def limited(evidence: Evidence, **own: object) -> Evidence:
     """With a budget of its own for the further output."""
     contracts = evidence.case.contracts
-    common = OutputLimits(contracts.lsb, contracts.ulp, contracts.tolerance, contracts.agreement, 0, 0)
+    common = OutputLimits(contracts.lsb, contracts.ulp, contracts.tolerance, contracts.agreement, contracts.baseline)
     contracts = replace(contracts, further=(replace(common, **own),))
     return replace(evidence, case=replace(evidence.case, contracts=contracts))
 
@@ -168,7 +168,43 @@ def test_a_further_output_that_does_not_move_is_marginal_and_told_by_name(severa
     assert meant.outcome is Outcome.PASSED
     assert meant.reason.startswith("output 'aux': meant so by the case")
     stale = replace(several, case=still(several, "constant_output").case)
-    assert result(stale, "sanity.constant_output").reason == "the case expects it, and it is not so"
+    assert result(stale, "sanity.constant_output").reason.startswith(
+        "output 'scores': the case expects it, and it is not"
+    )
+
+
+def expecting(evidence: Evidence, *common: str, **own: tuple[str, ...]) -> Evidence:
+    """With what is expected of all outputs, and of single ones by name."""
+    meant_of = {("output", name): kinds for name, kinds in own.items()}
+    contracts = replace(evidence.case.contracts, meant=common, meant_of=meant_of)
+    return replace(evidence, case=replace(evidence.case, contracts=contracts))
+
+
+KIND = "constant_output"
+
+
+def test_what_is_odd_about_one_output_is_expected_of_that_one(several: Evidence) -> None:
+    found = result(expecting(still(several), aux=(KIND,)), f"sanity.{KIND}")
+    assert (found.outcome, [each.outcome for _, each in found.tensors]) == (Outcome.PASSED, [Outcome.PASSED] * 2)
+    assert found.reason.startswith("output 'aux': meant so by the case: one output for 319 different windows")
+
+
+def test_an_expectation_of_another_output_does_not_cover_it_and_is_told_itself(several: Evidence) -> None:
+    found = result(expecting(still(several), scores=(KIND,)), f"sanity.{KIND}")
+    assert [(each.outcome, each.hint.partition(": ")[0]) for _, each in found.tensors] == [
+        (Outcome.MARGINAL, "take it out of [contract.sanity.outputs.scores] expect, where it would hide the next one"),
+        (Outcome.MARGINAL, found.tensors[1][1].hint.partition(": ")[0]),
+    ]
+    assert found.tensors[1][1].hint.endswith('[contract.sanity.outputs.aux] expect = ["constant_output"]')
+    assert found.outcome is Outcome.MARGINAL
+
+
+def test_an_output_that_expects_nothing_of_its_own_is_out_of_the_common_expectation(several: Evidence) -> None:
+    found = result(expecting(still(several), KIND, aux=()), f"sanity.{KIND}")
+    assert [each.outcome for _, each in found.tensors] == [Outcome.MARGINAL] * 2
+    assert "expects it, and it is not so; output 'aux': one output" in found.reason
+    moving = result(expecting(still(several), KIND, scores=()), f"sanity.{KIND}")
+    assert moving.outcome is Outcome.PASSED
 
 
 def test_a_further_input_that_saturates_is_marginal_and_told_by_name(several: Evidence) -> None:

@@ -197,8 +197,12 @@ def test_a_stored_run_is_judged_from_the_records_of_every_tensor(evidence: Evide
 
     right, wrong = stored(evidence), stored(damaged_output(evidence))
     assert {"digest.1", "output.1", "reference_output.1"} <= right.keys()
-    assert _first_difference("several", right, right, ("one", "other"), 0) is None
-    found = _first_difference("several", right, wrong, ("one", "other"), 0)
+    exact = {"output": 0, "output.1": 0}
+    assert _first_difference("several", right, right, ("one", "other"), exact) is None
+    found = _first_difference("several", right, wrong, ("one", "other"), exact)
     assert found is not None
     assert (found.stage, found.column) == (COLUMNS["output"], "output.1, element 2")
-    assert _first_difference("several", right, wrong, ("one", "other"), 3) is None
+    other = _first_difference("several", right, wrong, ("one", "other"), {"output": 9, "output.1": 0})
+    assert other is not None
+    assert other.column == found.column
+    assert _first_difference("several", right, wrong, ("one", "other"), {"output": 0, "output.1": 3}) is None
