@@ -271,6 +271,7 @@ def _vectors(
                 window=part.window,
                 tensor_input=part.prepare.id == "tensor",
                 shape=tensor.shape[1:] if len(tensor.shape) > 1 else (*tensor.shape, 1),
+                tensor=tensor.name if len(inputs) > 1 else "",
             )
             for part, tensor in zip(inputs, model.inputs, strict=True)
         ),

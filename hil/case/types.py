@@ -211,7 +211,7 @@ class Vectors:
     former release).
     Of a model with several tensors `windows` and `expected_output` are of the first input and of the output that is
     decided on; further: windows of the inputs from the second on; further_expected: of the other outputs, None where
-    the file has none.
+    the file has none. further_samples: as `samples`, of the inputs from the second on.
     """
 
     windows: NDArray[np.generic]
@@ -223,6 +223,7 @@ class Vectors:
     expected_output: Elements | None = None
     further: tuple[NDArray[np.generic], ...] = ()
     further_expected: tuple[Elements | None, ...] = ()
+    further_samples: tuple[NDArray[np.int64] | None, ...] = ()
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -238,17 +239,38 @@ class Vectors:
         """The bytes to send for one vector, cut or zero-padded to `samples[index]` samples where the file says so; of
         several inputs one behind the other.
         """
-        window = np.ascontiguousarray(self.windows[index])
-        data = window.astype(window.dtype.newbyteorder("<"), copy=False).tobytes()
-        for each in self.further:
-            data += each[index].astype(each.dtype.newbyteorder("<"), copy=False).tobytes()
-        if self.samples is None:
-            return data
-        size = len(data) // window.shape[0] * int(self.samples[index])
-        return data[:size].ljust(size, b"\0")
+        samples = (self.samples, *(self.further_samples or (None,) * len(self.further)))
+        parts = zip((self.windows, *self.further), samples, strict=True)
+        return b"".join(_sent(windows[index], None if sent is None else int(sent[index])) for windows, sent in parts)
 
     def name(self, index: int) -> str:
         return self.names[index] if self.names is not None else f"#{index}"
+
+
+def _sent(window: NDArray[np.generic], samples: int | None) -> bytes:
+    """The bytes of one window, cut or zero-padded to so many samples."""
+    data = window.astype(window.dtype.newbyteorder("<"), copy=False).tobytes()
+    if samples is None:
+        return data
+    size = len(data) // window.shape[0] * samples
+    return data[:size].ljust(size, b"\0")
+
+
+def sent_bytes(
+    windows: Sequence[tuple[int, int]], samples: Sequence[NDArray[np.int64] | None]
+) -> NDArray[np.int64] | None:
+    """[n]: the bytes that are sent of each vector, of all inputs together; None where every window is whole.
+
+    windows: of each input, the bytes and the samples of a window; samples: of each, int [n], None where all are whole.
+    """
+    given = [
+        (size // rows, values) for (size, rows), values in zip(windows, samples, strict=True) if values is not None
+    ]
+    if not given:
+        return None
+    whole = sum(size for (size, _), values in zip(windows, samples, strict=True) if values is None)
+    sent: NDArray[np.int64] = whole + np.sum([size * values for size, values in given], axis=0)
+    return sent
 
 
 @dataclass(frozen=True)
@@ -457,13 +479,14 @@ class Case:
     def _of_input(self, index: int) -> Case:
         part = (InputPart(self.window, self.gate, self.prepare), *self.further)[index]
         windows = (self.vectors.windows, *self.vectors.further)[index]
+        samples = (self.vectors.samples, *(self.vectors.further_samples or (None,) * len(self.further)))[index]
         return replace(
             self,
             model=replace(self.model, inputs=(self.model.inputs[index],), carried=()),
             window=part.window,
             gate=part.gate,
             prepare=part.prepare,
-            vectors=replace(self.vectors, windows=windows, further=()),
+            vectors=replace(self.vectors, windows=windows, samples=samples, further=(), further_samples=()),
             further=(),
         )
 

@@ -1,10 +1,7 @@
-"""Reads vectors.npz: every array's header is judged before its data is read, and nothing is ever unpickled."""
+"""Reads vectors.npz: what its arrays must be to fit the case, and what they mean."""
 
 from __future__ import annotations
 
-import io
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.case.types import MAX_PAYLOAD, Vectors, Window
+from hil.case.npz import Arrays
+from hil.case.types import MAX_PAYLOAD, Vectors, Window, sent_bytes
 from hil.case.window_shape import axes, shape_fault
 from hil.errors import CaseError
 from hil.problems import Problem, raise_any
@@ -26,17 +24,24 @@ REASONS = tuple(reason.name.lower() for reason in GateReason if reason not in (G
 LAST_CHARACTER, SURROGATES = 0x10FFFF, range(0xD800, 0xE000)  # Unicode
 LONGEST_FACTOR = 4  # wrong-length vectors: at most so many windows
 WHOLE, TEXT = "whole numbers (integer)", "text (numpy <U)"
-SAVE_FIX = "write the file with numpy.savez_compressed and plain arrays"
 
 
 @dataclass(frozen=True)
 class WantedInput:
-    """What the windows of one input must be. name: of their array; shape: of the tensor, without the batch."""
+    """What the windows of one input must be. name: of their array; shape: of the tensor, without the batch; tensor: its
+    name where there are several inputs.
+    """
 
     name: str
     window: Window
     tensor_input: bool  # tensor/1: a window is the input tensor
     shape: tuple[int, ...]
+    tensor: str = ""
+
+    @property
+    def samples_name(self) -> str:
+        """Of the array of what is really sent."""
+        return f"samples.{self.tensor}" if self.tensor else "samples"
 
     @property
     def window_shape(self) -> tuple[int, ...]:
@@ -65,16 +70,15 @@ class Wanted:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of all arrays that the file may hold; `samples` says how much of the one window is sent."""
-        others = [name for name in KEYS if name not in ("windows", "expected_output")]
-        if len(self.inputs) > 1:
-            others.remove("samples")
-        return (*(each.name for each in self.inputs), *others, *(each.name for each in self.outputs))
+        """Of all arrays that the file may hold."""
+        others = [name for name in KEYS if name not in ("windows", "samples", "expected_output")]
+        lengths = [each.samples_name for each in self.inputs]
+        return (*(each.name for each in self.inputs), *others, *lengths, *(each.name for each in self.outputs))
 
 
 def read_vectors(data: bytes, file: Path, wanted: Wanted) -> Vectors:
     """The vectors in the bytes of an .npz. Raises CaseError that names array, what is expected and what was found."""
-    arrays = _Arrays(data, file, wanted.names, wanted.carried)
+    arrays = Arrays(data, file, wanted.names, wanted.carried)
     windows, *further = (_windows(arrays, each) for each in wanted.inputs)
     n = len(windows)
     for each, some in zip(wanted.inputs[1:], further, strict=True):
@@ -85,105 +89,19 @@ def read_vectors(data: bytes, file: Path, wanted: Wanted) -> Vectors:
     reader = _Columns(arrays, n, problems)
     label = reader.labels(wanted)
     reject = reader.reject()
-    window = wanted.inputs[0].window
-    samples = reader.samples(window)
+    samples, *lengths = reader.samples(wanted.inputs)
     sequence = reader.whole("sequence", -1)
     names = reader.names()
     expected, *others = (reader.expected_output(each) for each in wanted.outputs)
     if reject is not None:
-        problems += _wrong_lengths(reject, samples, window.samples)
+        problems += _wrong_lengths(reject, wanted.inputs, (samples, *lengths))
     raise_any(file, problems)
-    return Vectors(windows, samples, names, label, reject, sequence, expected, tuple(further), tuple(others))
-
-
-class _Arrays:
-    """The members of an .npz by array name; dtype and shape from the header, data on demand."""
-
-    def __init__(self, data: bytes, file: Path, known: Sequence[str], carried: Sequence[str]) -> None:
-        """known: names of the arrays that it may hold; carried: of inputs that there are no windows of."""
-        self.file = file
-        try:
-            self._zip = zipfile.ZipFile(io.BytesIO(data))
-        except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-            raise CaseError(file, "", f"this is no .npz file ({error})", SAVE_FIX) from None
-        names = [info.filename.removesuffix(".npy") for info in self._zip.infolist()]
-        problems = [_unknown(name, known, carried) for name in names if name not in known]
-        problems += [
-            Problem(f"array {name!r}", "it is in the file more than once", SAVE_FIX)
-            for name in known
-            if names.count(name) > 1
-        ]
-        raise_any(file, problems)
-        self._members = {name: info for name, info in zip(names, self._zip.infolist(), strict=True)}
-        self._headers = {name: self._header(name) for name in self._members}
-        raise_any(file, [_objects(name) for name, (dtype, _) in self._headers.items() if dtype.hasobject])
-
-    def header(self, name: str) -> tuple[np.dtype[Any], tuple[int, ...]] | None:
-        """dtype and shape, None when the array is not there."""
-        return self._headers.get(name)
-
-    def read(self, name: str) -> NDArray[Any]:
-        """The array, in the machine's byte order and C-contiguous."""
-        dtype, shape = self._headers[name]
-        try:
-            with self._zip.open(self._members[name]) as stream:
-                array = np.lib.format.read_array(stream, allow_pickle=False)
-        except _BROKEN as error:
-            raise self._damaged(name, error) from None
-        if array.shape != shape or array.dtype != dtype:
-            raise self._damaged(name, "header and data differ")
-        return np.ascontiguousarray(array, dtype=dtype.newbyteorder("="))
-
-    def _header(self, name: str) -> tuple[np.dtype[Any], tuple[int, ...]]:
-        readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-        member = self._members[name]
-        try:
-            with self._zip.open(member) as stream:
-                version = np.lib.format.read_magic(stream)
-                if version not in readers:
-                    raise ValueError(f"npy version {version}")
-                shape, _, dtype = readers[version](stream)
-                start = stream.tell()
-        except _BROKEN as error:
-            raise self._damaged(name, error) from None
-        size = dtype.itemsize * int(np.prod(shape, dtype=object))
-        if not dtype.hasobject and start + size != member.file_size:
-            raise self._damaged(name, f"{member.file_size - start} bytes of data, its header announces {size}")
-        return dtype, shape
-
-    def _damaged(self, name: str, why: object) -> CaseError:
-        return CaseError(self.file, f"array {name!r}", f"it is damaged ({why})", "build the file again, or restore it")
-
-
-_BROKEN = (
-    zipfile.BadZipFile,
-    zlib.error,
-    ValueError,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-    OSError,
-    MemoryError,
-    SyntaxError,
-)
-
-
-def _unknown(name: str, known: Sequence[str], carried: Sequence[str]) -> Problem:
-    tensor = name.removeprefix("windows.")
-    if tensor in carried:
-        problem = f"input {tensor!r} carries state ([model] state): the product fills it, no window does"
-        return Problem(f"array {name!r}", problem, "remove the array, or take the input out of [model] state")
-    return Problem(f"array {name!r}", "unknown array", f"remove or rename it; the arrays are {', '.join(known)}")
-
-
-def _objects(name: str) -> Problem:
-    problem = "it holds Python objects; loading them can run code, so it was not read"
-    return Problem(
-        f"array {name!r}", problem, "save numbers or text: numpy.array(values, dtype=...) before numpy.savez"
+    return Vectors(
+        windows, samples, names, label, reject, sequence, expected, tuple(further), tuple(others), tuple(lengths)
     )
 
 
-def _windows(arrays: _Arrays, wanted: WantedInput) -> NDArray[Any]:
+def _windows(arrays: Arrays, wanted: WantedInput) -> NDArray[Any]:
     """[n, samples, channels], or [n, *tensor shape without the batch] for tensor/1."""
     header = arrays.header(wanted.name)
     where = f"array {wanted.name!r}"
@@ -222,7 +140,7 @@ def _shape(first: str, rest: Sequence[int]) -> str:
 class _Columns:
     """The arrays beside `windows`, each with n rows; faults go to `problems`."""
 
-    def __init__(self, arrays: _Arrays, n: int, problems: list[Problem]) -> None:
+    def __init__(self, arrays: Arrays, n: int, problems: list[Problem]) -> None:
         self._arrays, self._n, self._problems = arrays, n, problems
 
     def whole(self, name: str, lowest: int) -> NDArray[np.int64] | None:
@@ -318,9 +236,17 @@ class _Columns:
             return None
         return self._arrays.read(name).reshape(self._n, *shape)
 
-    def samples(self, window: Window) -> NDArray[np.int64] | None:
-        """Samples really sent; what they come to must still fit into one frame."""
-        values = self.whole("samples", 0)
+    def samples(self, inputs: Sequence[WantedInput]) -> list[NDArray[np.int64] | None]:
+        """Samples really sent of each input; what they come to must still fit into one frame."""
+        found = [self._samples(each) for each in inputs]
+        sent = sent_bytes([(each.window.bytes, each.window.samples) for each in inputs], found)
+        if len(inputs) > 1 and sent is not None:
+            self._check_together(inputs, found, sent)
+        return found
+
+    def _samples(self, wanted: WantedInput) -> NDArray[np.int64] | None:
+        name, window = wanted.samples_name, wanted.window
+        values = self.whole(name, 0)
         if values is None:
             return None
         most = min(LONGEST_FACTOR * window.samples, MAX_PAYLOAD * window.samples // window.bytes)
@@ -328,9 +254,27 @@ class _Columns:
             row = int(np.argmax(values > most))
             limits = f"{LONGEST_FACTOR} windows and {MAX_PAYLOAD:,} bytes are the most"
             fix = f"write at most {most}; a window that is one sample too long shows the same"
-            self._say("samples", f"row {row} is {values[row]}: {limits}", fix)
+            self._say(name, f"row {row} is {values[row]}: {limits}", fix)
             return None
         return values
+
+    def _check_together(
+        self, inputs: Sequence[WantedInput], samples: Sequence[NDArray[np.int64] | None], sent: NDArray[np.int64]
+    ) -> None:
+        """The windows of all inputs travel as one, and the gate knows only how long that is (docs/pipeline.md)."""
+        named = next(each for each, values in zip(inputs, samples, strict=True) if values is not None)
+        if sent.max() > MAX_PAYLOAD:
+            row = int(np.argmax(sent > MAX_PAYLOAD))
+            problem = f"row {row} comes to {sent[row]:,} bytes with the other inputs: {MAX_PAYLOAD:,} are the most"
+            self._say(named.samples_name, problem, "send less of one of them; one sample too many shows the same")
+            return
+        lengths = zip(inputs, samples, strict=True)
+        other = np.logical_or.reduce([values != each.window.samples for each, values in lengths if values is not None])
+        hidden = other & (sent == sum(each.window.bytes for each in inputs))
+        if hidden.any():
+            row = int(np.argmax(hidden))
+            problem = f"row {row} sends as many bytes as the windows of all inputs have: no gate can tell the lengths"
+            self._say(named.samples_name, problem, "change the length of one input alone")
 
     def _text(self, name: str) -> list[str] | None:
         """A text [n] array. What has no UTF-8 form is refused: no report could name it."""
@@ -364,11 +308,18 @@ class _Columns:
         self._problems.append(Problem(f"array {name!r}", problem, fix))
 
 
-def _wrong_lengths(reject: tuple[str, ...], samples: NDArray[np.int64] | None, full: int) -> list[Problem]:
-    """The gate judges the length first: `reject` is "length" exactly where `samples` is not the full window."""
+def _wrong_lengths(
+    reject: tuple[str, ...], inputs: Sequence[WantedInput], samples: Sequence[NDArray[np.int64] | None]
+) -> list[Problem]:
+    """The gate judges the length first: `reject` is "length" exactly where not all of a window is sent, or more."""
+    pairs = [(each, values) for each, values in zip(inputs, samples, strict=True) if values is not None]
+    names = " or ".join(each.samples_name for each, _ in pairs) or inputs[0].samples_name
     for row, reason in enumerate(reject):
-        sent = full if samples is None else int(samples[row])
-        if (reason == "length") != (sent != full):
-            problem = f"row {row} expects {reason or 'no'} rejection but sends {sent} of {full} samples"
-            return [Problem("array 'reject'", problem, 'write "length" exactly where samples differs from window')]
+        other = [each for each, values in pairs if values[row] != each.window.samples]
+        if (reason == "length") != bool(other):
+            shown = other[0] if other else inputs[0]
+            sent = next((int(values[row]) for each, values in pairs if each is shown), shown.window.samples)
+            problem = f"row {row} expects {reason or 'no'} rejection but sends {sent} of {shown.window.samples} samples"
+            fix = f'write "length" exactly where {names} differs from window'
+            return [Problem("array 'reject'", problem, fix)]
     return []

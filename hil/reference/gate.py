@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.case.types import Case, Gate, Vectors
+from hil.case.types import Case, Gate, Vectors, sent_bytes
 from hil.records import GateReason
 
 
@@ -18,12 +19,13 @@ def judge(vectors: Vectors, case: Case) -> NDArray[np.uint8]:
     No vector is stale: the harness gives every window it sends a capture number of its own.
     """
     if vectors.further:
-        return _first_reason(
-            [
-                judge(replace(vectors, further=(), windows=windows), one)
-                for one, windows in zip(case.of_inputs, (vectors.windows, *vectors.further), strict=True)
-            ]
-        )
+        whole = replace(vectors, samples=None, further=(), further_samples=())
+        inputs = list(zip(case.of_inputs, (vectors.windows, *vectors.further), strict=True))
+        found = _first_reason([judge(replace(whole, windows=windows), one) for one, windows in inputs])
+        sizes = [(one.window.bytes, windows.shape[1]) for one, windows in inputs]
+        samples = (vectors.samples, *(vectors.further_samples or (None,) * len(vectors.further)))
+        found[_wrong_length(sizes, samples, len(vectors))] = GateReason.LENGTH
+        return found
     windows = vectors.windows.reshape(len(vectors), case.window.samples, case.window.channels)
     # The rules are applied from the last to the first: of several that hold, the first one stays.
     reason = np.full(len(vectors), GateReason.VALID, np.uint8)
@@ -33,7 +35,9 @@ def judge(vectors: Vectors, case: Case) -> NDArray[np.uint8]:
         reason[(low < np.float32(case.gate.minimum)) | (high > np.float32(case.gate.maximum))] = GateReason.RANGE
     # NaN and -inf show in the minimum, +inf in the maximum.
     reason[~(np.isfinite(low) & np.isfinite(high))] = GateReason.NONFINITE
-    reason[_wrong_length(vectors, case)] = GateReason.LENGTH
+    reason[_wrong_length([(case.window.bytes, vectors.windows.shape[1])], [vectors.samples], len(vectors))] = (
+        GateReason.LENGTH
+    )
     return reason
 
 
@@ -58,9 +62,12 @@ def _flat(windows: NDArray[np.generic], gate: Gate) -> NDArray[np.bool_]:
     return flat
 
 
-def _wrong_length(vectors: Vectors, case: Case) -> NDArray[np.bool_]:
-    if vectors.samples is None:
-        return np.zeros(len(vectors), np.bool_)
-    bytes_per_sample = case.window.bytes // vectors.windows.shape[1]
-    wrong: NDArray[np.bool_] = vectors.samples * bytes_per_sample != case.window.bytes
+def _wrong_length(
+    sizes: Sequence[tuple[int, int]], samples: Sequence[NDArray[np.int64] | None], n: int
+) -> NDArray[np.bool_]:
+    """[n]: whether other than the bytes of a whole window are sent, of all inputs together."""
+    sent = sent_bytes(sizes, samples)
+    if sent is None:
+        return np.zeros(n, np.bool_)
+    wrong: NDArray[np.bool_] = sent != sum(size for size, _ in sizes)
     return wrong

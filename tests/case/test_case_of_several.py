@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from several_tensors import TOML, N, several_model, several_windows, write_several
+from several_tensors import REFUSED, TOML, N, several_model, several_windows, write_several
 from tflite_builder import ModelBuilder, float_model
 
 from hil.case.load import load_case
@@ -15,6 +15,12 @@ from hil.case.start.new import new_case
 from hil.errors import CaseError
 from hil.model.check import check_float_model
 from hil.model.tflite import parse_model
+
+SHORT = 3  # the vector that sends another length
+
+
+def _one(usual: int, other: int) -> np.ndarray:
+    return np.where(np.arange(N) == SHORT, other, usual)
 
 
 def refused(folder: Path, toml: str = TOML, model: bytes | None = None, **arrays: np.ndarray) -> CaseError:
@@ -93,6 +99,18 @@ def test_a_fault_in_the_table_of_an_input_names_it(tmp_path: Path) -> None:
         ({"windows.right": np.zeros((N - 1, 2, 2), np.float32)}, "windows.right", f"{N - 1} windows"),
         ({"windows.right": np.zeros((N, 3, 2), np.float32)}, "windows.right", "expected float32 [n, 2, 2]"),
         ({"samples": np.full(N, 8)}, "samples", "unknown array"),
+        ({"samples.right": np.full(N, 9)}, "samples.right", "row 0 is 9: 4 windows"),
+        (
+            {"samples.left": _one(8, 16), "samples.right": _one(2, 1)},
+            "samples.left",
+            f"row {SHORT} sends as many bytes",
+        ),
+        ({"samples.right": _one(2, 1), "reject": np.array([""] * N)}, "reject", f"row {SHORT} expects no rejection"),
+        (
+            {"reject": np.array(["length"] + [""] * (N - 1))},
+            "reject",
+            "row 0 expects length rejection but sends 8 of 8",
+        ),
         ({"expected_output": np.zeros((N, 4), np.int8)}, "expected_output", "unknown array"),
         ({"expected_output.level": np.zeros((N, 3), np.int8)}, "expected_output.level", f"[{N}, 4]"),
     ],
@@ -103,6 +121,20 @@ def test_arrays_that_do_not_fit_are_refused_by_name(
     error = refused(tmp_path, **arrays)
     assert error.where == f"array {array!r}"
     assert problem in error.problem
+
+
+def test_a_vector_sends_other_lengths_of_single_inputs_and_the_gate_refuses_it(tmp_path: Path) -> None:
+    columns = {"samples.left": _one(8, 3), "samples.right": np.where(np.arange(N) == SHORT + 1, 3, 2)}
+    reject = np.array(
+        ["length" if row in (SHORT, SHORT + 1) else "range" if row == REFUSED else "" for row in range(N)]
+    )
+    case = load_case(write_several(tmp_path, reject=reject, **columns))
+    left, right = case.vectors.windows, case.vectors.further[0]
+    assert case.vectors.payload(0) == left[0].tobytes() + right[0].tobytes()
+    assert case.vectors.payload(SHORT) == left[SHORT].tobytes()[:3] + right[SHORT].tobytes()
+    assert case.vectors.payload(SHORT + 1) == left[SHORT + 1].tobytes() + right[SHORT + 1].tobytes() + bytes(8)
+    lengths = [each.vectors.samples for each in case.of_inputs]
+    assert [int(each[SHORT]) for each in lengths if each is not None] == [3, 2]
 
 
 def test_windows_of_an_input_that_are_missing_are_refused_by_name(tmp_path: Path) -> None:

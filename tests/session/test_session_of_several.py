@@ -52,10 +52,27 @@ def failures(evidence: Evidence) -> list[str]:
     return [f"{name}: {result.findings}" for name, result in results(evidence).items() if result.outcome in bad]
 
 
+SHORT, LONG = 3, 4  # vectors that send less of the first window, and more of the second
+
+
 @pytest.fixture(scope="module")
 def evidence(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
     folder = tmp_path_factory.mktemp("several")
-    return run(load_case(write_several(folder / "case")), folder)
+    lengths = {
+        "samples.left": np.where(np.arange(N) == SHORT, 3, 8),
+        "samples.right": np.where(np.arange(N) == LONG, 3, 2),
+    }
+    return run(load_case(write_several(folder / "case", **lengths)), folder)
+
+
+def test_a_window_of_another_length_is_refused_whichever_input_it_is_of(evidence: Evidence) -> None:
+    rejected = np.flatnonzero(evidence.records.status == Status.REJECTED)
+    assert {int(row): GateReason(int(evidence.records.gate[row])) for row in rejected} == {
+        SHORT: GateReason.LENGTH,
+        LONG: GateReason.LENGTH,
+        REFUSED: GateReason.RANGE,
+    }
+    assert results(evidence)["input.gate"].outcome is Outcome.PASSED
 
 
 def test_every_tensor_equals_its_reference(evidence: Evidence) -> None:
