@@ -17,10 +17,16 @@ SCALE, ZERO = 0.05, -4
 
 
 def dilated_model(
-    random: np.random.Generator, image: Sequence[int], blocks: Sequence[int], window: Sequence[int], channels: int
+    random: np.random.Generator,
+    image: Sequence[int],
+    blocks: Sequence[int],
+    window: Sequence[int],
+    channels: int,
+    around: Sequence[tuple[int, int]] | None = None,
 ) -> bytes:
     """A dilated convolution over `image` (its axes, then channels; with one axis a Conv1D, by way of EXPAND_DIMS and
     RESHAPE). blocks: the dilation of each axis; each axis of the image is a multiple of it. channels: of the output.
+    around: what SPACE_TO_BATCH_ND adds before and behind each axis, as with padding="same", to a multiple of it.
     """
     m = ModelBuilder()
     axes = len(blocks)
@@ -28,14 +34,16 @@ def dilated_model(
     def between(name: str, shape: Sequence[int]) -> int:
         return m.tensor(name, (1, *shape), scale=SCALE, zero_point=ZERO, signature=[-1, *shape])
 
-    inner = [size // block for size, block in zip(image, blocks, strict=False)]
+    added = np.zeros((axes, 2), np.int32) if around is None else np.array(around, np.int32)
+    inner = [(size + int(more)) // block for size, more, block in zip(image, added.sum(axis=1), blocks, strict=False)]
     outer = [size - reach + 1 for size, reach in zip(inner, window, strict=True)]
     depth = image[-1]
     x = between("x", image)
     block = m.tensor("block", (axes,), "INT32", None, data=np.array(blocks))
     none = m.tensor("none", (axes, 2), "INT32", None, data=np.zeros((axes, 2)))
+    paddings = none if around is None else m.tensor("paddings", (axes, 2), "INT32", None, data=added)
     split = between("SpaceToBatchND", (*inner, depth))
-    m.operator("SPACE_TO_BATCH_ND", [x, block, none], [split], options=schema.SpaceToBatchNDOptionsT())
+    m.operator("SPACE_TO_BATCH_ND", [x, block, paddings], [split], options=schema.SpaceToBatchNDOptionsT())
     if axes == 1:
         axis = m.tensor("axis", (), "INT32", None, data=np.array(-3))
         expanded = between("ExpandDims", (1, *inner, depth))

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from hil.model.alignment import misplaced
 from hil.model.batch import grows, right_shapes
+from hil.model.degenerate import place
 from hil.model.graph import read_graph, reading
+from hil.model.padding import with_pads
 from hil.model.rewrite import rewritten
 
 COMMAND = "hil model fix"
@@ -37,6 +39,11 @@ def _alignment(data: bytes, file: Path) -> tuple[bytes, str]:
         return rewritten(data), f"alignment: {found[0]}{more}"
 
 
+def _padding(data: bytes, file: Path) -> tuple[bytes, str]:
+    data, split = with_pads(data, read_graph(data, file))
+    return data, f"a PAD of its own before {', '.join(map(place, split))}" if split else ""
+
+
 def _shapes(data: bytes, file: Path) -> tuple[bytes, str]:
     graph = read_graph(data, file)
     shapes = right_shapes(data, file) if grows(graph) else {}
@@ -47,4 +54,4 @@ def _shapes(data: bytes, file: Path) -> tuple[bytes, str]:
     return rewritten(data, shapes), f"shapes of an open batch taken for 1: {', '.join(shown[:SHOWN])}{more}"
 
 
-_CURES = (_alignment, _shapes)
+_CURES = (_alignment, _padding, _shapes)  # shapes are computed of the operators that will run

@@ -76,3 +76,8 @@ def gathered(problems: Sequence[Problem], file: Path) -> list[Problem]:
 def _plain(text: str) -> str:
     """Without the names and numbers in it. Those that belong to a word, as in INT8, stay."""
     return _NUMBER.sub("0", _NAME.sub("''", text))
+
+
+def either(types: frozenset[str]) -> str:
+    """`INT16 or INT8`."""
+    return " or ".join(sorted(types))

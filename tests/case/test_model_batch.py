@@ -50,6 +50,36 @@ def test_steps_that_become_batches_are_put_right_too() -> None:
     assert len(said) == 1
 
 
+def test_the_padding_of_a_dilated_layer_becomes_an_operator_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What Keras 2.21 writes for padding="same" with an open batch."""
+    data = dilated_model(RANDOM, (13, 2), (2,), (3,), 4, around=[(2, 3)])
+    file = tmp_path / "same.tflite"
+    file.write_bytes(data)
+    pads = [fault for fault in faults_of(data, file) if "it pads" in fault.problem]
+    assert [fault.fix for fault in pads] == [f"write it anew, with a PAD before it: hil model fix {file}"]
+    assert main(["model", "fix", str(file)]) == 0
+    assert "a PAD of its own before operator 0 SPACE_TO_BATCH_ND" in capsys.readouterr().out
+    copy = (tmp_path / "same.fixed.tflite").read_bytes()
+    check_model(copy, file)
+    graph = read_graph(copy, file)
+    assert [operator.name for operator in graph.operators[:2]] == ["PAD", "SPACE_TO_BATCH_ND"]
+    padded = graph.tensors[graph.operators[0].outputs[0]]
+    assert (padded.shape, padded.signature, padded.scales) == ((1, 18, 2), (-1, 18, 2), graph.tensors[0].scales)
+    assert graph.tensors[graph.operators[0].inputs[1]].values == (0, 0, 2, 3, 0, 0)
+    assert graph.tensors[graph.operators[1].inputs[2]].zeros
+
+
+def test_a_padding_that_is_only_known_when_the_model_runs_is_refused_with_another_way() -> None:
+    model = read_model(dilated_model(RANDOM, (13, 2), (2,), (3,), 4, around=[(2, 3)]))
+    (paddings,) = (tensor for tensor in model.subgraphs[0].tensors if tensor.name == b"paddings")
+    paddings.buffer = 0
+    data = write_model(model)
+    (pads,) = (fault for fault in faults_of(data, FILE) if "it pads" in fault.problem)
+    assert pads.fix.startswith("pad before the layer")
+
+
 def test_a_closed_batch_is_no_case_for_it() -> None:
     """Whoever wrote such shapes did not mean a batch of -1: nothing is guessed."""
     model = read_model(dilated_model(RANDOM, (6, 2), (2,), (2,), 3))

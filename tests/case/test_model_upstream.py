@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from hil.errors import CaseError
-from hil.model.check import UPSTREAM_FIX, check_model, kernels_of
+from hil.model.check import check_model, kernels_of
+from hil.model.fixes import UPSTREAM_FIX
 from hil.model.kernels.library import KernelLibrary
 from hil.model.kernels.own import WITH_OWN
 from hil.model.kernels.tflm_2020 import TFLM_2020

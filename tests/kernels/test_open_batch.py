@@ -22,7 +22,9 @@ FILE = Path("model.tflite")
 
 
 def written_by_a_converter() -> list[tuple[bytes, list[list[np.ndarray]]]]:
-    """Models of one and two axes, with dilations of 1 to 4 that are not all 1, and windows for each."""
+    """Models of one and two axes, with dilations of 1 to 4 that are not all 1, every third pair with a padding around
+    the image, and windows for each.
+    """
     random = np.random.default_rng(5)
     made = []
     for index in range(COUNT):
@@ -32,8 +34,16 @@ def written_by_a_converter() -> list[tuple[bytes, list[list[np.ndarray]]]]:
         window = [int(each) for each in random.integers(1, 4, axes)]
         inner = [reach + int(random.integers(0, 4)) for reach in window]
         image = [size * block for size, block in zip(inner, blocks, strict=True)]
+        around = None
+        if index % 6 < 2:
+            around = [(int(each), int(random.integers(0, 4))) for each in random.integers(1, 4, axes)]
+            image = [max(size - sum(pair), 1) for size, pair in zip(image, around, strict=True)]
+            around = [
+                (pair[0], pair[1] + (-(size + sum(pair))) % block)
+                for size, pair, block in zip(image, around, blocks, strict=True)
+            ]
         shape = (*image, int(random.integers(1, 5)))
-        data = dilated_model(random, shape, blocks, window, int(random.integers(1, 6)))
+        data = dilated_model(random, shape, blocks, window, int(random.integers(1, 6)), around)
         made.append((data, [[random.integers(-128, 128, (1, *shape)).astype(np.int8)] for _ in range(3)]))
     return made
 

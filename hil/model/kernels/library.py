@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+AS_THEY_ARE = frozenset({"CAST"})  # what it takes are numbers, whatever a scale says
+
 
 @dataclass(frozen=True)
 class KernelLibrary:
