@@ -99,3 +99,39 @@ def answers(order: list[tuple[int, bool]]) -> dict[str, np.ndarray]:
             column.append(interpreter.get_output(index).reshape(1, 4).copy())
         state = {name: found[name][-1] for name in ZEROS}
     return {name: np.concatenate(column) for name, column in found.items()}
+
+
+def delays_model(pairs: int) -> bytes:
+    """x int8 [1, 4] and as many states [1, 4] as inputs, `d0_prev`, `d1_prev`, ... and as outputs `d0`, `d1`, ...: each
+    is the one before it (the first: x) plus a share of its own state. Beside these the output `y`, all of them and x.
+    """
+    m = ModelBuilder()
+    x = m.tensor("x", (1, 4), "INT8", 0.1, 3)
+    before, inputs, outputs = x, [x], []
+    for place in range(pairs):
+        affine = (0.1 + 0.01 * place, place - 5)
+        state, after = (m.tensor(f"d{place}{end}", (1, 4), "INT8", *affine) for end in ("_prev", ""))
+        _add(m, before, state, after)
+        inputs.append(state)
+        outputs.append(after)
+        before = after
+    y = m.tensor("y", (1, 4), "INT8", 0.4, 0)
+    _add(m, before, x, y)
+    return m.build(inputs, [*outputs, y])
+
+
+def write_delays(folder: Path, pairs: int) -> Path:
+    """A case of delays_model with all its state wired, in streams; returns case.toml."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.tflite").write_bytes(delays_model(pairs))
+    random = np.random.default_rng(4)
+    arrays = {"windows": random.integers(-128, 128, (12, 4)).astype(np.int8), "sequence": np.arange(12) // 4}
+    np.savez(folder / "vectors.npz", **arrays)
+    state = ", ".join(f'd{place} = "d{place}_prev"' for place in range(pairs))
+    (folder / "case.toml").write_text(
+        '[case]\nname = "delays"\nversion = 1\nsource = "made by the tests"\n'
+        f'[model]\nint8 = "model.tflite"\nstate = {{ {state} }}\n'
+        '[input]\nprepare = "tensor/1"\n[contract.execution]\nreplays = 2\n[budget.memory]\narena_bytes = 16384\n',
+        encoding="utf-8",
+    )
+    return folder / "case.toml"

@@ -44,7 +44,7 @@ extern "C" {
 #define HIL_MAX_LABELS 64
 #define HIL_MAX_OPERATORS 128
 #define HIL_MAX_FURTHER_INPUTS 3
-#define HIL_MAX_FURTHER_OUTPUTS 7
+#define HIL_MAX_FURTHER_OUTPUTS 12
 
 /* ---- what is said of a product --------------------------------------------------------------------------------- */
 

@@ -349,7 +349,7 @@ BundleResult ParseFurther(Bytes* items, const BundleLimits& limits, FurtherItem*
   if (read.bundle_further_choice == bundle_further_r::bundle_further_further_state_m_c) {
     const state_part& wire = read.bundle_further_further_state_m.further_state_state;
     item->kind = FurtherItem::Kind::kState;
-    item->state = {wire.state_part_output, wire.state_part_input};
+    item->state = {static_cast<uint8_t>(wire.state_part_output), static_cast<uint8_t>(wire.state_part_input)};
     return {};
   }
   const input_part& wire = read.bundle_further_further_input_m.further_input_input;

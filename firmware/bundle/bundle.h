@@ -120,8 +120,8 @@ struct OutputPart {
 
 // An output that the product carries to an input before the next window of a stream: their places among the model's.
 struct StatePart {
-  uint32_t output = 0;
-  uint32_t input = 0;
+  uint8_t output = 0;
+  uint8_t input = 0;
 };
 
 // An item of a further tensor; `kind` says which of the others was filled in. The input is the caller's: it is large.

@@ -12,7 +12,7 @@ namespace hil {
 namespace {
 
 BundleResult NoPair(const StatePart& pair) {
-  return {BundleStatus::kStatePair, (pair.output & 0xFF) << 8 | (pair.input & 0xFF)};
+  return {BundleStatus::kStatePair, uint32_t{pair.output} << 8 | pair.input};
 }
 
 // Whether the bytes of one mean the same in the other. Converters give the two scales of a state that differ in their
@@ -59,9 +59,10 @@ BundleResult CarriedStates::Bind(Span<uint8_t> memory) {
     if (!known || !MeanTheSame(ToContract(output), contract) || output.data.size() > memory.size()) {
       return NoPair(state.pair);
     }
-    state.from = output.data;
-    state.to = input.data;
-    state.kept = memory.first(output.data.size());
+    state.from = output.data.data();
+    state.to = input.data.data();
+    state.kept = memory.data();
+    state.bytes = contract.bytes;  // those of the output, too
     state.type = contract.element();
     state.zero_point = contract.zero_point;
     memory = memory.subspan(output.data.size(), memory.size() - output.data.size());
@@ -73,7 +74,7 @@ void CarriedStates::SetBack() const {
   for (const State& state : states()) {
     const uint32_t size = ElementBytes(state.type);
     const auto zero = static_cast<uint32_t>(state.type == ElementType::kFloat32 ? 0 : state.zero_point);
-    for (size_t i = 0; i < state.kept.size(); ++i) {
+    for (size_t i = 0; i < state.bytes; ++i) {
       state.kept[i] = static_cast<uint8_t>(zero >> (8 * (i % size)));
     }
   }
@@ -85,13 +86,13 @@ void CarriedStates::Give() {
     forgotten_ = false;
   }
   for (const State& state : states()) {
-    std::memcpy(state.to.data(), state.kept.data(), state.to.size());
+    std::memcpy(state.to, state.kept, state.bytes);
   }
 }
 
 void CarriedStates::Take() const {
   for (const State& state : states()) {
-    std::memcpy(state.kept.data(), state.from.data(), state.kept.size());
+    std::memcpy(state.kept, state.from, state.bytes);
   }
 }
 

@@ -12,7 +12,7 @@ namespace hil {
 
 class CarriedStates {
  public:
-  static constexpr size_t kMost = 3;
+  static constexpr size_t kMost = 12;
 
   void Clear() { count_ = 0; }
 
@@ -34,13 +34,14 @@ class CarriedStates {
   void Take() const;                    // from its outputs, once it ran
 
  private:
-  struct State {
+  struct State {  // small, as there is one for each of kMost in every larger image
     StatePart pair;
-    Bytes from;
-    Span<uint8_t> kept;
-    Span<uint8_t> to;
     ElementType type{};
     int32_t zero_point = 0;
+    const uint8_t* from = nullptr;
+    uint8_t* kept = nullptr;
+    uint8_t* to = nullptr;
+    uint32_t bytes = 0;  // of each of the three
   };
 
   void SetBack() const;

@@ -28,7 +28,7 @@ struct FurtherOutput {
 class SeveralTensors {
  public:
   static constexpr size_t kMostInputs = 3;
-  static constexpr size_t kMostOutputs = 7;
+  static constexpr size_t kMostOutputs = CarriedStates::kMost;  // all may carry state
 
   // Reads the bundle's items of further tensors: codes 8 to 16, 22, 24 and 25.
   BundleResult Read(Bytes items, const Bundle& bundle, const BundleLimits& limits);

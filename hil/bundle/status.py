@@ -59,7 +59,7 @@ BUNDLE_STATUS: Mapping[int, tuple[str, str, str]] = {
     24: (
         "several_tensors",
         "this firmware takes models with one input and one output, or the model has more of them than it takes",
-        "run the image hil_firmware_kernels, which takes up to 4 inputs and 8 outputs (docs/models.md)",
+        "run the image hil_firmware_kernels; docs/models.md says how many it takes",
     ),
     25: (
         "state_pair",

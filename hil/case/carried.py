@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from hil.case.types import ModelFile, StatePair
 from hil.model.carried import difference, guessed
+from hil.model.ends import MOST_CARRIED, MOST_FED
 from hil.problems import Say
 from hil.project.toml_text import toml_text
 from hil.tensor import TensorContract
@@ -13,11 +14,24 @@ from hil.tensor import TensorContract
 
 def with_state(model: ModelFile, state: object, say: Say) -> ModelFile:
     """The model with the state that the case wires, if it does. state: [model] state, which may be a table."""
-    if not isinstance(state, dict):
-        return model
-    if not state:
-        say(("model", "state"), "it names no pair", f'write state = {{ "output" = "input" }}, or false{_hint(model)}')
-    return model.carrying(_pairs(model, state, say))
+    if isinstance(state, dict):
+        if not state:
+            fix = f'write state = {{ "output" = "input" }}, or false{_hint(model)}'
+            say(("model", "state"), "it names no pair", fix)
+        model = model.carrying(_pairs(model, state, say))
+    if len(model.carried) > MOST_CARRIED:
+        problem = f"it names {len(model.carried)} pairs, the firmware carries {MOST_CARRIED}"
+        say(("model", "state"), problem, "concatenate some states in the network")
+    if problem := too_many_fed(model):
+        fix = f'wire those that carry state, state = {{ "output" = "input" }}, or concatenate some{_hint(model)}'
+        say(("model", "state"), problem, fix)
+    return model
+
+
+def too_many_fed(model: ModelFile) -> str:
+    """What is wrong when windows would feed more inputs than the firmware takes, "" when nothing is."""
+    fed = len(model.inputs)
+    return f"windows feed {fed} inputs of the model, the firmware takes {MOST_FED}" if fed > MOST_FED else ""
 
 
 def _pairs(model: ModelFile, table: dict[str, str], say: Say) -> list[StatePair]:

@@ -24,6 +24,13 @@ def add_new_command(actions: Any) -> None:
     parser.add_argument("--model", type=Path, metavar="FILE", required=True, help="the .tflite that ships")
     parser.add_argument("--float", type=Path, metavar="FILE", help="the float .tflite that it must agree with")
     parser.add_argument("--vectors", type=Path, metavar="FILE", help="windows or a recording: .npz, .csv or .wav")
+    parser.add_argument(
+        "--state",
+        action="append",
+        default=[],
+        metavar="OUTPUT=INPUT",
+        help="an output that the product carries to this input for the next window; one for each pair (docs/models.md)",
+    )
     parser.set_defaults(run=_new)
 
 
@@ -32,7 +39,7 @@ def _new(options: argparse.Namespace) -> int:
     from hil.model.check import kernels_of
 
     kernels = kernels_of(os.environ.get(environment_name("hil-tflm"), ""))
-    made = new_case(options.folder, options.model, options.float, options.vectors, kernels)
+    made = new_case(options.folder, options.model, options.float, options.vectors, kernels, options.state)
     print(f"wrote {options.folder}: case {made.case.name}, which passes hil case check")
     for note in made.notes:
         print(f"  {note}")

@@ -12,7 +12,8 @@ from hil.model.kernels.library import AS_THEY_ARE
 from hil.problems import Problem
 from hil.tensor import INPUT_TYPES, OUTPUT_TYPES
 
-MOST_INPUTS, MOST_OUTPUTS = 4, 8  # firmware/pipeline/further.h
+MOST_FED, MOST_CARRIED = 4, 12  # inputs that windows feed, that carry state: firmware/pipeline/further.h, carried.h
+MOST_INPUTS, MOST_OUTPUTS = MOST_FED + MOST_CARRIED, 1 + MOST_CARRIED
 
 
 def input_output(graph: Graph) -> Iterator[Problem]:

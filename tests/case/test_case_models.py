@@ -139,9 +139,9 @@ def test_the_hybrid_keyword_model_is_refused_as_product_and_as_reference() -> No
 # ---- refusals
 
 
-def five_inputs() -> bytes:
+def many_inputs() -> bytes:
     m = ModelBuilder()
-    inputs = [m.tensor(f"x{place}", (1, 4)) for place in range(5)]
+    inputs = [m.tensor(f"x{place}", (1, 4)) for place in range(17)]
     at = inputs[0]
     for each in inputs[1:]:
         total = m.tensor("y", (1, 4))
@@ -150,10 +150,10 @@ def five_inputs() -> bytes:
     return m.build(inputs, [at])
 
 
-def nine_outputs() -> bytes:
+def many_outputs() -> bytes:
     m = ModelBuilder()
     axis = m.tensor("axis", (), "INT32", None, data=np.array(1))
-    x, outputs = m.tensor("x", (1, 9)), [m.tensor(f"y{place}", (1, 1)) for place in range(9)]
+    x, outputs = m.tensor("x", (1, 14)), [m.tensor(f"y{place}", (1, 1)) for place in range(14)]
     return m.operator("SPLIT", [axis, x], outputs).build([x], outputs)
 
 
@@ -235,8 +235,8 @@ WRONG: list[tuple[str, bytes, str, str, str]] = [
     ),
     ("conv scales", conv(4), "operator 0 CONV_2D", "'kernel' have 4 scales, 1 or 6", "convert"),
     ("subgraphs", two_subgraphs(), "subgraphs", "2 subgraphs", "without control flow"),
-    ("inputs", five_inputs(), "inputs", "5 inputs, the firmware takes 1 to 4", "concatenate"),
-    ("outputs", nine_outputs(), "outputs", "9 outputs, the firmware takes 1 to 8", "concatenate"),
+    ("inputs", many_inputs(), "inputs", "17 inputs, the firmware takes 1 to 16", "concatenate"),
+    ("outputs", many_outputs(), "outputs", "14 outputs, the firmware takes 1 to 13", "concatenate"),
     ("batch", dense_model(shape=(4, 8)), "input tensor 'x'", "batch is 4", "batch_shape=(1, ...)"),
     ("dynamic", dense_model(shape=(1, 1, 8), signature=[-1, -1, 8]), "input tensor 'x'", "is dynamic", "fixed size"),
     ("no input scale", dense_model(input_scale=None), "input tensor 'x'", "no quantisation", "representative_dataset"),

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from carried_state import recurrent_model, write_carried
+from carried_state import delays_model, recurrent_model, write_carried, write_delays
+from model_edit import read_model, write_model
 from several_tensors import several_model
 from state_cases import windows
 
 from hil.case.carried import with_state
 from hil.case.load import load_case
 from hil.case.start.new import new_case
+from hil.cli import main
 from hil.errors import CaseError
 from hil.model.carried import difference, possible_pairs
 from hil.model.inspect.facts import inspect
@@ -133,6 +136,51 @@ def test_a_new_case_guesses_the_state_and_says_so(tmp_path: Path) -> None:
     assert made.case.vectors.sequence is not None
     (tmp_path / "other.tflite").write_bytes(several_model())
     assert "state" not in new_case(tmp_path / "other", tmp_path / "other.tflite").case.path.read_text()
+
+
+def test_more_inputs_than_windows_can_feed_are_refused_until_their_state_is_wired(tmp_path: Path) -> None:
+    file = write_delays(tmp_path / "case", 5)
+    wired_up = file.read_text()
+    assert len(load_case(file).model.inputs) == 1
+    file.write_text("\n".join(line for line in wired_up.splitlines() if not line.startswith("state")))
+    with pytest.raises(CaseError) as caught:
+        load_case(file)
+    assert caught.value.problem == "windows feed 6 inputs of the model, the firmware takes 4"
+    assert "wire those that carry state" in caught.value.fix
+
+
+def test_a_new_case_takes_the_state_that_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = tmp_path / "model.tflite"
+    model.write_bytes(delays_model(4))
+    new = ["case", "new", str(tmp_path / "case"), "--model", str(model)]
+    pairs = [f"--state=d{place}=d{place}_prev" for place in range(4)]
+    assert main([*new, *pairs]) == 0
+    text = (tmp_path / "case" / "case.toml").read_text()
+    assert 'state = { "d0" = "d0_prev", "d1" = "d1_prev", "d2" = "d2_prev", "d3" = "d3_prev" }' in text
+    assert "guess" not in capsys.readouterr().out.partition("prepare")[0]
+    shutil.rmtree(tmp_path / "case")
+    for wrong, problem in (
+        ("d0=d9_prev", "the model has no input 'd9_prev'"),
+        ("d9=d0_prev", "the model has no output 'd9'"),
+        ("d0", "it is no OUTPUT=INPUT"),
+        ("d0=d1_prev", "scales 0.1 and 0.11: the product copies bytes"),
+    ):
+        assert main([*new, f"--state={wrong}"]) == 2
+        assert problem in capsys.readouterr().err
+    assert main([*new, pairs[0], pairs[0]]) == 2
+    assert "the output is named twice" in capsys.readouterr().err
+    assert not (tmp_path / "case").exists()
+
+
+def test_a_new_case_of_a_model_with_many_states_asks_for_them(tmp_path: Path) -> None:
+    """Twelve states of one shape and one scale: which belongs to which is not known."""
+    model = read_model(delays_model(12))
+    for tensor in model.subgraphs[0].tensors:
+        tensor.quantization.scale, tensor.quantization.zeroPoint = [0.1], [0]
+    (tmp_path / "model.tflite").write_bytes(write_model(model))
+    with pytest.raises(CaseError, match="windows feed 13 inputs") as caught:
+        new_case(tmp_path / "case", tmp_path / "model.tflite")
+    assert "--state OUTPUT=INPUT" in caught.value.fix
 
 
 def test_the_look_at_a_model_tells_of_possible_pairs(tmp_path: Path) -> None:

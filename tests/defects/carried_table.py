@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from firmware_workbench import Edit
 
 CARRIED = "pipeline/carried.cpp"
-TAKEN = "state.from.data(), state.kept.size()"
+TAKEN = "state.from, state.bytes"
 H, C = "the pair 'h' -> 'h_prev'", "the pair 'c' -> 'c_prev'"
 
 
@@ -61,7 +61,7 @@ CARRIED_DEFECTS = (
     CarriedDefect(
         "states_exchanged",
         "each of two states is carried to the input of the other one",
-        (Edit(CARRIED, TAKEN, "states_[&state == states_.data() ? 1 : 0].from.data(), state.kept.size()"),),
+        (Edit(CARRIED, TAKEN, "states_[&state == states_.data() ? 1 : 0].from, state.bytes"),),
         "state carried to the wrong inputs",
         (H, C),
     ),
@@ -86,8 +86,8 @@ CARRIED_DEFECTS = (
             Edit(CARRIED, "forgotten_ = false;\n  }", "forgotten_ = false;\n  } else {\n    return;\n  }"),
             Edit(
                 CARRIED,
-                f"memcpy(state.kept.data(), {TAKEN}",
-                "memcpy(state.to.data(), state.from.data(), state.to.size()",
+                f"memcpy(state.kept, {TAKEN}",
+                "memcpy(state.to, state.from, state.bytes",
             ),
         ),
         "",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from carried_state import STATE, answers, float_recurrent_model, write_carried
+from carried_state import STATE, answers, float_recurrent_model, write_carried, write_delays
 from native_session import PROJECT, native_board
 from state_cases import SEQUENCE, streams, windows
 
@@ -25,6 +25,7 @@ from hil.contract.types import CheckResult, Evidence, Outcome
 from hil.device import Device
 from hil.image.build import FIRMWARE, WITH_KERNELS, build
 from hil.image.elf import Image
+from hil.model.ends import MOST_CARRIED, MOST_OUTPUTS
 from hil.records import Status
 from hil.reference.compute import compute
 from hil.session import run_case
@@ -107,7 +108,7 @@ def test_pairs_that_are_none_of_the_model_are_refused(case: Case, tmp_path: Path
         ((0, 2), (2, 0)): (25, 2),  # another quantisation
         ((255, 255), (255, 254)): (25, 0xFFFF),
         ((0, 0),): (36, 3 << 8 | 3),  # an input that nothing reaches
-        ((0, 0), (2, 2), (2, 3), (2, 4)): (24, 0),  # more than the firmware keeps
+        tuple((0, place) for place in range(MOST_CARRIED + 1)): (24, 0),  # more than the firmware keeps
     }
     with native_board(tmp_path) as board:
         for pairs, status in hostile.items():
@@ -132,6 +133,17 @@ def test_what_is_carried_lies_in_the_arena_and_counts_for_it(case: Case, tmp_pat
             assert hello.bundle_status == 34
             needed.append(hello.bundle_detail)
     assert needed[1] - needed[0] == 16  # two states of four bytes, rounded up
+
+
+@pytest.mark.parametrize("board", ["native", pytest.param("qemu", marks=pytest.mark.slow)])
+def test_as_many_states_as_a_streaming_network_has_are_carried(board: str, tmp_path: Path) -> None:
+    case = load_case(write_delays(tmp_path / "case", MOST_CARRIED))
+    assert (len(case.model.carried), len(case.model.outputs)) == (MOST_CARRIED, MOST_OUTPUTS)
+    evidence = run(case, tmp_path, board)
+    assert failed(evidence) == {}
+    forgetful = compute(replace(case, keeps_state=False))
+    for seen, other in zip((evidence.records.output, *evidence.records.outputs), forgetful.outputs, strict=False):
+        assert (seen != other.output).any()
 
 
 @pytest.mark.slow
