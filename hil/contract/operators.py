@@ -1,10 +1,10 @@
-"""Knows what each operator of the model took on one vector: the section that the profiled run leaves."""
+"""Knows single operators of the model: what each took on one vector, and which first gives another output."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hil.contract.types import ReplayDifference, Section
+from hil.contract.types import Evidence, ReplayDifference, Section
 
 
 @dataclass(frozen=True)
@@ -27,3 +27,28 @@ class OperatorProfile(Section):
     operators: tuple[OperatorTicks, ...] = ()
     vector: int = -1
     differences: tuple[ReplayDifference, ...] = ()
+
+
+@dataclass(frozen=True)
+class FirstOperator(Section):
+    """Where the device leaves the oracle on one window, when it does and a piece of the model shows it. operators:
+    index and name of the operator, of several when those between cannot be told apart.
+    """
+
+    window: str = ""
+    operators: tuple[tuple[int, str], ...] = ()
+
+    def __str__(self) -> str:
+        if not self.operators:
+            return ""
+        (first, name), (last, other) = self.operators[0], self.operators[-1]
+        place = f"operator {first} {name}" + (f" to {last} {other}" if last > first else "")
+        return (
+            f"the first output that is not the oracle's is that of {place} (window {self.window}, model cut behind it)"
+        )
+
+
+def with_operator(hint: str, evidence: Evidence) -> str:
+    """The hint, and the operator where it is known."""
+    found = str(evidence.section(FirstOperator))
+    return f"{hint}; {found}" if found else hint

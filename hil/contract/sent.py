@@ -28,13 +28,14 @@ class GateProbe:
 @dataclass(frozen=True)
 class ProbeOutput:
     """Raw output, as bytes, of a valid window that the harness made itself: the oracle's and the device's. tensor: name
-    of the output, where there are several.
+    of the output, where there are several; window: the bytes sent, where the two differ.
     """
 
     name: str
     expected: bytes
     observed: bytes
     tensor: str = ""
+    window: bytes = b""
 
 
 @dataclass(frozen=True)

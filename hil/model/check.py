@@ -75,7 +75,7 @@ def faults_of(
 
 def _problems(graph: Graph, operators: frozenset[str] | None, kernels: KernelLibrary) -> list[Problem]:
     """Of what depends on the kernels."""
-    problems = [*_layout(graph, kernels), *input_output(graph)]
+    problems = [*_layout(graph, kernels), *input_output(graph, kernels)]
     problems += [*missing_operators(graph, operators, kernels), *impossible(graph, kernels.operators)]
     for operator in graph.operators:
         if operator.name in kernels.types and operator.name in (operators or kernels.operators):
@@ -139,6 +139,8 @@ def _arithmetic(graph: Graph, all_float: bool) -> Iterator[Problem]:
 
 
 def _layout(graph: Graph, kernels: KernelLibrary) -> Iterator[Problem]:
+    if not graph.operators:
+        yield Problem("operators", "the model has none: nothing would run", "name the model that the converter wrote")
     if graph.schema_version != SCHEMA_VERSION:
         yield Problem(
             "schema", f"version {graph.schema_version}, {SCHEMA_VERSION} is wanted", "convert the model again"

@@ -51,7 +51,7 @@ def impossible(graph: Graph, operators: Collection[str]) -> Iterator[Problem]:
                     yield Problem(place(operator), text, fix)
         written.update(operator.outputs)
     for index in graph.outputs:
-        if index not in written:
+        if index not in written and not graph.tensors[index].constant:
             yield Problem(f"output tensor {graph.tensors[index].name!r}", "no operator writes it", CONVERT_FIX)
 
 

@@ -8,7 +8,7 @@ from hil.model.batch import BATCH_FIX
 from hil.model.faults import either
 from hil.model.fixes import INT8_FIX
 from hil.model.graph import Graph, Tensor
-from hil.model.kernels.library import AS_THEY_ARE
+from hil.model.kernels.library import AS_THEY_ARE, KernelLibrary
 from hil.problems import Problem
 from hil.tensor import INPUT_TYPES, OUTPUT_TYPES
 
@@ -16,7 +16,7 @@ MOST_FED, MOST_CARRIED = 4, 12  # inputs that windows feed, that carry state: fi
 MOST_INPUTS, MOST_OUTPUTS = MOST_FED + MOST_CARRIED, 1 + MOST_CARRIED
 
 
-def input_output(graph: Graph) -> Iterator[Problem]:
+def input_output(graph: Graph, kernels: KernelLibrary) -> Iterator[Problem]:
     """Faults of the inputs and outputs of a model: how many, of which type, quantisation and shape."""
     for side, found, most in (("input", graph.inputs, MOST_INPUTS), ("output", graph.outputs, MOST_OUTPUTS)):
         if not 1 <= len(found) <= most:
@@ -25,6 +25,15 @@ def input_output(graph: Graph) -> Iterator[Problem]:
     for side, indices in (("input", graph.inputs), ("output", graph.outputs)):
         for index in indices:
             yield from _end(side, graph.tensors[index], numbers=_only_numbers(graph, index))
+    read = {index for operator in graph.operators for index in operator.inputs}
+    for index in dict.fromkeys(graph.inputs):
+        where = f"input tensor {graph.tensors[index].name!r}"
+        if graph.inputs.count(index) > 1:
+            problem = f"it is {graph.inputs.count(index)} inputs of the model: one tensor cannot hold several windows"
+            yield Problem(where, problem, "list it once, or give each input a tensor of its own, and convert again")
+        if index not in read and graph.operators and not kernels.unread_inputs:
+            problem = f"no operator reads it, and {kernels.name} gives it no memory"
+            yield Problem(where, problem, "leave the input out of the network, and convert again")
 
 
 _END_TYPES = {"input": INPUT_TYPES, "output": OUTPUT_TYPES}

@@ -82,6 +82,9 @@ def variant(graph: Graph, operator: Operator, kernels: KernelLibrary) -> Iterato
         yield Problem(place(operator), problem, "convert with a current TFLiteConverter, which uses these values")
 
 
+_ENDS_OF_A_CONVERSION = frozenset({"FLOAT32", "UINT8", "INT16"})  # that another conversion does without
+
+
 def _types_of(
     graph: Graph, operator: Operator, data: Tensor, output: Tensor, kernels: KernelLibrary
 ) -> Iterator[Problem]:
@@ -90,7 +93,8 @@ def _types_of(
     taken = kernels.types[name]
     if kind not in taken:
         of_a_shape = name in OF_AN_OPEN_BATCH and kind == "INT32"
-        layer = of_a_shape or (kind == "INT8" and name != "QUANTIZE")
+        quantising = name in ("QUANTIZE", "DEQUANTIZE")
+        layer = of_a_shape or (kind not in _ENDS_OF_A_CONVERSION and not quantising)
         fix = _operator_fix(graph, name) if layer else None
         missing = f"{kernels.name} has no {name} of {kind} to {output.dtype}"
         problem = f"{missing} (tensor {data.name!r}); it takes {either(taken)}"
@@ -100,7 +104,9 @@ def _types_of(
     if output.dtype not in gives:
         missing = f"{kernels.name} has no {name} of {kind} to {output.dtype}"
         problem = f"{missing} (tensor {output.name!r}); it gives {either(gives)}"
-        yield Problem(place(operator), problem, _type_fix(output.dtype, name))
+        outside = output.dtype not in (*_ENDS_OF_A_CONVERSION, "INT8")
+        fix = _operator_fix(graph, name) if outside else _type_fix(output.dtype, name)
+        yield Problem(place(operator), problem, fix)
 
 
 def _type_fix(kind: str, name: str) -> str:

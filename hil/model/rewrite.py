@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import flatbuffers
@@ -21,6 +21,15 @@ def rewritten(data: bytes, shapes: Mapping[int, tuple[int, ...]] | None = None) 
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data, 0))
     for index, shape in (shapes or {}).items():
         model.subgraphs[0].tensors[index].shape = list(shape)
+    return packed(model)
+
+
+def cut(data: bytes, operators: int, outputs: Sequence[int]) -> bytes:
+    """The model with only its first operators, and these tensors as outputs; aligned."""
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data, 0))
+    model.subgraphs[0].operators = model.subgraphs[0].operators[:operators]
+    model.subgraphs[0].outputs = list(outputs)
+    model.signatureDefs = []  # they name outputs that are gone
     return packed(model)
 
 

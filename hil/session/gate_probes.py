@@ -82,19 +82,22 @@ def _with_oracle(run: SessionState, outputs: list[_Sent]) -> list[ProbeOutput]:
         return []
     model = run.case.model
     different = {window: row for row, window in enumerate(dict.fromkeys(each.window for each in outputs))}
-    parts = zip(*(split_windows(run.case, window) for window in different), strict=True)
-    tensors = [_prepared(one, list(windows)) for one, windows in zip(run.case.of_inputs, parts, strict=True)]
-    wanted = model.decided_first(run.models.oracle.answers(tensors))
-    found = []
+    wanted = model.decided_first(run.models.oracle.answers(tensors_of(run.case, list(different))))
+    found: list[ProbeOutput] = []
     for place, (contract, rows) in enumerate(zip((model.output, *model.further_outputs), wanted, strict=True)):
         name = contract.name if model.further_outputs else ""
         written = [contract.element.write(row) for row in rows]
-        found += [
-            ProbeOutput(each.name, written[different[each.window]], each.outputs[place], name)
-            for each in outputs
-            if place < len(each.outputs)
-        ]
+        for each in (some for some in outputs if place < len(some.outputs)):
+            expected, observed = written[different[each.window]], each.outputs[place]
+            off = b"" if expected == observed else each.window
+            found.append(ProbeOutput(each.name, expected, observed, name, off))
     return found
+
+
+def tensors_of(case: Case, windows: list[bytes]) -> list[Elements]:
+    """The prepared tensors [n, elements] of each input for these windows, each the bytes of those of all inputs."""
+    parts = zip(*(split_windows(case, window) for window in windows), strict=True)
+    return [_prepared(one, list(each)) for one, each in zip(case.of_inputs, parts, strict=True)]
 
 
 def _prepared(case: Case, windows: list[bytes]) -> Elements:

@@ -13,6 +13,7 @@ from hil.board.base import Board, Progress
 from hil.bundle import build_bundle, sha256
 from hil.bundle.compare import differences
 from hil.case.types import Case
+from hil.contract.operators import FirstOperator
 from hil.contract.types import Evidence, VectorFault
 from hil.device import Device
 from hil.errors import BoardError, DeviceEnded, DeviceFault, DeviceSilent
@@ -23,6 +24,7 @@ from hil.reference.compute import prepare_all, references
 from hil.reference.job import ReferenceJob
 from hil.reference.models import CaseModels
 from hil.session.arena import arena_of
+from hil.session.first_operator import first_operator
 from hil.session.part import Part, empty_records, merge, total
 from hil.session.room import require_room
 from hil.session.share import Share, whole
@@ -159,6 +161,8 @@ def conclude(
         other_canaries=part.other_canaries,
         sections=part.sections,
     )
+    found = first_operator(evidence, board, image)
+    evidence = replace(evidence, sections={**evidence.sections, FirstOperator: found})
     return RunResult(evidence, part.link, part.inferences)
 
 

@@ -188,7 +188,7 @@ OF_STATE_AND_SCRATCH = (
     KernelDefect(
         "scratch_unwritten",
         "a carry in scratch memory that nobody wrote; the pattern of the first start hides it",
-        "",
+        "UNIDIRECTIONAL_SEQUENCE_LSTM",
         LSTM,
         (
             *kernel("lstm", "(kGates * static_cast<size_t>(state->units))", "(4 * state->units + 2)"),

@@ -122,7 +122,7 @@ def made_up(target: Target, input: int = 0) -> Windows:
         values.astype(target.dtype).reshape(MADE_UP, *target.tensor),
         f"made up by hil case new (noise and slow walks, seed {SEED}): they mean nothing to the model",
         "there are no recordings yet, so the windows are input tensors",
-        ("put recordings in place of the made-up windows: hil case new --vectors FILE",),
+        ("with recordings, write the case anew, into another folder: add --vectors FILE to hil case new",),
     )
 
 

@@ -121,7 +121,9 @@ def _engine(engine: Engine) -> Iterator[str]:
         yield f"{engine.name}: runs it"
         return
     faults = sum(refusal.count for refusal in engine.refusals)
-    yield f"{engine.name}: refuses it, {faults} fault{'s' * (faults != 1)} of {len(engine.refusals)} kinds"
+    kinds = len(engine.refusals)
+    counted = f"{faults} fault{'s' * (faults != 1)} of {kinds} kind{'s' * (kinds != 1)}"
+    yield f"{engine.name}: refuses it, {counted}"
     for number, refusal in enumerate(engine.refusals, 1):
         following = engine.refusals[number] if number < len(engine.refusals) else None
         yield from _refusal(number, refusal, following)

@@ -24,6 +24,7 @@ class KernelLibrary:
     open_ends: operators that take the rest of an axis where a mask of its end meets one that drops the axis.
     custom: names of custom operators that it has.
     any_subgraphs: it runs models of several graphs (CALL_ONCE, IF, WHILE).
+    unread_inputs: it gives memory to inputs that no operator reads.
     """
 
     name: str
@@ -37,6 +38,7 @@ class KernelLibrary:
     open_ends: frozenset[str] = frozenset()
     custom: frozenset[str] = frozenset()
     any_subgraphs: bool = False
+    unread_inputs: bool = False
 
     @property
     def operators(self) -> frozenset[str]:

@@ -92,4 +92,5 @@ UPSTREAM = KernelLibrary(
         }
     ),
     any_subgraphs=True,
+    unread_inputs=True,
 )
