@@ -161,8 +161,8 @@ def conclude(
         other_canaries=part.other_canaries,
         sections=part.sections,
     )
-    found = first_operator(evidence, board, image)
-    evidence = replace(evidence, sections={**evidence.sections, FirstOperator: found})
+    if (found := first_operator(evidence, board, image)).operators:
+        evidence = replace(evidence, sections={**evidence.sections, FirstOperator: found})
     return RunResult(evidence, part.link, part.inferences)
 
 

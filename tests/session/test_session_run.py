@@ -23,6 +23,7 @@ from hil.case.types import Case
 from hil.contract.coverage import Coverage, Reached, ShortClamp
 from hil.contract.damaged import BundleProbe, BundleProbes
 from hil.contract.input import PreparedTensors
+from hil.contract.operators import FirstOperator
 from hil.contract.types import Section, VectorFault
 from hil.errors import BoardError, CaseError, DeviceEnded, DeviceFault, DeviceSilent, UsageError
 from hil.image.elf import Image
@@ -132,6 +133,7 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
     monkeypatch.setattr(session_run, "ReferenceJob", job)
     monkeypatch.setattr(session_run, "Device", device)
     monkeypatch.setattr(session_run, "CaseModels", lambda case: nullcontext())
+    monkeypatch.setattr(session_run, "first_operator", lambda *_: FirstOperator())
     monkeypatch.setattr(steps, "STEPS", (first_pass.STEP, *FURTHER))
     return made
 
@@ -382,6 +384,18 @@ def test_the_board_is_left_alone_where_nothing_comes_behind_all_shares(
     board = OnTable()
     run_case(case_of(), on(board), image())
     assert len(board.provisioned) == 1
+
+
+def test_the_first_operator_that_is_off_is_looked_for_in_the_whole_evidence(
+    jobs: list[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board, found = OnTable(), FirstOperator("0", ((3, "MUL"),))
+    asked: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(session_run, "first_operator", lambda *given: asked.append(given) or found)
+    case, elf = case_of(), image()
+    evidence = run_case(case, on(board), elf).evidence
+    assert evidence.section(FirstOperator) == found
+    assert [(given[0].records is evidence.records, *given[1:]) for given in asked] == [(True, board, elf)]
 
 
 def test_nothing_comes_behind_a_run_that_stopped(jobs: list[Job]) -> None:
