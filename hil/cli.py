@@ -15,11 +15,11 @@ from hil.compare.commands import add_compare_command
 from hil.errors import BenchError, HilError, UsageError
 from hil.gate.commands import add_gate_command
 from hil.model.commands import add_model_command
+from hil.project import places
 from hil.release.commands import add_release_command
 from hil.report.page.commands import add_report_command
 from hil.trend.commands import add_trend_command
 
-PROJECT = Path(hil.__file__).resolve().parents[1]
 EXIT_FOUND, EXIT_USAGE, EXIT_BENCH = 1, 2, 3
 
 
@@ -37,8 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def board_folders() -> list[Path]:
-    """Where board files are looked for: the user's own first, then the project's."""
-    return list(dict.fromkeys([Path.cwd() / "boards", PROJECT / "boards"]))
+    """Where board files are looked for: the project's own first, then those that hil brings along."""
+    return places.board_folders(Path.cwd() / "boards")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -11,9 +11,9 @@ from packaging.requirements import Requirement
 from hil.board.config import BoardConfig, kind_module
 from hil.image.toolchain import ARM_TOOLS, BUILD_TOOLS, HOST_GCC, install_command, tools_of_target
 from hil.need import Row, State, tool_row
+from hil.project import places
 
 PYTHON_MINIMUM = (3, 11)
-_MAKE_ENVIRONMENT = "make bootstrap"
 
 
 def examine(config: BoardConfig, path: str | None = None) -> list[Row]:
@@ -57,12 +57,12 @@ def _python_rows() -> Iterator[Row]:
     found = ".".join(str(part) for part in sys.version_info[:3])
     minimum = ".".join(str(part) for part in PYTHON_MINIMUM)
     enough = sys.version_info[:2] >= PYTHON_MINIMUM
-    advice = "" if enough else "make distclean && make bootstrap PYTHON=/path/to/newer/python3"
+    advice = "" if enough else places.environment_command()
     yield Row("python", found, minimum, State.OK if enough else State.OLD, command=advice)
     try:
-        requirements = metadata.requires("hil") or []
+        requirements = metadata.requires(places.DISTRIBUTION) or []
     except metadata.PackageNotFoundError:
-        yield Row("hil", "", "", State.MISSING, command=_MAKE_ENVIRONMENT)
+        yield Row(places.DISTRIBUTION, "", "", State.MISSING, command=places.pip_command())
         return
     for text in requirements:
         requirement = Requirement(text)
@@ -76,7 +76,7 @@ def _package_row(requirement: Requirement) -> Row:
     try:
         version = metadata.version(requirement.name)
     except metadata.PackageNotFoundError:
-        return Row(requirement.name, "", needed, State.MISSING, command=_MAKE_ENVIRONMENT)
+        return Row(requirement.name, "", needed, State.MISSING, command=places.pip_command())
     if requirement.specifier.contains(version, prereleases=True):
         return Row(requirement.name, version, needed, State.OK)
-    return Row(requirement.name, version, needed, State.OLD, command=_MAKE_ENVIRONMENT)
+    return Row(requirement.name, version, needed, State.OLD, command=places.pip_command())

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from hil.image.toolchain import Tool, find_version, is_enough
+from hil.project.places import pip_command
 
 
 class State(StrEnum):
@@ -35,7 +36,7 @@ class Row:
     @property
     def source(self) -> str:
         """Where it comes from: a Debian package, the project's own set-up, or `origin`."""
-        return self.origin or (f"apt-get install {self.package}" if self.package else "make bootstrap")
+        return self.origin or (f"apt-get install {self.package}" if self.package else pip_command())
 
     @property
     def is_fine(self) -> bool:

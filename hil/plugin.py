@@ -22,12 +22,13 @@ from hil.device import Device
 from hil.environment import environment_name
 from hil.errors import BenchError, HilError, UsageError
 from hil.interruption import Interruption
+from hil.project.places import board_folders, project_of
 from hil.project.quarantine import QUARANTINE_FILE
 from hil.report.markdown import summary
 from hil.report.outdir import SUMMARY_FILE
 from hil.report.page.commands import write_page
 from hil.report.terminal import ProgressLine, case_table, run_notes
-from hil.run import PROJECT, HilRun, Refusal, Settings
+from hil.run import HilRun, Refusal, Settings
 from hil.runfile import Run, read_run
 from hil.workers import LeadPlugin, crew_of, is_lead, run_of, tell_misuse
 
@@ -50,7 +51,7 @@ _OPTIONS = {
     "hil-image": ("", "run this ELF and build nothing"),
     "hil-bundle": ("", "provision this bundle in place of the one built from the case"),
     "hil-boards": ("", "further folder with board files, searched first"),
-    "hil-quarantine": ("", "file of checks that are known to fail (quarantine.toml of the root folder, if there)"),
+    "hil-quarantine": ("", "file of checks that are known to fail (quarantine.toml of the project, if there)"),
     "hil-report": ("html", "html: write report.html beside run.json; none: leave it out"),
     **{name: ("", text) for name, text in BENCH_OPTIONS.items()},
 }
@@ -102,9 +103,13 @@ def _path(config: pytest.Config, name: str) -> Path | None:
     return path
 
 
+def _project(config: pytest.Config) -> Path:
+    return project_of(config.invocation_params.dir, config.rootpath)
+
+
 def _quarantine(config: pytest.Config) -> Path | None:
-    """The file named, else that of the root folder when there is one."""
-    usual = config.rootpath / QUARANTINE_FILE
+    """The file named, else that of the project when there is one."""
+    usual = _project(config) / QUARANTINE_FILE
     return _path(config, "hil-quarantine") or (usual if usual.is_file() else None)
 
 
@@ -132,11 +137,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(_WayOut(config.stash[_INTERRUPTION]))
     config.stash[_JUDGED] = _CaseTests()
     config.pluginmanager.register(config.stash[_JUDGED])
-    folders = [_path(config, "hil-boards"), config.rootpath / "boards", PROJECT / "boards"]
+    folders = board_folders(_path(config, "hil-boards"), _project(config) / "boards", config.rootpath / "boards")
     settings = Settings(
         board=_option(config, "board"),
         out=_path(config, "hil-out") or config.invocation_params.dir / "hil-out",
-        board_folders=tuple(dict.fromkeys(folder for folder in folders if folder is not None)),
+        board_folders=tuple(folders),
         image=_path(config, "hil-image"),
         bundle=_path(config, "hil-bundle"),
         quarantine=_quarantine(config),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hil.errors import MissingTool, UsageError
+from hil.project.places import pip_command
 
 # The keys that are read. A key close to one of them is a slip of the pen; all others are twister's own affair.
 _KEYS = ("connected", "id", "probe_id", "platform", "serial", "serial_pty", "baud")
@@ -46,7 +47,7 @@ def _load(file: Path) -> list[dict[str, Any]]:
     try:
         import yaml
     except ImportError:
-        raise MissingTool("PyYAML", f"to read {file}", "pip install -e '.[bench]'") from None
+        raise MissingTool("PyYAML", f"to read {file}", pip_command("bench")) from None
     try:
         entries = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:

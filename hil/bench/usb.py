@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 from hil.bench.probe_lock import command_line, holder
 from hil.bench.serial_log import holders, usb_port
 from hil.need import Row, State
+from hil.project.places import DISTRIBUTION, pip_command
 
 ST_VENDOR = "0483"
 # USB product ids of the ST-LINK/V2, V2-1 and V3, with and without mass storage and second port.
@@ -148,8 +149,8 @@ def examine_bench(
 
 def package_rows(extra: str) -> Iterator[Row]:
     """The packages of an optional extra of this project."""
-    command = f"pip install -e '.[{extra}]'"
-    for text in metadata.requires("hil") or []:
+    command = pip_command(extra)
+    for text in metadata.requires(DISTRIBUTION) or []:
         requirement = Requirement(text)
         marker = requirement.marker
         if marker is None or marker.evaluate({"extra": ""}) or not marker.evaluate({"extra": extra}):

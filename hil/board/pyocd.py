@@ -28,6 +28,7 @@ from hil.link.client import LinkClient
 from hil.link.messages import hello_command
 from hil.link.rtt import Memory, Rtt
 from hil.need import Row
+from hil.project.places import pip_command
 from hil.records import ClockSpec
 
 _CYCCNT = 0xE0001004  # DWT_CYCCNT, ARMv7-M ARM, C1.8.8
@@ -64,7 +65,7 @@ def require_packages(config: BoardConfig, extra: str, packages: Sequence[str]) -
     """Raise MissingTool unless the Python packages of an optional extra are installed."""
     for package in packages:
         if importlib.util.find_spec(package) is None:
-            raise MissingTool(f"Python package {package}", f"by board {config.name!r}", f"pip install -e '.[{extra}]'")
+            raise MissingTool(f"Python package {package}", f"by board {config.name!r}", pip_command(extra))
 
 
 def check_connection(config: BoardConfig, settings: Settings) -> None:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import hil
 from hil.board.config import BoardConfig
 from hil.case.types import ModelFile
 from hil.image.build import FIRMWARE, WITH_KERNELS, build
 from hil.image.elf import Image
-
-_PROJECT = Path(hil.__file__).resolve().parents[1]
+from hil.project.places import kit
 
 
 @dataclass(frozen=True)
@@ -31,6 +29,6 @@ def cut_image(model: ModelFile, board: BoardConfig) -> CutImage | None:
     tflm = board.built_with()
     image = WITH_KERNELS if model.larger_image and not tflm.upstream else FIRMWARE
     needed = [name if name.isidentifier() else "CUSTOM" for name in model.operators]
-    built = Image(build(board.target, _PROJECT, tflm=tflm, image=image, needed=needed))
+    built = Image(build(board.target, kit(), tflm=tflm, image=image, needed=needed))
     facts = built.facts()
     return None if facts.host else CutImage(built.path, len({*needed}), facts.flash_bytes, facts.ram_bytes)

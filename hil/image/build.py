@@ -1,4 +1,4 @@
-"""Knows how a target's firmware is built: the CMake preset of that name in `firmware/`, under one lock per checkout."""
+"""Knows how a target's firmware is built: the CMake preset of that name in `firmware/`, one at a time in a place."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from hil.image.toolchain import (
     HOST_GCC,
     HOST_TARGETS,
     Tool,
+    identity,
     require_programs,
     require_tools,
     tools_of_target,
@@ -59,9 +60,9 @@ def build(
 ) -> Path:
     """Build the firmware for `target` and return the path of its ELF; quick when nothing changed.
 
-    root: the project; its `firmware/` holds the sources, `build/` takes the result, or a folder of the user's cache
-    does (hil.image.workplace). python: runs the code generators. log: where the compiler's words go, by default
-    `build/firmware/<folder>.log`. say: told when the call has to wait.
+    root: a checkout of hil, or the kit of an installed one; its `firmware/` holds the sources, `build/` takes the
+    result, or a folder of the user's cache does (hil.image.workplace). python: runs the code generators. log: where
+    the compiler's words go, by default `build/firmware/<folder>.log`. say: told when the call has to wait.
     copy_to: have the ELF there, a copy that no later build changes.
     tflm: which TensorFlow Lite Micro; each has a folder of its own below `build/firmware`.
     image: which; all are built in the same folder, and those other than FIRMWARE only when asked for. What they share,
@@ -152,17 +153,9 @@ def _mark(folder: Path) -> Path:
 def _fingerprint(firmware: Path, target: str, python: Path, tflm: Tflm) -> str:
     """All that needs a new configuration and that ninja does not watch itself."""
     presets = hashlib.sha256((firmware / "CMakePresets.json").read_bytes()).hexdigest()
-    tools = [_identity(shutil.which(tool.program)) for tool in tools_of_target(target) if tool is not CARGO]
-    engine = [tflm.engine, *map(str, tflm.headers), *(_identity(str(file)) for file in tflm.library)]
+    tools = [identity(shutil.which(tool.program)) for tool in tools_of_target(target) if tool is not CARGO]
+    engine = [tflm.engine, *map(str, tflm.headers), *(identity(str(file)) for file in tflm.library)]
     return json.dumps([str(firmware.absolute()), str(firmware.resolve()), str(python), presets, tools, engine])
-
-
-def _identity(program: str | None) -> tuple[object, ...]:
-    """Which program this is: an upgrade keeps the path, but not size and time."""
-    if program is None:
-        return ()
-    facts = Path(program).resolve().stat()
-    return program, facts.st_size, facts.st_mtime_ns
 
 
 def _configured(folder: Path) -> str | None:

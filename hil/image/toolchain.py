@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
 from hil.errors import MissingTool
 
@@ -47,6 +48,14 @@ ARM_TOOLS = (ARM_GCC, NEWLIB, LIBSTDCXX)
 def tools_of_target(target: str) -> tuple[Tool, ...]:
     """The tools that building the firmware for `target` takes."""
     return (*BUILD_TOOLS, HOST_GCC) if target in HOST_TARGETS else (*BUILD_TOOLS, *ARM_TOOLS)
+
+
+def identity(program: str | None) -> tuple[object, ...]:
+    """Which program this is: an upgrade keeps the path, but not size and time."""
+    if program is None:
+        return ()
+    facts = Path(program).resolve().stat()
+    return program, facts.st_size, facts.st_mtime_ns
 
 
 def find_version(tool: Tool, path: str | None = None) -> str | None:

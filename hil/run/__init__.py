@@ -6,7 +6,7 @@ from hil.run.crew import Crew
 from hil.run.lead import CrewLead
 from hil.run.outcome import Refusal
 from hil.run.run import HilRun, ProgressFactory
-from hil.run.settings import PROJECT, Settings
+from hil.run.settings import Settings
 from hil.run.worker import WorkerRun
 
-__all__ = ["PROJECT", "Crew", "CrewLead", "HilRun", "ProgressFactory", "Refusal", "Settings", "WorkerRun"]
+__all__ = ["Crew", "CrewLead", "HilRun", "ProgressFactory", "Refusal", "Settings", "WorkerRun"]

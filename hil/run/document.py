@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 
 from hil.board.config import BoardConfig
 from hil.project.git import Source, source_of
+from hil.project.places import is_packed, kit
 from hil.report.run_json import Json, dump, run_document
 from hil.run.names import kept_image
 from hil.run.outcome import Outcome
-from hil.run.settings import PROJECT, Settings
+from hil.run.settings import Settings
 
 
 class RunClock:
@@ -54,8 +55,10 @@ def run_json(
 
 
 def _source(settings: Settings) -> Json | None:
-    """What git says of the sources of an image that was built here."""
-    found = source_of(PROJECT) if settings.image is None else Source()
+    """What git says of the sources of an image that was built here. Those of an installed hil are in no git: its
+    version stands for them.
+    """
+    found = Source() if settings.image is not None or is_packed(kit()) else source_of(kit())
     return {"commit": found.commit, "changed": bool(found.changed)} if found.commit else None
 
 

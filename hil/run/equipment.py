@@ -11,9 +11,10 @@ from hil.errors import UsageError
 from hil.image.build import FIRMWARE, WITH_KERNELS, build, check_programs
 from hil.image.elf import Image
 from hil.image.tflm import TFLM_2020, UPSTREAM, UPSTREAM_SYMBOL, Tflm
+from hil.project.places import kit
 from hil.report.outdir import OutDir
 from hil.run.names import kept_image
-from hil.run.settings import PROJECT, Settings
+from hil.run.settings import Settings
 
 
 class Equipment:
@@ -38,8 +39,10 @@ class Equipment:
         if self.settings.image is not None:
             board.check_image(self.image())
             return
-        if not (PROJECT / "firmware").is_dir():
-            raise UsageError("no firmware sources beside the package\n  fix: name an image with --hil-image=ELF")
+        if not (kit() / "firmware").is_dir():
+            raise UsageError(
+                f"no firmware sources in {kit()}\n  fix: install hil anew, or name an image: --hil-image=ELF"
+            )
         check_programs(self.config.target)
         self.tflm.check()
 
@@ -67,11 +70,11 @@ class Equipment:
         return self._image
 
     def _built(self) -> Path:
-        """A copy, so that another build in this checkout does not change the image under a run."""
+        """A copy, so that another build does not change the image under a run."""
         target, folder = self.config.target, self.folder
         log, copy = folder / f"build.{target}.log", folder / kept_image(target)
         image = WITH_KERNELS if self.larger_image and not self.tflm.upstream else FIRMWARE
-        return build(target, PROJECT, log=log, copy_to=copy, tflm=self.tflm, image=image)
+        return build(target, kit(), log=log, copy_to=copy, tflm=self.tflm, image=image)
 
     def board(self) -> Board:
         """The one board, opened on first use. Raises MissingTool or UsageError."""

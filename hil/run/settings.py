@@ -1,4 +1,4 @@
-"""What the user asked of one invocation, and the checkout that it is made from."""
+"""What the user asked of one invocation."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hil.board.config import BoardConfig, load_board
-
-PROJECT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from hil.project.places import cache_folder
 from hil.session.state import SessionState
 
 Section = TypeVar("Section")
@@ -47,7 +48,7 @@ def once_per_image(
 
 def memory_file() -> Path:
     """Where it is kept: `$XDG_CACHE_HOME/hil/self-tests.json`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hil" / "self-tests.json"
+    return cache_folder() / "self-tests.json"
 
 
 def _read() -> Json:

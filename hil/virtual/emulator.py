@@ -9,6 +9,7 @@ import unicorn
 from unicorn import arm_const as arm
 
 from hil.errors import BoardError
+from hil.project.places import pip_command
 
 u: Any = unicorn  # its wrappers carry no types
 
@@ -101,6 +102,6 @@ def _counter_offset() -> int:
     if len(places) != 1:
         raise BoardError(
             f"start: the instruction counter of Unicorn {u.__version__} was not found ({len(places)} places fit)"
-            "\n  next: pip install -e '.[virtual]' in the checkout"
+            f"\n  next: {pip_command('virtual')}"
         )
     return places[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from native_session import imu_motion
+from native_session import PROJECT, imu_motion
 from test_models import DATA, case_of
 
 from hil.case.load import load_case
@@ -14,7 +14,7 @@ from hil.errors import CaseError
 from hil.image.build import build
 from hil.image.elf import OWN_KERNELS_SYMBOL
 from hil.run.run import HilRun
-from hil.run.settings import PROJECT, Settings
+from hil.run.settings import Settings
 
 pytestmark = [
     pytest.mark.slow,
