@@ -73,9 +73,10 @@ bootstrap-tests: ## the same, and the browser that the tests of the report look 
 	@setup/bootstrap.sh tests
 
 .PHONY: schema
-schema: bootstrap ## write docs/run.schema.json and the operators of docs/models.md anew, from hil/runfile.py and hil/model/kernels
+schema: bootstrap ## write what is made from the models anew: docs/run.schema.json, hil/schemas, the operators of docs/models.md
 	@$(PYTHON_) -m hil.report.schema >docs/run.schema.json.part
 	@mv docs/run.schema.json.part docs/run.schema.json
+	@$(PYTHON_) -m hil.schemas.make
 	@$(PYTHON_) -m hil.model.kernels.table
 
 .PHONY: rebuild

@@ -14,12 +14,25 @@ from hil.case.commands import add_new_command, add_regen_command
 from hil.compare.commands import add_compare_command
 from hil.errors import BenchError, HilError, UsageError
 from hil.gate.commands import add_gate_command
+from hil.init.commands import add_init_command
 from hil.model.commands import add_model_command
 from hil.project import places
 from hil.release.commands import add_release_command
 from hil.report.page.commands import add_report_command
+from hil.schemas.commands import add_schema_command
+from hil.shell.commands import add_completion_command
+from hil.shell.overview import overview
 from hil.trend.commands import add_trend_command
 
+GROUPS = {
+    "start": ("init", "doctor", "boards"),
+    "cases and models": ("case", "model"),
+    "runs": ("report", "compare", "trend", "budget"),
+    "releases": ("baseline", "gate", "release"),
+    "editor and shell": ("schema", "completion"),
+}
+_MORE = """`pytest --board=NAME` runs the cases; `hil COMMAND --help` has the options of a command.
+Pages that messages name as docs/NAME.md lie in {pages}."""
 EXIT_FOUND, EXIT_USAGE, EXIT_BENCH = 1, 2, 3
 
 
@@ -42,10 +55,16 @@ def board_folders() -> list[Path]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="hil", description=hil.__doc__)
+    parser = argparse.ArgumentParser(
+        prog="hil",
+        usage="hil COMMAND ...",
+        description=hil.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=f"hil {hil.__version__}")
-    commands = parser.add_subparsers(required=True, metavar="command")
+    commands = parser.add_subparsers(required=True, prog="hil", metavar="COMMAND", help=argparse.SUPPRESS)
 
+    add_init_command(commands, board_folders)
     doctor = commands.add_parser("doctor", help="what this machine has and what it lacks")
     doctor.add_argument("--board", default="qemu", help="the board to be used (default: qemu)")
     doctor.set_defaults(run=_doctor)
@@ -74,6 +93,9 @@ def _parser() -> argparse.ArgumentParser:
     add_baseline_commands(commands)
     add_gate_command(commands, board_folders)
     add_release_command(commands, board_folders)
+    add_schema_command(commands)
+    add_completion_command(commands, _parser)
+    parser.epilog = f"{overview(parser, GROUPS)}\n\n{_MORE.format(pages=places.kit() / 'docs')}"
     return parser
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from hil.image.toolchain import Tool, find_version, is_enough
-from hil.project.places import pip_command
+from hil.project.places import pip_source
 
 
 class State(StrEnum):
@@ -36,7 +36,7 @@ class Row:
     @property
     def source(self) -> str:
         """Where it comes from: a Debian package, the project's own set-up, or `origin`."""
-        return self.origin or (f"apt-get install {self.package}" if self.package else pip_command())
+        return self.origin or (f"apt-get install {self.package}" if self.package else pip_source())
 
     @property
     def is_fine(self) -> bool:

@@ -153,6 +153,12 @@ def kind_names() -> list[str]:
     )
 
 
+def kind_settings(kind: str) -> type[BaseModel]:
+    """The model of the table that a kind of board has of its own."""
+    model: type[BaseModel] = importlib.import_module(f"hil.board.{kind}").Settings
+    return model
+
+
 def check_settings(config: BoardConfig, model: type[Settings]) -> Settings:
     """The board's own table as `model`. Raises UsageError that names file, key and fix."""
     try:

@@ -40,8 +40,8 @@ class Area(BaseModel):
     """One memory of the target."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    base: int = Field(ge=0)
-    bytes: int = Field(gt=0, multiple_of=mmap.ALLOCATIONGRANULARITY)
+    base: int = Field(ge=0, description="first address")
+    bytes: int = Field(gt=0, multiple_of=mmap.ALLOCATIONGRANULARITY, description="size")
 
     @property
     def range(self) -> Range:

@@ -125,21 +125,25 @@ class DecisionTable(Table):
     output: Text | int | None = None
 
 
+_LEAST = Field(description="the smallest value that holds")
+_MOST = Field(description="the largest value that holds")
+
+
 class Bounds(Table):
     """`min`, `max` or both, inclusive."""
 
-    min: float | None = None
-    max: float | None = None
+    min: Annotated[float | None, _LEAST] = None
+    max: Annotated[float | None, _MOST] = None
 
 
 class TopK(Bounds):
-    k: Annotated[int, Field(ge=1)] = 3
+    k: Annotated[int, Field(ge=1, description="how many of the best classes count")] = 3
 
 
 class Flips(Bounds):
-    min: Annotated[int | None, Field(ge=0)] = None
-    max: Annotated[int | None, Field(ge=0)] = None
-    band: Annotated[float, Field(ge=0)] = 0.05
+    min: Annotated[int | None, Field(ge=0), _LEAST] = None
+    max: Annotated[int | None, Field(ge=0), _MOST] = None
+    band: Annotated[float, Field(ge=0, description="a score this near to the threshold may fall on either side")] = 0.05
 
 
 class InputContract(Table):
@@ -154,8 +158,8 @@ class DeadlineTable(Table):
 class LsbOf(Table):
     """An own budget for one set of kernels; the keys are the engines of hil.image.tflm."""
 
-    of_2020: Annotated[int | None, Field(alias="2020", ge=0, le=MAX_STEPS)] = None
-    upstream: Annotated[int | None, Field(ge=0, le=MAX_STEPS)] = None
+    of_2020: Annotated[int | None, Field(alias="2020", ge=0, le=MAX_STEPS, description="with TFLM of 2020")] = None
+    upstream: Annotated[int | None, Field(ge=0, le=MAX_STEPS, description="with today's TFLM")] = None
 
 
 class OutputBudget(Table):
@@ -298,18 +302,26 @@ class MemoryBudget(Table):
     stack_headroom: Share | None = None
 
 
+def _at_most(what: str, unit: str) -> Any:
+    return Field(description=f"at most: the {what} over all windows, in {unit}")
+
+
 class StageTicks(Table):
-    p50: Count | None = None
-    p95: Count | None = None
-    p99: Count | None = None
-    max: Count | None = None
+    """Of one stage, or of all together."""
+
+    p50: Annotated[Count | None, _at_most("50th percentile", "ticks of the clock")] = None
+    p95: Annotated[Count | None, _at_most("95th percentile", "ticks of the clock")] = None
+    p99: Annotated[Count | None, _at_most("99th percentile", "ticks of the clock")] = None
+    max: Annotated[Count | None, _at_most("largest value", "ticks of the clock")] = None
 
 
 class StageCycles(StageTicks):
-    p50_ms: Positive | None = None
-    p95_ms: Positive | None = None
-    p99_ms: Positive | None = None
-    max_ms: Positive | None = None
+    """Of one stage, or of all together; in cycles or in milliseconds."""
+
+    p50_ms: Annotated[Positive | None, _at_most("50th percentile", "ms")] = None
+    p95_ms: Annotated[Positive | None, _at_most("95th percentile", "ms")] = None
+    p99_ms: Annotated[Positive | None, _at_most("99th percentile", "ms")] = None
+    max_ms: Annotated[Positive | None, _at_most("largest value", "ms")] = None
 
 
 class InstructionBudget(Table):

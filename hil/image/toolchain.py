@@ -9,7 +9,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from hil.errors import MissingTool
+from hil.errors import MissingTool, UsageError
 
 HOST_TARGETS = frozenset({"native"})  # built by the host's own compiler; every other target is an Arm one
 _PROBE_TIMEOUT_S = 20
@@ -96,6 +96,11 @@ def require_tools(tools: tuple[Tool, ...]) -> None:
     for tool in tools:
         version = find_version(tool)
         install = install_command([tool.package])
+        if version is None and not tool.include:
+            raise UsageError(
+                f"{tool.program} is needed {tool.purpose}; {shutil.which(tool.program)} is there, but does not answer\n"
+                f"  fix: see what `{tool.program} --version` says, and mend that; or {install}"
+            )
         if version is None:
             raise MissingTool(tool.name, tool.purpose, install)
         if not is_enough(tool, version):

@@ -1,1 +1,1 @@
-"""What the checkout says beside its cases: commit, quarantine, and how its TOML files are read."""
+"""The project beside its cases: where it and what hil brings along lie, commit, quarantine, its TOML files."""

@@ -56,6 +56,11 @@ def pip_command(extra: str = "") -> str:
     return f"pip install -e '.[{extra}]'" if extra else "make bootstrap"
 
 
+def pip_source() -> str:
+    """Where hil's own Python packages come from, in a few words."""
+    return f"pip install {DISTRIBUTION}" if is_packed(kit()) else "make bootstrap"
+
+
 def environment_command() -> str:
     """What makes an environment with a newer Python."""
     if is_packed(kit()):

@@ -31,6 +31,7 @@ from hil.model.kernels.library import KernelLibrary
 from hil.model.kernels.own import WITH_OWN
 from hil.model.tflite import computes_in_float, parse_model
 from hil.problems import reason_of
+from hil.project.schemas import schema_line
 from hil.reference.compute import check_models
 from hil.reference.int8 import Int8Oracle
 from hil.reference.models import carried_of
@@ -54,9 +55,11 @@ def new_case(
     vectors: Path | None = None,
     kernels: KernelLibrary = WITH_OWN,
     state: Sequence[str] = (),
+    schema: str = "",
 ) -> NewCase:
     """Write a case for `model` into `folder`, which must not be there yet. kernels: those that will run it; state:
-    `OUTPUT=INPUT` for each state that the product carries, else they are guessed.
+    `OUTPUT=INPUT` for each state that the product carries, else they are guessed; schema: the line of case.toml that
+    names its schema, by default that of the nearest one around.
 
     Raises UsageError: for a model that the firmware cannot run, a file that does not fit it, a folder that is there.
     Nothing is left behind then.
@@ -90,7 +93,8 @@ def new_case(
     names = [f".{tensor.name}" for tensor in read.inputs] if len(inputs) > 1 else [""]
     windows = {f"windows{name}": each.windows for name, each in zip(names, inputs, strict=True)}
     files[VECTORS] = _archive({**windows, **arrays})
-    files[FILE_NAME] = "\n".join((*toml_lines(plan, folder, vectors), "")).encode()
+    head = (line, "") if (line := schema or schema_line(folder, "case")) else ()
+    files[FILE_NAME] = "\n".join((*head, *toml_lines(plan, folder, vectors), "")).encode()
     return NewCase(_written(folder, files, model, float_model, kernels), tuple(notes(plan)))
 
 

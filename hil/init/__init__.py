@@ -1,0 +1,1 @@
+"""`hil init`: a starting project around a model."""
