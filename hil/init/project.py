@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import hil
-from hil.board.config import BoardConfig
+from hil.board.config import BoardConfig, kind_module
 from hil.case.load import FILE_NAME
 from hil.case.start.new import new_case
-from hil.doctor import examine
 from hil.errors import UsageError
+from hil.image.toolchain import tools_of_target
 from hil.model.kernels.library import KernelLibrary
-from hil.need import State
+from hil.need import Row
 from hil.problems import reason_of
 from hil.project.places import DISTRIBUTION
 from hil.project.schemas import FOLDER, file_name, schema_files
@@ -82,9 +82,8 @@ def _case_name(model: Path) -> str:
 
 def _files(wanted: Wanted) -> dict[str, bytes]:
     """Everything beside the case: path to content."""
-    packages = sorted({row.package for row in examine(wanted.board) if row.package and row.state is not State.OPTIONAL})
     words = {
-        "PACKAGES": " ".join(packages),
+        "PACKAGES": " ".join(_packages(wanted.board)),
         "INSTALL": wanted.install or f"{DISTRIBUTION}=={hil.__version__}",
         "VERSION": hil.__version__,
         "BOARD": wanted.board.name,
@@ -92,6 +91,18 @@ def _files(wanted: Wanted) -> dict[str, bytes]:
     templates = Path(__file__).parent / "files"
     made = {name: _filled((templates / file).read_text(encoding="utf-8"), words) for file, name in _FILES.items()}
     return {**made, **{f"{FOLDER}/{name}": data for name, data in schema_files().items()}}
+
+
+def _packages(board: BoardConfig) -> list[str]:
+    """Debian's names of all that a CI machine needs. Raises UsageError for a board that needs more than packages."""
+    kind = kind_module(board)
+    rows: list[Row] = kind.examine(board) if hasattr(kind, "examine") else []
+    if others := [row.name for row in rows if not row.package]:
+        raise UsageError(
+            f"the CI jobs cannot be written for board {board.name!r}: no Debian package brings {', '.join(others)}\n"
+            f"  fix: leave --board out, and change the jobs by hand (docs/ci-recipes.md)"
+        )
+    return sorted({*(tool.package for tool in tools_of_target(board.target)), *(row.package for row in rows)})
 
 
 def _filled(text: str, words: Mapping[str, str]) -> bytes:
