@@ -79,6 +79,11 @@ schema: bootstrap ## write what is made from the models anew: docs/run.schema.js
 	@$(PYTHON_) -m hil.schemas.make
 	@$(PYTHON_) -m hil.model.kernels.table
 
+# SOURCE_DATE_EPOCH: two builds of a commit are the same bytes.
+.PHONY: dist
+dist: bootstrap ## sdist and wheel of hil into dist/
+	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(PYTHON_) -m hatchling build
+
 .PHONY: rebuild
 rebuild: ## make the case imu_motion again, from its data (TensorFlow, in .venv-rebuild)
 	@setup/bootstrap.sh rebuild

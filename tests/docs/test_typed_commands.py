@@ -30,6 +30,7 @@ NOT_TYPED = {
     "--hil-tflm-library=$HOME/tflite-micro/gen/.../libtensorflow-microlite.a": "tests/external/test_upstream.py does",
     "hil compare --kernels 2020,upstream golden_vectors/imu_motion --lsb 1": "needs that library; "
     "tests/compare has two boards",
+    "python -m pip install dist/hil_tinyml-0.1.0-py3-none-any.whl": "tests/installed/test_wheel.py installs it",
     "ctest --test-dir build/firmware/native": "needs that build; tests/firmware/test_units.py runs the units",
 }
 # Needs TensorFlow, which CI does not have: typed where `setup/bootstrap.sh rebuild` was.

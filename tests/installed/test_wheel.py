@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tarfile
 import venv
 import zipfile
@@ -145,14 +144,15 @@ def tree(folder: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def desk(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    """The dependencies are those of this environment, which are 500 MB: a path file leads to them. An editable install
+    """The dependencies are those of this environment, which are 500 MB: a path file leads there. An editable install
     there is not followed, because path files of such a folder are not read.
     """
     top = tmp_path_factory.mktemp("desk")
     venv.create(top / "env", with_pip=False)
     python = top / "env" / "bin" / "python"
     (packages,) = (top / "env").glob("lib/python*/site-packages")
-    (packages / "shared.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
+    lent = [path for path in sys.path if path.endswith("-packages")]
+    (packages / "shared.pth").write_text("\n".join([*lent, ""]), encoding="utf-8")
     pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps", "--no-index", str(wheel)]
     subprocess.run(pip, capture_output=True, check=True)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(FROM_OUTSIDE)}
@@ -174,7 +174,9 @@ def test_the_installed_hil_is_the_wheels(desk: Desk) -> None:
 
 
 def test_it_has_the_boards_and_says_how_its_packages_are_installed(desk: Desk) -> None:
-    boards = {line.split()[0] for line in desk.hil("boards").stdout.splitlines()}
+    listed = desk.hil("boards")
+    boards = {line.split()[0] for line in listed.stdout.splitlines()}
+    assert listed.returncode == 0, listed.stderr
     assert boards == {file.stem for file in PROJECT.glob("boards/*.toml")}
     told = desk.hil("doctor").stdout
     assert "pip install hil-tinyml" in told
