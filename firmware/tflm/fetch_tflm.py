@@ -64,8 +64,8 @@ def vendor(out: Path) -> None:
         tail = "\n".join(f"    {line}" for line in done.stderr.strip().splitlines()[-12:])
         raise FetchError(
             f"`cargo {' '.join(command[1:])}` on {HERE / 'crate' / 'Cargo.toml'} failed:\n{tail}\n"
-            "  fix: see that this machine reaches cargo's registry and configure again, or copy the package from a"
-            " machine that does and give its folder with -DHIL_TFLM_DIR=<folder>"
+            "  fix: see that this machine reaches cargo's registry and try again, or copy"
+            f" {(out / PACKAGE).resolve()} from a machine that has it"
         )
     shutil.rmtree(out / PACKAGE, ignore_errors=True)
     (work / "vendor" / PACKAGE).rename(out / PACKAGE)

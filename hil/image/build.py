@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import dropwhile, takewhile
 from pathlib import Path
 
 from hil.errors import BuildError, MissingTool, UsageError
@@ -40,6 +41,7 @@ _UNWANTED_PATHS = ("CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "LIBRARY_PAT
 _UNWANTED_CMAKE = ("CMAKE_GENERATOR", "CMAKE_TOOLCHAIN_FILE", "CMAKE_BUILD_TYPE", "NINJA_STATUS")
 _UNWANTED = frozenset((*_UNWANTED_FLAGS, *_UNWANTED_PATHS, *_UNWANTED_CMAKE))
 _TELLING = re.compile(r"error:|CMake Error|undefined reference|region .* overflowed|multiple definition|: not found")
+_FETCH = "fetch_tflm.py: "
 _LAST_LINES = 12
 
 
@@ -223,7 +225,15 @@ def _call(command: list[str], directory: Path, environment: dict[str, str], outp
         raise
 
 
+def _told(lines: Sequence[str]) -> Iterator[str]:
+    """What firmware/tflm/fetch_tflm.py says when it has no sources, with the next step."""
+    begun = dropwhile(lambda line: not line.startswith(_FETCH), lines)
+    yield from (line.removeprefix(_FETCH) for line in takewhile(lambda line: not line.startswith("CMake Error"), begun))
+
+
 def _telling_lines(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    if told := list(_told(lines)):
+        return "\n".join(f"  {line}" for line in told[:_LAST_LINES])
     telling = [line for line in lines if _TELLING.search(line)]
     return "\n".join(f"  {line}" for line in (telling or lines)[-_LAST_LINES:])

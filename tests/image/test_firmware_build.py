@@ -20,7 +20,7 @@ from hil.errors import BuildError, MissingTool, UsageError
 from hil.image.build import build
 from hil.image.elf import Image
 from hil.image.tflm import Tflm
-from hil.image.toolchain import CMAKE
+from hil.image.toolchain import CARGO, CMAKE, require_tools
 
 PRESETS = {
     "version": 3,
@@ -155,6 +155,21 @@ def test_missing_tools_are_named_with_one_command(root: Path, tmp_path: Path, mo
     with pytest.raises(MissingTool, match=r"cmake is needed to build the firmware.*\n  fix: .*cmake g\+\+ ninja-build"):
         build("native", root)
     assert not (root / "build").exists()
+
+
+def test_a_tool_that_does_not_answer_is_told_from_one_that_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As rustup's cargo without a toolchain."""
+    cargo = tmp_path / "cargo"
+    cargo.write_text("#!/bin/sh\necho no default toolchain >&2; exit 1\n")
+    cargo.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(
+        UsageError, match="is there, but does not answer\n  fix: see what `cargo --version` says"
+    ) as caught:
+        require_tools((CARGO,))
+    assert str(cargo) in str(caught.value)
 
 
 def test_second_run_waits_for_the_first(root: Path) -> None:

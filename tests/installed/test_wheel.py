@@ -199,6 +199,24 @@ def test_a_missing_tool_is_told_with_its_package_before_anything_is_built(desk: 
 
 
 @pytest.mark.slow
+def test_without_a_network_it_is_said_what_cargo_said_and_where_its_package_may_be_put(
+    desk: Desk, tmp_path: Path
+) -> None:
+    offline = {
+        "CARGO_NET_OFFLINE": "true",
+        "CARGO_HOME": str(tmp_path / "cargo"),
+        "XDG_CACHE_HOME": str(tmp_path / "c"),
+    }
+    lean = Desk(tmp_path, desk.python, {**desk.environment, **offline})
+    assert lean.hil("init", "--model", MODEL).returncode == 0
+    run = lean.run("-m", "pytest", "--board=qemu")
+    assert run.returncode == 1, run.stdout
+    assert "`cargo vendor --locked --quiet vendor` on" in run.stdout
+    assert "fix: see that this machine reaches cargo's registry and try again, or copy" in run.stdout
+    assert str(tmp_path / "c" / "hil" / "tflm-crate" / "tfmicro") in run.stdout
+
+
+@pytest.mark.slow
 def test_a_new_project_passes_on_native_and_qemu_in_a_foreign_folder(desk: Desk) -> None:
     before = tree(desk.package)
     done = desk.hil("init", "--model", MODEL)
@@ -220,7 +238,8 @@ def test_a_new_project_passes_on_native_and_qemu_in_a_foreign_folder(desk: Desk)
 
 
 @pytest.mark.slow
-def test_a_projects_own_board_goes_before_the_one_that_hil_brings(desk: Desk) -> None:
+def test_one_of_several_projects_of_a_repository_has_its_own_boards_before_those_that_hil_brings(desk: Desk) -> None:
+    (desk.folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")  # pytest's root folder
     own = desk.folder / "below" / "boards" / "qemu.toml"
     own.parent.mkdir(parents=True)
     text = (PROJECT / "boards" / "native.toml").read_text(encoding="utf-8")
@@ -229,5 +248,6 @@ def test_a_projects_own_board_goes_before_the_one_that_hil_brings(desk: Desk) ->
     shutil.copytree(desk.folder / "golden_vectors", own.parents[1] / "golden_vectors")
     run = desk.run("-m", "pytest", "--board=qemu", "--hil-out=out", cwd=own.parents[1])
     assert run.returncode == 0, run.stdout + run.stderr
+    assert f"rootdir: {desk.folder}\n" in run.stdout
     document = json.loads((own.parents[1] / "out" / "run.json").read_text(encoding="utf-8"))
     assert document["board"]["kind"] == "native"
