@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 import hil
+from hil.image.build import build
 
 PROJECT = Path(__file__).resolve().parents[2]
 MODEL = PROJECT / "golden_vectors" / "imu_motion" / "model_int8.tflite"
@@ -232,6 +233,7 @@ def test_a_new_project_passes_on_native_and_qemu_in_a_foreign_folder(desk: Desk)
         images[target] = digest(desk.folder / "hil-out" / f"{target}.elf")
         (image,) = desk.cache.glob(f"*/build/firmware/{target}/hil_firmware.elf")
         assert digest(image) == images[target]
+    assert images == {target: digest(build(target, PROJECT)) for target in images}, "those of a checkout, bit for bit"
     assert tree(desk.package) == before, "nothing is built, or left, in site-packages"
     names = {path.name for path in desk.folder.iterdir()}
     assert names == {".github", ".gitignore", ".gitlab-ci.yml", "golden_vectors", "hil-out", "schemas"}
@@ -239,6 +241,7 @@ def test_a_new_project_passes_on_native_and_qemu_in_a_foreign_folder(desk: Desk)
 
 @pytest.mark.slow
 def test_one_of_several_projects_of_a_repository_has_its_own_boards_before_those_that_hil_brings(desk: Desk) -> None:
+    assert desk.hil("init", "--model", MODEL).returncode == 0  # again, or for the first time
     (desk.folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")  # pytest's root folder
     own = desk.folder / "below" / "boards" / "qemu.toml"
     own.parent.mkdir(parents=True)
