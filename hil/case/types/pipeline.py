@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# The firmware takes frames of up to 40,960 bytes (firmware/link/framing.h); the rest is for the request around the
-# window, COBS and CRC. Longer payloads could never be sent.
+# The firmware takes frames of up to 40,960 bytes (HIL_AGENT_REQUEST_BYTES of its ports); the rest is for the request
+# around the window, COBS and CRC. Longer payloads could never be sent.
 MAX_PAYLOAD = 40_000
 
 

@@ -1,5 +1,6 @@
 /* The least that a firmware adds to be tested: a product of two functions, a port of four, and a loop. This one is a
- * program; its line is the terminal that it is given, or its standard input, which must then be a socket.
+ * program; its line is the terminal that it is given (`stty raw -echo` first), or its standard input, where that is a
+ * socket.
  */
 #define _POSIX_C_SOURCE 200809L
 
