@@ -24,7 +24,7 @@ from hil.contract.causes import guess, guesses
 from hil.contract.causes.outputs import Outputs, other, output_name
 from hil.contract.distance import Allowance, allowed, shown
 from hil.contract.instruments.marks import MemoryTest
-from hil.contract.operators import with_operator
+from hil.contract.operators import with_culprit
 from hil.contract.ready import asked, refused, unlimited, unready
 from hil.contract.state import state_cause
 from hil.contract.tensors import of_each_output, output_views
@@ -401,7 +401,7 @@ def _output_hints(evidence: Evidence, found: Blame) -> Callable[[int], str]:
     if cause := state_cause(evidence, off, vectors[~beyond[vectors]]):
         return lambda _: f"{cause} ({spread})"
     if not len(rows):
-        return lambda _: with_operator(f"other arithmetic in a kernel ({spread})", evidence)
+        return lambda _: with_culprit(f"other arithmetic in a kernel ({spread})", evidence)
     run = Outputs(
         wanted=ranks(evidence.references.output[looked_at]),
         observed=ranks(evidence.records.output[looked_at]),
@@ -418,7 +418,7 @@ def _output_hints(evidence: Evidence, found: Blame) -> Callable[[int], str]:
 
     def hint(vector: int) -> str:
         alone = replace(run, rows=np.array([place[vector]])) if vector in place else run
-        return with_operator(f"{common or guess((*table, other), alone)} ({spread})", evidence)
+        return with_culprit(f"{common or guess((*table, other), alone)} ({spread})", evidence)
 
     return hint
 

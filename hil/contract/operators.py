@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hil.contract.state import WrongPairs
 from hil.contract.types import Evidence, ReplayDifference, Section
 
 
@@ -48,7 +49,7 @@ class FirstOperator(Section):
         )
 
 
-def with_operator(hint: str, evidence: Evidence) -> str:
-    """The hint, and the operator where it is known."""
-    found = str(evidence.section(FirstOperator))
+def with_culprit(hint: str, evidence: Evidence) -> str:
+    """The hint, and the operator, or the pairs of state, where they are known."""
+    found = str(evidence.section(FirstOperator)) or str(evidence.section(WrongPairs))
     return f"{hint}; {found}" if found else hint

@@ -12,7 +12,7 @@ from hil.contract.causes.outputs import Outputs, output_name
 from hil.contract.coverage import Coverage
 from hil.contract.distance import allowed, shown
 from hil.contract.execution import failing_calls
-from hil.contract.operators import with_operator
+from hil.contract.operators import with_culprit
 from hil.contract.ready import asked, ended_before, unready
 from hil.contract.sent import GateProbes, ProbeOutput
 from hil.contract.tensors import of_each_output
@@ -32,7 +32,7 @@ def _judge_probes(evidence: Evidence) -> CheckResult:
     numbers = {"probes_compared": len(outputs)}
     if not outputs:
         return sheet.not_judged(_no_probes(evidence), numbers)
-    largest, hint = 0.0, with_operator(_hint(evidence, outputs), evidence)
+    largest, hint = 0.0, with_culprit(_hint(evidence, outputs), evidence)
     for probe in outputs:
         wanted, given = (element.read(data) for data in (probe.expected, probe.observed))
         expected, observed = f"{len(wanted)} elements of output", f"{len(given)} elements"

@@ -59,6 +59,16 @@ class OtherStates(Section):
         return OtherStates(tuple(replace(each, outputs=(each.outputs[place],)) for each in self.states))
 
 
+@dataclass(frozen=True)
+class WrongPairs(Section):
+    """The pairs of state with which outputs are wrong when the product carries them alone."""
+
+    pairs: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"carried alone, it is wrong with {', '.join(self.pairs)}" if self.pairs else ""
+
+
 def state_cause(evidence: Evidence, off: NDArray[np.intp], right: NDArray[np.intp]) -> str:
     """What makes the outputs of these vectors other than the oracle's, if it is the model's state; "" when that cannot
     be said. off: vectors that differ; right: those that do not.
@@ -73,9 +83,10 @@ def state_cause(evidence: Evidence, off: NDArray[np.intp], right: NDArray[np.int
             return _WORDS[other.slip].format(other.what or state)
     first = np.isin(off, _beginnings(evidence))
     if not first.any() and np.isin(right, _beginnings(evidence)).any():
+        where = str(evidence.section(WrongPairs)) or f"it is kept by {state}"
         return (
-            "right where a stream begins, and off only behind that: look at the state, is it cleared or written over? "
-            f"It is kept by {state}"
+            f"right where a stream begins, and off only behind that: look at the state, is it cleared or written over; "
+            f"{where}"
         )
     return ""
 

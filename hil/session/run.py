@@ -14,6 +14,7 @@ from hil.bundle import build_bundle, sha256
 from hil.bundle.compare import differences
 from hil.case.types import Case
 from hil.contract.operators import FirstOperator
+from hil.contract.state import WrongPairs
 from hil.contract.types import Evidence, VectorFault
 from hil.device import Device
 from hil.errors import BoardError, DeviceEnded, DeviceFault, DeviceSilent
@@ -32,6 +33,7 @@ from hil.session.state import NO_VECTOR, SessionState
 from hil.session.step import Scope
 from hil.session.steps import Sections, take, wanted
 from hil.session.steps import merge as merge_sections
+from hil.session.wrong_pairs import wrong_pairs
 
 _U32 = 0xFFFFFFFF
 Keep = Callable[[RunRecords], None]
@@ -163,6 +165,8 @@ def conclude(
     )
     if (found := first_operator(evidence, board, image)).operators:
         evidence = replace(evidence, sections={**evidence.sections, FirstOperator: found})
+    if (alone := wrong_pairs(evidence, board, image)).pairs:
+        evidence = replace(evidence, sections={**evidence.sections, WrongPairs: alone})
     return RunResult(evidence, part.link, part.inferences)
 
 

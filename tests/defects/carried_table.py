@@ -8,6 +8,7 @@ from firmware_workbench import Edit
 
 CARRIED = "pipeline/carried.cpp"
 TAKEN = "state.from, state.bytes"
+NO_STATE = "other arithmetic"  # outputs that no other state explains
 H, C = "the pair 'h' -> 'h_prev'", "the pair 'c' -> 'c_prev'"
 
 
@@ -90,7 +91,7 @@ CARRIED_DEFECTS = (
                 "memcpy(state.to, state.from, state.bytes",
             ),
         ),
-        "",
-        (),
+        NO_STATE,
+        (C,),
     ),
 )

@@ -21,6 +21,7 @@ from hil.case.types import Case, SoakLimits, StatePair
 from hil.contract import checks_for, judge
 from hil.contract.plain import PlainRuns
 from hil.contract.repeats import Repeats
+from hil.contract.state import WrongPairs
 from hil.contract.types import CheckResult, Evidence, Outcome
 from hil.device import Device
 from hil.image.build import FIRMWARE, WITH_KERNELS, build
@@ -29,6 +30,7 @@ from hil.model.ends import MOST_CARRIED, MOST_OUTPUTS
 from hil.records import Status
 from hil.reference.compute import compute
 from hil.session import run_case
+from hil.session.wrong_pairs import _stream, wrong_pairs
 
 RNNOISE = PROJECT.parent / "shared" / "data" / "public_models" / "mlonmcu_rnnoise_INT8.tflite"
 
@@ -133,6 +135,25 @@ def test_what_is_carried_lies_in_the_arena_and_counts_for_it(case: Case, tmp_pat
             assert hello.bundle_status == 34
             needed.append(hello.bundle_detail)
     assert needed[1] - needed[0] == 16  # two states of four bytes, rounded up
+
+
+def test_a_pair_that_is_carried_right_alone_is_not_named(whole: Evidence, tmp_path: Path) -> None:
+    """The records are damaged, the firmware is not; of a firmware that carries it wrongly tests/defects has a table."""
+    output = whole.records.output.copy()
+    output[whole.case.vectors.sequence == SEQUENCE[0], 0] ^= 3
+    damaged = replace(whole, records=replace(whole.records, output=output))
+    with native_board(tmp_path) as board:
+        assert len(_stream(damaged)) > 1
+        assert wrong_pairs(damaged, board, image()) == WrongPairs()
+        assert wrong_pairs(whole, board, image()) == WrongPairs()
+
+
+def test_the_pairs_that_are_wrong_alone_are_told(whole: Evidence) -> None:
+    output = whole.records.output ^ np.int8(1)
+    told = {**whole.sections, WrongPairs: WrongPairs(("the pair 'c' -> 'c_prev'",))}
+    damaged = replace(whole, records=replace(whole.records, output=output), sections=told)
+    hint = failed(damaged)["execution.output"].findings[0].hint
+    assert hint.endswith("carried alone, it is wrong with the pair 'c' -> 'c_prev'")
 
 
 @pytest.mark.parametrize("board", ["native", pytest.param("qemu", marks=pytest.mark.slow)])
