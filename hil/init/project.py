@@ -14,6 +14,7 @@ from pathlib import Path
 import hil
 from hil.board.config import BoardConfig, kind_module
 from hil.case.load import FILE_NAME
+from hil.case.schema import NAME
 from hil.case.start.new import new_case
 from hil.errors import UsageError
 from hil.image.toolchain import tools_of_target
@@ -55,6 +56,7 @@ def init_project(folder: Path, wanted: Wanted) -> Made:
     """Write what is not there yet into `folder`. Raises UsageError: for a model that cannot be run, before anything is
     written; for a folder that cannot be written.
     """
+    _check_words(wanted)
     files = _files(wanted)
     case = f"{CASES}/{wanted.name or _case_name(wanted.model)}"
     kept = [name for name in (f"{case}/{FILE_NAME}", *files) if _is_there(folder / name)]
@@ -70,6 +72,15 @@ def init_project(folder: Path, wanted: Wanted) -> Made:
             _write(folder / name, data)
             written.append(name)
     return Made(tuple(written), tuple(kept), notes)
+
+
+def _check_words(wanted: Wanted) -> None:
+    if wanted.name and not re.fullmatch(NAME, wanted.name):
+        fix = "write up to 63 letters, digits, _ and -, such as --name=wrist"
+        raise UsageError(f"--name: {wanted.name!r} cannot name a case\n  fix: {fix}")
+    if not wanted.install.isprintable() or {*wanted.install} & {*"\"'$`\\"}:
+        fix = "name a version, a file or an address, such as hil-tinyml==1.0.0"
+        raise UsageError(f"--install: {wanted.install!r} has characters that a shell takes apart\n  fix: {fix}")
 
 
 def _is_there(file: Path) -> bool:

@@ -118,6 +118,17 @@ def test_the_jobs_run_on_the_board_that_was_named_and_install_what_was_named(tmp
     assert "qemu" not in typed
 
 
+@pytest.mark.parametrize(
+    "word", ["--name=../up", "--name=a b", '--install=a"; rm b', "--install=$(id)", "--install=a\nb"]
+)
+def test_words_that_would_do_harm_in_the_files_are_refused(word: str, tmp_path: Path) -> None:
+    done = init(tmp_path / "new", "--model", MODEL, word)
+    assert done.returncode == 2
+    assert word.split("=")[0] in done.stderr
+    assert "\n  fix: " in done.stderr
+    assert {*tmp_path.iterdir()} == set()
+
+
 @pytest.mark.parametrize("board", ["renode", "nucleo"])
 def test_a_board_that_packages_do_not_bring_is_refused_for_the_jobs(board: str, tmp_path: Path) -> None:
     done = init(tmp_path / "new", "--model", MODEL, "--board", board)
