@@ -64,7 +64,7 @@ def init_project(folder: Path, wanted: Wanted) -> Made:
     notes: tuple[str, ...] = ()
     if f"{case}/{FILE_NAME}" not in kept:
         schema = f"#:schema ../../{FOLDER}/{file_name('case')}"
-        new = new_case(folder / case, wanted.model, wanted.float_model, wanted.vectors, wanted.kernels, schema)
+        new = new_case(folder / case, wanted.model, wanted.float_model, wanted.vectors, wanted.kernels, schema=schema)
         notes = new.notes
         written += [f"{case}/{file.name}" for file in sorted((folder / case).iterdir())]
     for name, data in files.items():
