@@ -28,6 +28,9 @@ _AS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("contract", "execution", "outputs"): ("contract", "execution"),
     ("contract", "agreement", "outputs"): ("contract", "agreement"),
     ("contract", "baseline", "outputs"): ("contract", "baseline"),
+    ("contract", "baseline", "outputs", "agreement"): ("contract", "baseline", "agreement"),
+    ("contract", "sanity", "inputs"): ("contract", "sanity"),
+    ("contract", "sanity", "outputs"): ("contract", "sanity"),
     ("not_judged",): ("marginal",),
 }
 Texts = dict[tuple[str, ...], str]  # of a key, by its tables and its name
