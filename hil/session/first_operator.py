@@ -24,7 +24,7 @@ from hil.device import FRAME_OVERHEAD_BYTES, Device
 from hil.errors import CaseError, DeviceEnded, DeviceFault, DeviceReset, DeviceSilent, UsageError
 from hil.image.elf import Image
 from hil.model.ends import MOST_OUTPUTS
-from hil.model.graph import Graph, Operator, read_graph
+from hil.model.graph import TYPE_BYTES, Graph, Operator, read_graph
 from hil.model.rewrite import cut
 from hil.model.tflite import parse_model
 from hil.records import Status
@@ -35,7 +35,6 @@ from hil.tensor import OUTPUT_TYPES, steps_between
 
 _STARTS = 2  # of each piece: the arena is painted with another pattern each time
 _REPLY_BYTES = 3000  # of an operator's outputs, which the smallest port's reply still holds
-_WIDEST = 4  # bytes of an element
 _INTEGERS = frozenset(element.name for element in OUTPUT_TYPES if not element.real)
 _BREAKS = (DeviceFault, DeviceEnded, DeviceReset, DeviceSilent)
 
@@ -141,8 +140,8 @@ class _Search:
             used |= set(operator.inputs)
             outputs = [self.graph.tensors[index] for index in operator.outputs]
             told = all(each.dtype in _INTEGERS for each in outputs) and values & set(operator.outputs)
-            fits = sum(each.elements for each in outputs) * _WIDEST <= _REPLY_BYTES and len(outputs) <= MOST_OUTPUTS
-            if told and fits and set(self.graph.inputs) <= used:
+            size = sum(each.elements * TYPE_BYTES[each.dtype] for each in outputs) if told else 0
+            if told and size <= _REPLY_BYTES and len(outputs) <= MOST_OUTPUTS and set(self.graph.inputs) <= used:
                 yield operator.index + 1
 
     def _differs(self, operators: int) -> bool | None:
