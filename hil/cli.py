@@ -16,6 +16,7 @@ from hil.errors import BenchError, HilError, UsageError
 from hil.gate.commands import add_gate_command
 from hil.init.commands import add_init_command
 from hil.model.commands import add_model_command
+from hil.ping import add_ping_command
 from hil.project import places
 from hil.release.commands import add_release_command
 from hil.report.page.commands import add_report_command
@@ -25,7 +26,7 @@ from hil.shell.overview import overview
 from hil.trend.commands import add_trend_command
 
 GROUPS = {
-    "start": ("init", "doctor", "boards"),
+    "start": ("init", "doctor", "boards", "ping"),
     "cases and models": ("case", "model"),
     "runs": ("report", "compare", "trend", "budget"),
     "releases": ("baseline", "gate", "release"),
@@ -93,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     add_baseline_commands(commands)
     add_gate_command(commands, board_folders)
     add_release_command(commands, board_folders)
+    add_ping_command(commands, board_folders)
     add_schema_command(commands)
     add_completion_command(commands, _parser)
     parser.epilog = f"{overview(parser, GROUPS)}\n\n{_MORE.format(pages=places.kit() / 'docs')}"

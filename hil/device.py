@@ -13,8 +13,7 @@ from hil.errors import AgentError, LinkError
 from hil.link import messages
 from hil.link.client import LinkClient, LinkCounters
 from hil.link.messages import SelfTest
-from hil.link.rtt import Rtt
-from hil.records import CoreState, Decision, Hello, Record, Status
+from hil.records import Can, CoreState, Decision, Hello, Record, Status
 from hil.tensor import TensorContract
 
 _CHUNK_BYTES = 2048
@@ -86,17 +85,9 @@ class Device:
 
     def _connect(self) -> None:
         board = self.board
-        rtt = Rtt(board.memory, board.image.symbol("_SEGGER_RTT"))
-        self._link = LinkClient(rtt, board.check, self.counters, self._last_taken, board.turns)
+        self._link = LinkClient(board.channel(), board.check, self.counters, board.last_taken, board.turns)
         self.invokes.append(InvokeCalls())
         self.hello = self._with_further(self._hello())
-
-    def _last_taken(self) -> int | None:
-        """Id of the last request that the firmware took up; None when this firmware does not keep it."""
-        board = self.board
-        if not board.image.has_symbol("hil_last_request"):
-            return None
-        return int.from_bytes(board.memory.read(board.image.symbol("hil_last_request"), 4), "little")
 
     def _hello(self) -> Hello:
         timeout = self.board.config.timeout.boot_s
@@ -150,6 +141,8 @@ class Device:
         """One raw window the product's own way: without observer, without deadline. None: this firmware has no such
         way. sent: called once the request lies in the ring.
         """
+        if not self.hello.can & Can.PLAIN:
+            return None
         try:
             answer = self._ask(messages.plain_command(self.next_sequence(), fresh, window), sent)
         except AgentError as error:
@@ -172,6 +165,8 @@ class Device:
 
         A test that must end in a fault raises DeviceFault. padding: makes the request as long as one with a window.
         """
+        if not self.hello.can & Can.TEST:
+            return None
         try:
             answer = self._ask(messages.selftest_command(test, amount, deadline_ticks, padding), sent)
         except AgentError as error:
@@ -185,7 +180,7 @@ class Device:
         return self._link.next_message(command)
 
     def converse(self, data: bytes, enough: Callable[[list[bytes]], bool], timeout_s: float) -> list[bytes]:
-        """Bytes straight into the ring, and the messages that come back: `LinkClient.converse`."""
+        """Bytes straight onto the link, and the messages that come back: `LinkClient.converse`."""
         return self._link.converse(data, enough, timeout_s)
 
     def _ask(self, command: dict[str, Any], sent: Callable[[], None] = lambda: None) -> dict[str, Any]:
@@ -209,6 +204,8 @@ class Device:
         """Run the whole pipeline on one raw window that `run` takes, decision state forgotten, with a clock around each
         operator of the model. None: this firmware cannot tell.
         """
+        if not self.hello.can & Can.PROFILE:
+            return None
         timeout = self.board.config.timeout.reply_s
         command = messages.profile_command(self.next_sequence(), True, deadline_ticks, window)
         try:
@@ -231,15 +228,19 @@ class Device:
         command = messages.scores_command(fresh, scores)
         return messages.decode_decision(self._link.request(command, self.board.config.timeout.reply_s))
 
-    def prepared(self) -> bytes:
-        """The input tensor of the last window that was prepared, as its bytes; of several inputs all of them."""
+    def prepared(self) -> bytes | None:
+        """The input tensor of the last window that was prepared, as its bytes; of several inputs all of them. None:
+        this firmware cannot give it.
+        """
+        if not self.hello.can & Can.FETCH:
+            return None
         size = self.hello.input.bytes + sum(each.bytes for each in self.hello.inputs)
         return self._fetch(messages.PREPARED, size)
 
     def _with_further(self, hello: Hello) -> Hello:
         """`hello` with the further tensors of a model that has several, once its bundle was accepted."""
         model = self._model
-        if model is None or not model.several or hello.bundle_status != 0:
+        if model is None or not model.several or hello.bundle_status != 0 or not hello.can & Can.TENSOR:
             return hello
         outputs = (index for index in range(len(model.outputs)) if index != model.decided)
         return replace(

@@ -95,7 +95,9 @@ class Scripted:
             postmortem=lambda: REPORT,
             request_s=0.001,
             once_per_image=False,
-            config=SimpleNamespace(kind="scripted", name="scripted"),
+            resets=True,
+            memory=object(),
+            config=SimpleNamespace(kind="scripted", name="scripted", own_model=False),
         )
         self._vectors = {case_of().vectors.payload(vector): vector for vector in range(N)}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import select
 import socket
 import subprocess
 import tty
@@ -13,39 +14,45 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hil.link.client import LinkClient
+from hil.link.stream import Stream
 
 
-class StreamLine:
-    """What the link client asks of a ring, over a descriptor. There is no memory to see a restart in."""
+class _Descriptor:
+    """A `Port` over a descriptor, whose owner closes it."""
 
-    made_anew = False
-    published = True
-    taken = 0
+    baud = 1_000_000_000
 
     def __init__(self, descriptor: int) -> None:
-        """descriptor: is made non-blocking; its owner closes it."""
-        self.descriptor = descriptor
+        self.name, self._descriptor = f"descriptor {descriptor}", descriptor
         os.set_blocking(descriptor, False)
-
-    def look(self) -> None:
-        """Nothing to look at."""
-
-    attach = look
 
     def read(self) -> bytes:
         try:
-            return os.read(self.descriptor, 65536)
+            return os.read(self._descriptor, 65536)
         except BlockingIOError:
             return b""
 
     def write(self, data: bytes) -> int:
         try:
-            return os.write(self.descriptor, data)
+            return os.write(self._descriptor, data)
         except BlockingIOError:
             return 0
 
-    def drained(self) -> bool:
-        return True
+    def waiting(self) -> int:
+        return 0
+
+    def wait(self, seconds: float) -> None:
+        select.select([self._descriptor], [], [], seconds)
+
+    def reopen(self) -> str:
+        return "a descriptor cannot be opened again"
+
+
+class StreamLine(Stream):
+    """The channel over a descriptor; log lines go nowhere."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(_Descriptor(descriptor), 0.0, lambda _: None)
 
 
 @dataclass
@@ -56,7 +63,7 @@ class Streamed:
     line: StreamLine
 
     def client(self) -> LinkClient:
-        return LinkClient(self.line, self.alive)  # type: ignore[arg-type]
+        return LinkClient(self.line, self.alive)
 
     def alive(self) -> None:
         assert self.process.poll() is None, f"the firmware ended with {self.process.returncode}"

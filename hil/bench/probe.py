@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shlex
-import signal
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +9,7 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from hil.bench.command import run_command
 from hil.bench.target import Beat, Identity, Target, TargetLost, Wiring, WrongTarget, open_target
 from hil.errors import BoardBroken, BoardError
 
@@ -213,29 +210,3 @@ class Ladder:
             f"connect: the board does not answer; tried:\n{rungs}\n"
             f"  next: check its power and cables, unplug it and plug it in again{power}"
         )
-
-
-def run_command(command: str, limit_s: float) -> str:
-    """Run it without a shell. "" when it ended well, else what happened; nothing of it runs on."""
-    try:
-        child = subprocess.Popen(
-            shlex.split(command),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    except (OSError, ValueError) as error:
-        return f"cannot be started: {error}"
-    try:
-        words, _ = child.communicate(timeout=limit_s)
-    except subprocess.TimeoutExpired:
-        return f"did not end within {limit_s:.1f} s"
-    finally:
-        if child.poll() is None:
-            os.killpg(child.pid, signal.SIGKILL)
-            child.communicate()
-    if child.returncode == 0:
-        return ""
-    last = words.decode(errors="replace").strip().splitlines()[-1:]
-    return f"ended with code {child.returncode}{': ' + last[0] if last else ''}"

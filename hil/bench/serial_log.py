@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
-from typing import Any
 
-from hil.bench.probe_lock import command_line
-from hil.errors import BoardBroken, UsageError
+from hil.bench.port import PortUse, open_port
 
 _READ_S = 0.05  # longest wait of one read, so the longest that `close` waits
 _QUIET_S = 0.03  # a line at 115,200 baud and the 16 ms that a USB serial port may hold bytes back are shorter
 _FLUSH_S = 0.5  # longest wait for the port to fall quiet
 _ENOUGH_BYTES = 24  # to say anything about what they are
+_USE = PortUse("log", 'set serial = "none" in the board file to run without a log')
 _TEXT = frozenset((*range(0x20, 0x7F), *b"\t\n\r\x1b"))
 
 
@@ -38,7 +32,7 @@ class SerialLog:
         self._last_byte = 0.0
         self._ended = ""
         self._closing = False
-        self._serial = _open(port, baud, friends)
+        self._serial = open_port(port, baud, _USE, _READ_S, friends)
         self._thread = threading.Thread(target=self._copy, name=f"log of {port}", daemon=True)
         self._thread.start()
 
@@ -109,67 +103,3 @@ class SerialLog:
         if hint := self.hint():
             with suppress(OSError), self._log.open("ab") as file:
                 file.write(f"\n{hint}\n".encode())
-
-
-def check_port(port: str, place: str) -> None:
-    """Raise UsageError, which names `place`, for a URL of a kind that pyserial does not know."""
-    scheme, mark, _ = port.partition("://")
-    if not mark:
-        return
-    known = sorted(
-        module.name.removeprefix("protocol_")
-        for module in iter_modules(import_module("serial.urlhandler").__path__)
-        if module.name.startswith("protocol_")
-    )
-    if scheme.lower() not in known:
-        raise UsageError(
-            f"{place}: pyserial does not know {scheme}://, but {', '.join(f'{name}://' for name in known)}\n"
-            f"  fix: write a device, socket://HOST:PORT or rfc2217://HOST:PORT"
-        )
-
-
-def usb_port(serial_number: str) -> str:
-    """The serial port of the USB device with this serial number; "" when there is none."""
-    from serial.tools.list_ports import comports
-
-    ports = sorted(port.device for port in comports() if port.serial_number == serial_number)
-    return str(ports[0]) if ports else ""
-
-
-def holders(port: str, proc: Path = Path("/proc")) -> Iterator[int]:
-    """Other processes that have the port open, as far as this user may see."""
-    wanted = os.path.realpath(port)
-    for folder in proc.iterdir():
-        if folder.name.isdigit() and int(folder.name) != os.getpid():
-            with suppress(OSError):
-                if any(os.readlink(entry) == wanted for entry in (folder / "fd").iterdir()):
-                    yield int(folder.name)
-
-
-def _open(port: str, baud: int, friends: frozenset[int]) -> Any:
-    import serial
-
-    url = "://" in port
-    if not url and (taken := [pid for pid in holders(port) if pid not in friends]):
-        raise BoardBroken(_busy(port, taken))
-    try:
-        # pyserial cannot lock what lies behind a URL; a device it locks as other terminals do.
-        return serial.serial_for_url(port, baudrate=baud, timeout=_READ_S, exclusive=None if url else True)
-    except (OSError, ValueError) as error:  # SerialException is an OSError
-        if getattr(error, "errno", None) in (errno.EBUSY, errno.EAGAIN):
-            raise BoardBroken(_busy(port, list(holders(port)))) from error
-        raise BoardBroken(f"log: port {port}: {error}\n  next: {_advice(error)}") from error
-
-
-def _busy(port: str, pids: list[int]) -> str:
-    who = ", ".join(f"pid {pid} ({command_line(pid)})" for pid in pids) or "a process of another user"
-    return (
-        f"log: serial port {port} is in use by {who}\n"
-        f'  next: end that program, or set serial = "none" in the board file to run without a log'
-    )
-
-
-def _advice(error: Exception) -> str:
-    if getattr(error, "errno", None) in (errno.EACCES, errno.EPERM):
-        return "add yourself to the port's group (sudo usermod -aG dialout $USER) and log in again"
-    return 'name the port with serial in the board file, or set serial = "none" to run without a log'

@@ -14,8 +14,8 @@ from typing import Any
 
 from packaging.requirements import Requirement
 
+from hil.bench.port import holders, usb_port
 from hil.bench.probe_lock import command_line, holder
-from hil.bench.serial_log import holders, usb_port
 from hil.need import Row, State
 from hil.project.places import DISTRIBUTION, pip_command
 

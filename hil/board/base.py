@@ -11,6 +11,7 @@ from typing import Protocol, Self
 from hil.board.config import BoardConfig
 from hil.board.outside import Outside
 from hil.image.elf import Image
+from hil.link.channel import Channel
 from hil.link.rtt import Memory
 from hil.patience import Turn
 from hil.records import ClockSpec, FaultReport
@@ -31,11 +32,12 @@ class Board(Protocol):
     progress: Progress  # told of work that takes its time, such as writing flash
     once_per_image: bool  # whether tests that take long, or wear the flash, are remembered with the image's hash
     request_s: float  # about what one small request takes, seconds of host time: how many probes are worth sending
+    resets: bool  # whether `reset` starts the firmware again, and is no more than a new hello
     probe_bundles: bool  # whether damaged bundles may be provisioned too: each wears the flash of a physical board
 
     @property
-    def memory(self) -> Memory:
-        """RAM of the running target."""
+    def memory(self) -> Memory | None:
+        """RAM of the running target; None: this board gives no memory."""
 
     @property
     def image(self) -> Image:
@@ -44,8 +46,14 @@ class Board(Protocol):
     def check_image(self, image: Image) -> None:
         """Raise UsageError unless this board can run the image at all. Needs nothing but the file."""
 
+    def channel(self) -> Channel:
+        """The way to the agent that runs now. One client at a time."""
+
+    def last_taken(self) -> int | None:
+        """Id of the last request that the firmware took up, where it is kept and can be read; None otherwise."""
+
     def outside(self) -> AbstractContextManager[Outside]:
-        """A look past the firmware of a board that runs: all of its RAM, and a count of time that is not its own."""
+        """A look past the firmware of a board that runs: its RAM, and a count of time that is not its own."""
 
     def begin_log(self, log: Path) -> None:
         """Stop the firmware, and let what it writes from now on go to `log`, which is emptied."""

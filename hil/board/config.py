@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.util
 import os
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hil.environment import environment_name
-from hil.errors import UsageError
+from hil.errors import MissingTool, UsageError
 from hil.image.tflm import TFLM_OPTIONS, Tflm, tflm_of
 from hil.validation import explain
 
@@ -59,6 +61,18 @@ class TflmTable(BaseModel):
     library: tuple[Path, ...] = ()
 
 
+class FirmwareTable(BaseModel):
+    """A firmware that is not ours. image: its ELF, relative to the file; none when the board is flashed elsewhere.
+    build: a command that makes it, run in the folder of the file. bundle: "none" when its model is compiled in.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    image: Path | None = None
+    build: str = ""
+    build_s: float = Field(default=600.0, gt=0)
+    bundle: Literal["case", "none"] = "case"
+
+
 class BoardConfig(BaseModel):
     """One board file. `settings` is the table named after the kind; the kind's own module checks it. `options`: what
     differs from machine to machine and so does not stand in the file, by the names of BENCH_OPTIONS.
@@ -73,8 +87,14 @@ class BoardConfig(BaseModel):
     timeout: Timeouts = Timeouts()
     power: Power | None = None
     tflm: TflmTable | None = None
+    firmware: FirmwareTable | None = None
     settings: dict[str, Any] = {}
     options: dict[str, str] = {}
+
+    @property
+    def own_model(self) -> bool:
+        """Whether the model is compiled into the firmware, so that nothing is provisioned beside it."""
+        return self.firmware is not None and self.firmware.bundle == "none"
 
     def built_with(self, folder: Path | None = None) -> Tflm:
         """The TFLM of its image: what the options say, and else the file. folder: what paths in options are relative
@@ -165,3 +185,10 @@ def check_settings(config: BoardConfig, model: type[Settings]) -> Settings:
         return model.model_validate(config.settings)
     except ValidationError as error:
         raise UsageError(f"{config.file}: [{config.kind}]: {explain(error, model)}") from error
+
+
+def require_packages(config: BoardConfig, extra: str, packages: Sequence[str]) -> None:
+    """Raise MissingTool unless the Python packages of an optional extra are installed."""
+    for package in packages:
+        if importlib.util.find_spec(package) is None:
+            raise MissingTool(f"Python package {package}", f"by board {config.name!r}", f"pip install -e '.[{extra}]'")

@@ -1,40 +1,28 @@
-"""What all boards share, whatever runs the firmware: boot, fault record, post-mortem, log."""
+"""What all boards share that give their memory: boot, fault record, post-mortem."""
 
 from __future__ import annotations
 
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from hil.board.base import Progress
-from hil.board.config import BoardConfig
 from hil.board.fault import RECORD_BYTES, Fault, causes, decode
+from hil.board.logged import LoggedBoard
 from hil.board.outside import OnlyMemory, Outside
 from hil.errors import BoardError, DeviceEnded, DeviceFault
 from hil.image.elf import Image
 from hil.link.rtt import Memory, Rtt
-from hil.patience import Patience, Turn
-from hil.records import ClockSpec, FaultReport
+from hil.patience import Patience
+from hil.records import FaultReport
 
-LOG_LINES = 12  # of the log, in a post-mortem
 _BOOT_POLL_S = 0.5e-3
 
 
-class FirmwareBoard(ABC):
+class FirmwareBoard(LoggedBoard):
     """A board on which firmware with the test agent runs. A kind says how memory is reached and how it starts."""
 
     request_s = 2e-3  # by way of a probe, or of an emulator that is asked for each byte
-    probe_bundles = True
-    once_per_image = False
-
-    def __init__(self, config: BoardConfig, clock: ClockSpec, log: Path) -> None:
-        self.config, self.clock, self.log = config, clock, log
-        self.progress: Progress = lambda *_: None
-        self._image: Image | None = None
 
     # ---- what a kind gives
 
@@ -44,28 +32,12 @@ class FirmwareBoard(ABC):
         """RAM of the running target."""
 
     @abstractmethod
-    def check_image(self, image: Image) -> None:
-        """As `Board.check_image`; `_take` calls it."""
-
-    @abstractmethod
-    def provision(self, image: Image, bundle: bytes) -> None:
-        """As `Board.provision`. A kind calls `_take`, writes both, and then `_start`s and `_await_boot`s."""
-
-    @abstractmethod
     def _start(self) -> None:
         """Let the provisioned firmware run from its reset vector; `_clear` first. Does not wait for it."""
 
     @abstractmethod
-    def _stop(self) -> None:
-        """Stop the firmware; what it wrote to its log so far is in the file afterwards. Safe to call twice."""
-
-    @abstractmethod
     def _require_alive(self) -> None:
         """Return when the board is there and runs; raise BoardError otherwise. Cheap."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """As `Board.close`."""
 
     def core_registers(self) -> Mapping[str, int]:
         """Registers of the running core by name (pc, lr, sp, xpsr, cfsr, hfsr, mmfar, bfar), as many as can be told."""
@@ -79,27 +51,15 @@ class FirmwareBoard(ABC):
         """As `Board.outside`; a kind that has a counter, or more memory than the link needs, gives those."""
         return nullcontext(OnlyMemory(self.memory))
 
-    def turns(self) -> Mapping[int, Turn]:
-        """As `Board.turns`."""
-        return {}
-
-    def words(self) -> str:
-        """What was logged and is not in the log file yet."""
-        return ""
-
     # ---- Board
 
-    @property
-    def image(self) -> Image:
-        if self._image is None:
-            raise BoardError(f"board {self.config.name}: no image was provisioned yet")
-        return self._image
+    def channel(self) -> Rtt:
+        return Rtt(self.memory, self.image.symbol("_SEGGER_RTT"))
 
-    def begin_log(self, log: Path) -> None:
-        self._stop()  # its last words belong to the log before
-        self.log = log
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_bytes(b"")
+    def last_taken(self) -> int | None:
+        if not self.image.has_symbol("hil_last_request"):
+            return None
+        return int.from_bytes(self.memory.read(self.image.symbol("hil_last_request"), 4), "little")
 
     def reset(self) -> None:
         self._stop()
@@ -117,14 +77,6 @@ class FirmwareBoard(ABC):
     def postmortem(self) -> FaultReport:
         found = self.fault()
         return self._hang() if found is None else self._died(found)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     # ---- for the kinds
 
@@ -199,8 +151,3 @@ class FirmwareBoard(ABC):
                 lines.append(f"  {name} {address:#010x}  {self.image.locate(address)}")
         lines.append("  " + " ".join(f"{name} {value:#x}" for name, value in registers.items() if value))
         return "\n".join(lines) + self._log_tail()
-
-    def _log_tail(self) -> str:
-        text = self.log.read_text(errors="replace") if self.log.exists() else ""
-        lines = (text + self.words()).strip().splitlines()[-LOG_LINES:]
-        return "\n  last lines of the log:\n" + "\n".join(f"    {line}" for line in lines) if lines else ""

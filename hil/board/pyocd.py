@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
@@ -12,13 +11,13 @@ from pathlib import Path
 from hil.bench import clock_tree, cycle_clock
 from hil.bench.connection import Connection
 from hil.bench.hardware_map import read_hardware_map
+from hil.bench.port import check_port
 from hil.bench.probe import Bench
 from hil.bench.programmer import Programmer
-from hil.bench.serial_log import check_port
 from hil.bench.settings import Settings
 from hil.bench.target import CoreState, check_chip, known_memory
 from hil.bench.usb import UsbBench, examine_bench
-from hil.board.config import BoardConfig, check_settings
+from hil.board.config import BoardConfig, check_settings, require_packages
 from hil.board.firmware import FirmwareBoard
 from hil.board.outside import FreeRunning, Outside
 from hil.errors import BoardError, DeviceEnded, MissingTool, UsageError
@@ -28,7 +27,6 @@ from hil.link.client import LinkClient
 from hil.link.messages import hello_command
 from hil.link.rtt import Memory, Rtt
 from hil.need import Row
-from hil.project.places import pip_command
 from hil.records import ClockSpec
 
 _CYCCNT = 0xE0001004  # DWT_CYCCNT, ARMv7-M ARM, C1.8.8
@@ -59,13 +57,6 @@ def examine(config: BoardConfig, path: str | None = None) -> list[Row]:
     with suppress(MissingTool):  # a reader of hardware maps, which is among the rows
         chosen = _choices(config, settings)
     return examine_bench([choice.probe for choice in chosen if choice.probe])
-
-
-def require_packages(config: BoardConfig, extra: str, packages: Sequence[str]) -> None:
-    """Raise MissingTool unless the Python packages of an optional extra are installed."""
-    for package in packages:
-        if importlib.util.find_spec(package) is None:
-            raise MissingTool(f"Python package {package}", f"by board {config.name!r}", pip_command(extra))
 
 
 def check_connection(config: BoardConfig, settings: Settings) -> None:

@@ -14,8 +14,8 @@ from pydantic import Field
 
 from hil.bench.settings import Settings as BenchSettings
 from hil.bench.usb import package_rows
-from hil.board.config import BoardConfig, check_settings
-from hil.board.pyocd import PyocdBoard, check_connection, require_packages
+from hil.board.config import BoardConfig, check_settings, require_packages
+from hil.board.pyocd import PyocdBoard, check_connection
 from hil.errors import UsageError
 from hil.need import Row
 from hil.records import ClockSpec

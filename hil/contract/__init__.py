@@ -28,6 +28,7 @@ from hil.contract import (
 )
 from hil.contract.latency import LatencySummary, latency_summary
 from hil.contract.marginal import mark
+from hil.contract.told import not_told
 from hil.contract.types import Check, CheckResult, Evidence
 
 CHECKS: tuple[Check, ...] = (
@@ -65,7 +66,7 @@ def checks_for(case: Case) -> tuple[Check, ...]:
 
 def judge(check: Check, evidence: Evidence) -> CheckResult:
     """The verdict of one check that applies to the evidence's case. An exception in here is a bug and is not caught."""
-    result = mark(check.judge(evidence), evidence.case.contracts.margin)
+    result = not_told(check, evidence) or mark(check.judge(evidence), evidence.case.contracts.margin)
     return instruments.held_to_instruments(result, evidence)
 
 

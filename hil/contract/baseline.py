@@ -257,6 +257,8 @@ def _sizes(evidence: Evidence, noun: str) -> str:
     """Why a size cannot be judged here; the arena is laid out by the model, whatever the compiler."""
     if evidence.image.host or accepted(evidence).memory.host:
         return "an image for a workstation: sizes are not the product's"
+    if noun in ("flash", "ram") and not evidence.image.known:
+        return "no image was given: its sizes are not known"
     return "" if noun == "arena" else other_compiler(evidence)
 
 

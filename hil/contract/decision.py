@@ -27,7 +27,7 @@ from hil.contract.ready import asked, refused, unready
 from hil.contract.repeats import Repeats, not_repeated, run_differences
 from hil.contract.types import Check, CheckResult, Evidence
 from hil.contract.verdict import Sheet, add_differences, plural
-from hil.records import DecisionReason, GateReason, Status
+from hil.records import Can, DecisionReason, GateReason, Status
 
 
 def _judge_parameters(evidence: Evidence) -> CheckResult:
@@ -41,6 +41,8 @@ def _judge_labels(evidence: Evidence) -> CheckResult:
     if reason := refused(evidence):
         return sheet.not_judged(reason)
     wanted, given = evidence.case.decide.labels, evidence.hello.labels
+    if not given and not evidence.hello.can & Can.BUNDLE:
+        return sheet.not_judged("the firmware does not tell its labels", hint="give labels in describe (docs/agent.md)")
     if len(wanted) != len(given):
         sheet.add(f"{len(wanted)} labels: {', '.join(wanted)}", f"{len(given)}: {', '.join(given)}", hint=_LABELS_HINT)
     for index, (label, found) in enumerate(zip(wanted, given, strict=False)):

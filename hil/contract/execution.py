@@ -23,14 +23,14 @@ from hil.contract.blame import (
 from hil.contract.causes import guess, guesses
 from hil.contract.causes.outputs import Outputs, other, output_name
 from hil.contract.distance import Allowance, allowed, shown
-from hil.contract.instruments.marks import MemoryTest
+from hil.contract.instruments.marks import NO_MEMORY, MemoryTest
 from hil.contract.operators import with_culprit
 from hil.contract.ready import asked, refused, unlimited, unready
 from hil.contract.state import state_cause
 from hil.contract.tensors import of_each_output, output_views
 from hil.contract.types import Check, CheckResult, Evidence, Section, VectorFault
 from hil.contract.verdict import Sheet, add_differences, number, plural, vector_name
-from hil.records import Status
+from hil.records import Can, Status
 from hil.tensor import Elements, no_number, ranks, steps_between
 
 # Bundle statuses (docs/bundle-format.md) that say how the interpreter fits into memory.
@@ -84,7 +84,7 @@ def _judge_bundle(evidence: Evidence) -> CheckResult:
             hint="nothing of this case ran; docs/bundle-format.md lists what each status means",
         )
         return sheet.result()
-    if hello.bundle_hash.lower() != evidence.bundle_sha256.lower():
+    if evidence.bundle_sha256 and hello.bundle_hash.lower() != evidence.bundle_sha256.lower():
         sheet.add(
             f"bundle SHA-256 {evidence.bundle_sha256}",
             hello.bundle_hash,
@@ -112,6 +112,10 @@ def _judge_model(evidence: Evidence) -> CheckResult:
     reason = refused(evidence)
     if reason and not observed.strip("0"):
         return sheet.not_judged(reason)
+    if not observed.strip("0") and not evidence.hello.can & Can.BUNDLE:
+        return sheet.not_judged(
+            "the firmware does not tell which model it runs", hint="give model_hash in describe (docs/agent.md)"
+        )
     if observed != evidence.case.model.sha256.lower():
         sheet.add(
             f"model SHA-256 {evidence.case.model.sha256}",
@@ -126,12 +130,18 @@ def _judge_model(evidence: Evidence) -> CheckResult:
             stage="invoke",
             hint="the engine was set up with other bytes than the bundle's, or something wrote over them",
         )
-    return sheet.result()
+    blind = evidence.section(MemoryTest).blind == NO_MEMORY
+    return sheet.result(reason=f"the firmware's own word: {NO_MEMORY} to read the model from" if blind else "")
 
 
 def _judge_operators(evidence: Evidence) -> CheckResult:
     sheet = Sheet("execution.operators", evidence)
     held = set(evidence.hello.operators)
+    if not held and not evidence.hello.can & Can.BUNDLE:
+        return sheet.not_judged(
+            "the firmware does not tell its operators: its model is its own",
+            hint="execution.output shows what it computes; give operators in describe, if it has a resolver",
+        )
     model = evidence.case.model
     own = () if evidence.image.own_kernels else model.own_operators  # there may be a kernel of 2020 of that name
     missing = [name for name in model.operators if name not in held or name in own]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hil.can import untold
 from hil.case.types import Case, Vectors
 from hil.contract.blame import (
     blame,
@@ -28,7 +29,7 @@ from hil.contract.ready import asked, refused, unready
 from hil.contract.tensors import of_each_input
 from hil.contract.types import Check, CheckResult, Evidence, Section
 from hil.contract.verdict import Sheet, add_differences, number
-from hil.records import GateReason, Status
+from hil.records import Can, GateReason, Status
 from hil.reference.gate import judge
 from hil.reference.prepare import clipped
 from hil.tensor import Elements, ElementType, TensorContract, bits, ranks
@@ -236,7 +237,8 @@ def _prepared_words(
     ]
     stage = f"compare the device's {evidence.case.prepare.name} with docs/pipeline.md"
     if tensor is None:
-        return "; ".join(expected), "; ".join(observed), f"{stage}; the tensor of this vector was not fetched"
+        why = untold(evidence.hello.can, Can.FETCH) or "the tensor of this vector was not fetched"
+        return "; ".join(expected), "; ".join(observed), f"{stage}; {why}"
     if len(tensor) == len(row):
         different = np.flatnonzero(bits(tensor) != bits(row))
         if not len(different):

@@ -139,7 +139,7 @@ def _judge_ram(evidence: Evidence) -> CheckResult:
 def _judge_size(check: str, evidence: Evidence, most: int, size: int, parts: dict[str, int], noun: str) -> CheckResult:
     """A size that is known without a run."""
     sheet = Sheet(check, evidence, Limit(maximum=most, unit="bytes"))
-    if reason := _host(evidence):
+    if reason := _host(evidence) or _unknown(evidence):
         return sheet.not_judged(reason, parts)
     words = ", ".join(f"{name.replace('_', ' ')} {number(value)}" for name, value in parts.items())
     if size > most:
@@ -197,6 +197,11 @@ def _judge_stack_headroom(evidence: Evidence) -> CheckResult:
 def _host(evidence: Evidence) -> str:
     """Why sizes say nothing about the product: pointers are wider here, and sanitizers pad everything."""
     return "the image is built for a workstation: needs one for the target" if evidence.image.host else ""
+
+
+def _unknown(evidence: Evidence) -> str:
+    """Why the sizes of the image are not known; "" when they are."""
+    return "" if evidence.image.known else "no image was given, so that its sizes are not known: name its ELF"
 
 
 def _unmeasured(evidence: Evidence, mark: int, what: str) -> str:

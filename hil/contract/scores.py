@@ -9,9 +9,10 @@ from hil.case.types import Case
 from hil.contract.blame import has_decide
 from hil.contract.decision import answer_name, reason_name, text_of
 from hil.contract.ready import ended_before, unready
+from hil.contract.told import without
 from hil.contract.types import Check, CheckResult, Evidence, Section
 from hil.contract.verdict import Sheet
-from hil.records import Decision
+from hil.records import Can, Decision
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ def _judge_probes(prefix: str, check: str, hint: str) -> Callable[[Evidence], Ch
             return sheet.not_judged(reason)
         probes = [probe for probe in _all_probes(evidence) if probe.name.startswith(prefix)]
         if not probes:
+            if found := without(check, evidence, Can.DECIDE):
+                return found
             if evidence.faults:
                 return sheet.not_judged(ended_before(evidence))
             hint_none = "run the probes of this case"

@@ -23,7 +23,8 @@ class ImageFacts:
     """The ELF under test: size in flash (code, constants, initial data), static RAM without the painted stack, both in
     bytes. `host`: built for a workstation, so that its sizes are not the product's. `own_kernels`: False when it is
     over the TFLM of 2020 and has none of the operators of our own. `optimised`: the operators that run in an optimised
-    kernel, of those of the library; None when it is over the TFLM of 2020.
+    kernel, of those of the library; None when it is over the TFLM of 2020. `known`: False when no ELF was given; sizes
+    are 0 then.
     """
 
     sha256: str
@@ -33,6 +34,7 @@ class ImageFacts:
     host: bool = False
     own_kernels: bool = True
     optimised: frozenset[str] | None = None
+    known: bool = True
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from typing import Any
 
 import cbor2
 
-from hil.errors import AgentError, DeviceEnded, DeviceFault, DeviceReset, DeviceSilent, LinkError
+from hil.errors import AgentError, BoardError, DeviceEnded, DeviceFault, DeviceReset, DeviceSilent, LinkError
 from hil.link import frame
+from hil.link.channel import Channel
 from hil.link.messages import PROTOCOL
-from hil.link.rtt import Rtt
 from hil.patience import Patience, Turns
 
 AGENT_ERRORS = {
@@ -34,6 +34,7 @@ _NAP_S = 50e-6
 _LONGEST_NAP_S = 2e-3  # of waits that are long anyway: each look costs the core that another emulator may want
 _ALIVE_EVERY_S = 10e-3
 _HELLO_S = 10.0  # for a firmware that restarted to say who it is
+_ARRAY_OF_TWO = b"\x82"  # in CBOR: id and command; a reply is an array of three
 _WRONG_ID_S = 2.0  # how long a right reply may still come behind one under a wrong id
 
 
@@ -47,7 +48,7 @@ class LinkCounters:
 
 
 class LinkClient:
-    """Requests over one RTT attachment.
+    """Requests over one attachment to a channel.
 
     alive: called every few milliseconds of waiting; raises when the board is gone or the firmware left a fault record.
     last_taken: id of the last request that the firmware took up, from RAM that a restart leaves alone; None when this
@@ -56,20 +57,21 @@ class LinkClient:
 
     def __init__(
         self,
-        rtt: Rtt,
+        channel: Channel,
         alive: Callable[[], None],
         counters: LinkCounters | None = None,
         last_taken: Callable[[], int | None] = lambda: None,
         turns: Turns = dict,
     ) -> None:
         """counters: where to go on counting, when this is a further attachment of one session."""
-        self._rtt, self._alive, self._last_taken, self._turns = rtt, alive, last_taken, turns
-        self._reader = frame.FrameReader()
+        self._channel, self._alive, self._last_taken, self._turns = channel, alive, last_taken, turns
+        self._reader = channel.reader()
         self._id = secrets.randbits(32)  # so that a reply to another client's request is never taken for ours
         self._boot: int | None = None
         self.last_answered: int | None = None  # id of the last request that brought a reply
         self._late: dict[int, int] = {}  # replies that may still come to repeats of a request, by its id
         self._wrong: tuple[int, float] | None = None  # id that a reply to this request had, and since when
+        self.echoed = 0  # requests of this client that came back as they were
         self.counters = counters or LinkCounters()
         self._damaged_before = self.counters.damaged
 
@@ -90,7 +92,8 @@ class LinkClient:
         The same frame goes out again when `repeat_s` passed without an answer and the firmware has read all of the
         last one; the agent answers a repeated request from its cache, so nothing runs twice.
         Raises DeviceSilent after `timeout_s`, DeviceReset when the firmware restarted, AgentError when the agent
-        refuses, LinkError when a reply is no message of the schema or comes under a wrong id, and what `alive` raises.
+        refuses, LinkError when a reply is no message of the schema or comes under a wrong id, BoardError when the port
+        was lost and the firmware was not, and what `alive` raises.
         DeviceReset, DeviceFault, DeviceEnded and DeviceSilent say in `begun` whether the firmware had taken up this
         request when it broke.
         """
@@ -106,23 +109,23 @@ class LinkClient:
     ) -> dict[str, Any]:
         self._wrong = None
         start, patience = time.monotonic(), Patience(timeout_s, self._turns)
-        self._rtt.look()  # a restart that is seen before anything is sent was not this request's
-        asked.taken_before = self._rtt.taken
-        if not self._rtt.made_anew:
+        self._channel.look()  # a restart that is seen before anything is sent was not this request's
+        asked.taken_before = self._channel.taken
+        if not self._channel.made_anew:
             asked.sent = True
             self._send(asked.data, patience)
             sent()
         repeat_at = start + repeat_s
         for now in self._ticks(patience):
-            for message in self._reader.feed(self._rtt.read()):
+            for message in self._reader.feed(self._channel.read()):
                 reply = self._match(message, asked)
                 if reply is not None:
                     return reply
             self._refuse_wrong_id(now)
             self._refuse_dumb_restart(asked, now)
-            if self._rtt.made_anew and self._rtt.published:
+            if self._channel.made_anew and self._channel.published:
                 self._ask_again_who_is_there(asked, patience)
-            elif now >= repeat_at and self._rtt.drained() and not self._rtt.made_anew:
+            elif now >= repeat_at and self._channel.drained() and not self._channel.made_anew:
                 self.counters.repeats += 1
                 self._late[self._id] = self._late.get(self._id, 0) + 1
                 self._send(asked.data, patience)
@@ -133,7 +136,7 @@ class LinkClient:
             f"no answer to {asked.name!r} within {timeout_s:g} s "
             f"({self.counters.repeats} repeats, {self._reader.damaged} damaged frames received, "
             f"{self.counters.ignored} replies to other requests, "
-            f"request {'read' if self._rtt.drained() else 'not read'} by the firmware)"
+            f"{self._channel.told()})"
         )
 
     def next_message(self, command: dict[str, Any]) -> bytes:
@@ -149,12 +152,14 @@ class LinkClient:
         """
         patience = Patience(timeout_s, self._turns)
         self._send(data, patience)
-        reader = frame.FrameReader()
+        reader = self._channel.reader()
         found: list[bytes] = []
         for _ in self._ticks(patience):
-            found += [message for message in reader.feed(self._rtt.read()) if not self._due(message)]
+            came = reader.feed(self._channel.read())
+            found += [message for message in came if not (self._due(message) or _is_request(message))]
             if enough(found):
                 break
+        reader.finish()
         return found
 
     def _due(self, message: bytes) -> bool:
@@ -184,8 +189,9 @@ class LinkClient:
         """
         asked.asked_again = asked.asked_again or time.monotonic()
         asked.restarted, asked.begun = True, self._begun(asked)
-        self._rtt.attach()
-        self._reader = frame.FrameReader(self._reader.damaged)
+        self._channel.attach()
+        self._reader.finish()
+        self._reader = self._channel.reader(self._reader.damaged)
         asked.data = frame.END + frame.encode(cbor2.dumps([self._id, {"hello": PROTOCOL}]))
         self._send(asked.data, patience)
 
@@ -198,9 +204,9 @@ class LinkClient:
         last = self._last_taken()
         if last == self._id:
             return True
-        if self._rtt.made_anew:  # nobody knows any more how much of the request was read
+        if self._channel.made_anew:  # nobody knows any more how much of the request was read
             return last is None
-        return self._rtt.taken != asked.taken_before
+        return self._channel.taken != asked.taken_before
 
     def _refuse_dumb_restart(self, asked: _Exchange, now: float) -> None:
         """A firmware that restarted and does not say hello again is no firmware that hangs in the request."""
@@ -219,7 +225,7 @@ class LinkClient:
             yield now
             now = time.monotonic()
             if now - start > _SPIN_S:
-                time.sleep(nap)
+                self._channel.wait(nap)
                 nap = min(nap * 1.1, _LONGEST_NAP_S)
             if now >= alive_at:
                 self._alive()
@@ -228,8 +234,8 @@ class LinkClient:
     def _send(self, data: bytes, patience: Patience) -> None:
         view = data
         for _ in self._ticks(patience):
-            view = view[self._rtt.write(view) :]
-            if not view or self._rtt.made_anew:
+            view = view[self._channel.write(view) :]
+            if not view or self._channel.made_anew:
                 return
         raise DeviceSilent(
             f"the firmware read no more of a request: {len(view)} of {len(data)} bytes did not fit the ring"
@@ -237,6 +243,9 @@ class LinkClient:
 
     def _match(self, message: bytes, asked: _Exchange) -> dict[str, Any] | None:
         self.counters.damaged = self._damaged_before + self._reader.damaged
+        if _is_request(message):
+            self.echoed += 1
+            return None
         try:
             number, boot, result = cbor2.loads(message)
         except (cbor2.CBORDecodeError, ValueError, TypeError) as error:
@@ -252,6 +261,8 @@ class LinkClient:
         if before is None:
             before = boot
             asked.restarted &= asked.name != "hello"  # else it restarted before the session began
+        if asked.restarted and boot == before and (why := self._channel.unrestarted):
+            raise BoardError(why)
         if asked.restarted or boot != before:
             # Where the new start answers the request itself, it was taken up behind the restart.
             raise DeviceReset(before, boot, begun=asked.restarted and asked.begun)
@@ -270,6 +281,16 @@ class LinkClient:
             self._late[number] -= 1
         elif self._wrong is None:
             self._wrong = number, time.monotonic()
+
+
+def _is_request(message: bytes) -> bool:
+    """Whether it is no reply but a request: a line of two wires brings back what the harness sends."""
+    if message[:1] != _ARRAY_OF_TWO:
+        return False
+    try:
+        return isinstance(cbor2.loads(message)[1], dict)
+    except (cbor2.CBORDecodeError, ValueError, TypeError, IndexError):
+        return False
 
 
 @dataclass

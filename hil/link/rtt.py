@@ -1,4 +1,4 @@
-"""RTT ring buffers over target memory: the byte channel of every board.
+"""RTT ring buffers over target memory: the channel of every board that gives its memory.
 
 Layout of the control block as SEGGER documents it: 16 bytes of id, number of up and down rings, then per ring name,
 buffer, size, write offset, read offset, flags, all 32 bits. The host owns `rd` of the up ring and `wr` of the down
@@ -8,10 +8,12 @@ ring.
 from __future__ import annotations
 
 import struct
+import time
 from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
 from hil.errors import LinkError
+from hil.link.frame import FrameReader
 
 ID = b"SEGGER RTT"
 BLOCK_BYTES = 24 + 2 * 24  # one up and one down ring
@@ -81,6 +83,11 @@ class Rtt:
         return self._made_anew
 
     @property
+    def unrestarted(self) -> str:
+        """Only a restart makes the block anew."""
+        return ""
+
+    @property
     def published(self) -> bool:
         """Whether there is a whole block now: a firmware that makes it anew takes its id away first."""
         return self.ready(self._memory, self._address)
@@ -133,6 +140,17 @@ class Rtt:
     def taken(self) -> int:
         """Where the firmware's end of the down ring was when last looked at: it moves when a byte is taken."""
         return self._down_read
+
+    def told(self) -> str:
+        return f"request {'read' if self.drained() else 'not read'} by the firmware"
+
+    def wait(self, seconds: float) -> None:
+        """Nothing in memory wakes the host."""
+        time.sleep(seconds)
+
+    def reader(self, damaged: int = 0) -> FrameReader:
+        """Rings carry frames and nothing else."""
+        return FrameReader(damaged)
 
     def _room(self) -> int:
         return (self._down_read - self._down_write - 1) % self._down.size

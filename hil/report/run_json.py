@@ -235,7 +235,7 @@ def _evidence(evidence: Evidence) -> Json:
         "bundle": {"sha256": evidence.bundle_sha256, "bytes": evidence.bundle_bytes},
         "device": _hello(evidence.hello, evidence.case.model),
         "latency": latency_summary(evidence),
-        "memory": _memory(evidence),
+        "memory": _memory(evidence) if evidence.image.known else None,
         "operators": [vars(operator) for operator in profile.operators],
         "operators_vector": vectors.name(profile.vector) if profile.operators else "",
         "baseline": _baseline(evidence),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from functools import cached_property
 from pathlib import Path
 
+from hil.bench.command import run_command
 from hil.board.base import Board
-from hil.board.config import BoardConfig, kind_module
-from hil.errors import UsageError
+from hil.board.config import BoardConfig, FirmwareTable, kind_module
+from hil.errors import BuildError, UsageError
+from hil.image.absent import AbsentImage
 from hil.image.build import FIRMWARE, WITH_KERNELS, build, check_programs
 from hil.image.elf import Image
 from hil.image.tflm import TFLM_2020, UPSTREAM, UPSTREAM_SYMBOL, Tflm
@@ -35,10 +38,17 @@ class Equipment:
 
     def check(self) -> None:
         """Whether board and build have their tools, or the board takes the image that was named. Raises UsageError."""
-        board = self.board()
-        if self.settings.image is not None:
+        board, own = self.board(), self.config.firmware
+        if self.config.own_model and not getattr(kind_module(self.config), "OWN_MODELS", False):
+            raise UsageError(
+                f"{self.config.file}: [firmware] bundle: kind {self.config.kind!r} needs firmware that reads bundles\n"
+                '  fix: leave bundle out, or use kind = "serial"'
+            )
+        if self.settings.image is not None or (own is not None and own.image is not None and not own.build):
             board.check_image(self.image())
             return
+        if own is not None:
+            return  # it is built, or was written to the board elsewhere
         if not (kit() / "firmware").is_dir():
             raise UsageError(
                 f"no firmware sources in {kit()}\n  fix: install hil anew, or name an image: --hil-image=ELF"
@@ -57,7 +67,9 @@ class Equipment:
         told when it is needed.
         """
         try:
-            if self.settings.image is None:
+            if self.config.own_model:
+                return UPSTREAM  # nothing is known of its kernels: what it cannot compute, its outputs show
+            if self.settings.image is None and self.config.firmware is None:
                 return self.tflm.engine
             return UPSTREAM if self.image().has_symbol(UPSTREAM_SYMBOL) else TFLM_2020.engine
         except UsageError:
@@ -66,8 +78,28 @@ class Equipment:
     def image(self) -> Image:
         """The image under test: the one named, else built from the sources. Raises BuildError or UsageError."""
         if self._image is None:
-            self._image = Image(self.settings.image or self._built())
+            own = self.config.firmware
+            if self.settings.image is None and own is not None:
+                self._image = self._of_others(own)
+            else:
+                self._image = Image(self.settings.image or self._built())
         return self._image
+
+    def _of_others(self, own: FirmwareTable) -> Image:
+        """The ELF that the board file names, built by its command. Raises BuildError or UsageError."""
+        file = self.config.file
+        if own.build and (failure := run_command(own.build, own.build_s, file.parent)):
+            raise BuildError(f"{own.build}: {failure}\n  next: run it by hand in {file.parent}; it is build of {file}")
+        if own.image is None:
+            return AbsentImage()
+        path = file.parent / own.image
+        if not path.is_file():
+            fix = "name the ELF as seen from the board file" if own.build else "build it, or name a command: build"
+            raise UsageError(f"{file}: [firmware] image: there is no {path}\n  fix: {fix}")
+        copy = self.folder / kept_image(self.config.target)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
+        return Image(copy)
 
     def _built(self) -> Path:
         """A copy, so that another build does not change the image under a run."""

@@ -13,7 +13,6 @@ from pathlib import Path
 from hil.baseline.file import baseline_of
 from hil.board.base import Board
 from hil.board.config import BoardConfig
-from hil.bundle import build_bundle
 from hil.case.types import Case
 from hil.contract import checks_for, judge
 from hil.contract.types import Check, CheckResult
@@ -33,7 +32,7 @@ from hil.run.outcome import Attempt, Outcome, Refusal, seconds
 from hil.run.settings import Settings
 from hil.runfile import RUN_FILE
 from hil.session import Progress, Share, conclude, merge_records, run_share, whole
-from hil.session.arena import arena_of
+from hil.session.room import bundle_of
 
 ProgressFactory = Callable[[str], AbstractContextManager[Progress]]
 
@@ -150,7 +149,7 @@ class HilRun:
         board = self.python_board()
         try:
             image = self.image()
-            board.provision(image, build_bundle(case, arena_of(case, image)))
+            board.provision(image, bundle_of(case, board, image))
         except BoardBroken as error:
             self.board_broken = error
             raise

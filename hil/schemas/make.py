@@ -77,7 +77,8 @@ def board_schema() -> Json:
         "allOf": conditions,
         "$defs": definitions,
     }
-    texts = [_example("boards.md", 'kind = "qemu"'), _example("budgets.md", "[power]")]
+    texts = [_example("boards.md", 'kind = "qemu"'), _example("boards.md", "[firmware]")]
+    texts.append(_example("budgets.md", "[power]"))
     texts += [file.read_text(encoding="utf-8") for file in sorted((kit() / "boards").glob("*.toml"))]
     return _finished(schema, "board file of hil", "\n".join(texts))
 

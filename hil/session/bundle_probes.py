@@ -11,6 +11,7 @@ from hil.contract.damaged import BundleProbe, BundleProbes
 from hil.device import Device
 from hil.errors import DeviceEnded, DeviceFault, DeviceSilent
 from hil.image.elf import Image
+from hil.records import Can
 from hil.session.remembered import once_per_image
 from hil.session.state import SessionState
 from hil.session.step import Scope, Step
@@ -20,6 +21,8 @@ from hil.session.stimuli import BundleStimulus, bundle_stimuli
 def _collect(run: SessionState) -> BundleProbes:
     """Damaged bundles, one after the other; the whole one is back on the board at the end."""
     board = run.device.board
+    if not run.bundle or not run.device.hello.can & Can.BUNDLE:
+        return BundleProbes()
     if not board.probe_bundles:
         return BundleProbes(spared=True)
     try:

@@ -13,6 +13,7 @@ import numpy as np
 from hil.board.fault import Fault
 from hil.contract.instruments.clock import SHORT
 from hil.contract.instruments.guards import DeadlineTrip, GuardTest, Trip
+from hil.contract.instruments.marks import NO_MEMORY
 from hil.errors import DeviceEnded, DeviceFault, DeviceReset, DeviceSilent
 from hil.link.messages import SelfTest
 from hil.records import Record
@@ -32,6 +33,8 @@ _NULL = {SelfTest.NULL_READ: "read", SelfTest.NULL_WRITE: "written", SelfTest.NU
 def _collect(run: SessionState) -> GuardTest:
     if run.stopped:
         return GuardTest()
+    if run.device.board.memory is None:
+        return GuardTest(barred=f"{NO_MEMORY}, in which a fault would be seen")
     before = len(run.faults)
     trial = run.attempt(NO_VECTOR, partial(run.device.self_test, SelfTest.SPIN, _TRIAL_ROUNDS))
     if trial is None:
@@ -52,7 +55,7 @@ def _deadline(run: SessionState, trial: Record) -> DeadlineTrip:
     trip = _trip(run, SelfTest.SPIN, "spun", rounds, ticks, restart=False)
     seconds = time.monotonic() - start
     left = 0
-    if board.image.has_symbol(_SPIN_LEFT):
+    if board.memory is not None and board.image.has_symbol(_SPIN_LEFT):
         left = int.from_bytes(board.memory.read(board.image.symbol(_SPIN_LEFT), 4), "little")
     run.restart()
     units = int(board.clock.units(np.array(ticks)))

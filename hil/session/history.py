@@ -30,6 +30,8 @@ def _collect(run: SessionState) -> History:
 
 
 def _opening(run: SessionState) -> Iterator[Again]:
+    if not run.device.board.resets:
+        return
     for number, (vector, record) in enumerate(run.opening):
         place = _ORDINALS[number] if number < len(_ORDINALS) else f"{number + 1}th"
         yield Again(vector, f"as the {place} window after a start", record, start=True)

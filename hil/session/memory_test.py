@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.contract.instruments.marks import Engine, Mark, MemoryTest, Plant, Sizes
+from hil.contract.instruments.marks import NO_MEMORY, Engine, Mark, MemoryTest, Plant, Sizes
 from hil.errors import BoardBroken, BoardError, DeviceEnded
 from hil.image.elf import Image
 from hil.link.rtt import Memory
-from hil.records import Record
+from hil.records import Can, Record
 from hil.session.arena import ARENA, CANARY_BYTES, arena_of, pointer_ratio, static_arena
 from hil.session.own_windows import usual_vector
 from hil.session.state import NO_VECTOR, SessionState
@@ -42,23 +44,30 @@ class _MemoryTest:
     def __init__(self, run: SessionState, vector: int) -> None:
         self._run, self._image = run, run.image
         self._window = run.case.vectors.payload(vector)
-        self._share = arena_of(run.case, run.image) * pointer_ratio(run.image) // _ALIGNMENT * _ALIGNMENT
+
+    @cached_property
+    def _share(self) -> int:
+        return arena_of(self._run.case, self._image) * pointer_ratio(self._image) // _ALIGNMENT * _ALIGNMENT
 
     def all(self) -> MemoryTest:
         base = self._image.symbol(ARENA) + CANARY_BYTES if self._image.has_symbol(ARENA) else 0
-        found = MemoryTest(sizes=_sizes(self._image), share=self._share, arena_address=base)
         try:
             with self._run.device.board.outside() as outside:
+                if outside.memory is None:
+                    return MemoryTest(tried=True, blind=NO_MEMORY, sizes=_sizes(self._image))
+                found = MemoryTest(sizes=_sizes(self._image), share=self._share, arena_address=base)
                 return self._looked(found, outside.memory)
         except (BoardBroken, DeviceEnded):
             raise
         except BoardError as error:
             text = f"the board gives no memory to read: {str(error).splitlines()[0]}"
-            return MemoryTest(tried=True, blind=text, sizes=found.sizes)
+            return MemoryTest(tried=True, blind=text, sizes=_sizes(self._image))
 
     def _looked(self, found: MemoryTest, memory: Memory) -> MemoryTest:
         engine = self._engine(memory)
         canaries, arena, plants = None, None, []
+        if not self._run.device.hello.can & Can.MARKS:
+            return replace(found, tried=True, engine=engine)
         if found.arena_address:
             canaries = self._canaries(memory, found.arena_address)
             plants = [*self._plants(memory, found.arena_address)]

@@ -86,6 +86,8 @@ def _tried_alone(
 def _alone(run: SessionState, difference: ReplayDifference, before: int) -> Alone | None:
     """Whether it is the window before that makes the difference: the vector by itself after a start, and behind it."""
     index = difference.vector
+    if not run.device.board.resets:
+        return None
     run.restart()
     if run.stopped:
         return None

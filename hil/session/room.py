@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from hil.board.base import Board
+from hil.bundle import build_bundle
 from hil.case.types import Case
 from hil.errors import CaseError
 from hil.image.elf import Image
+from hil.session.arena import arena_of
+
+
+def bundle_of(case: Case, board: Board, image: Image) -> bytes:
+    """What is provisioned beside the image; nothing where the firmware's model is compiled in."""
+    return b"" if board.config.own_model else build_bundle(case, arena_of(case, image))
 
 
 def require_room(case: Case, image: Image, bundle_bytes: int) -> None:

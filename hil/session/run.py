@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from hil.board.base import Board, Progress
-from hil.bundle import build_bundle, sha256
+from hil.bundle import sha256
 from hil.bundle.compare import differences
 from hil.case.types import Case
 from hil.contract.operators import FirstOperator
@@ -24,10 +24,9 @@ from hil.records import RunRecords, Status
 from hil.reference.compute import prepare_all, references
 from hil.reference.job import ReferenceJob
 from hil.reference.models import CaseModels
-from hil.session.arena import arena_of
 from hil.session.first_operator import first_operator
 from hil.session.part import Part, empty_records, merge, total
-from hil.session.room import require_room
+from hil.session.room import bundle_of, require_room
 from hil.session.share import Share, whole
 from hil.session.state import NO_VECTOR, SessionState
 from hil.session.step import Scope
@@ -78,8 +77,9 @@ def run_share(
     keep: Keep = lambda _: None,
 ) -> Part:
     """Run one share of `case`; arguments and errors as in `run_case`. Raises CaseError when the bundle has no room."""
-    provisioned = build_bundle(case, arena_of(case, image)) if bundle is None else bundle
-    require_room(case, image, len(provisioned))
+    provisioned = bundle_of(case, board, image) if bundle is None else bundle
+    if provisioned:
+        require_room(case, image, len(provisioned))
     job = ReferenceJob(case, share.rows(case))
     board.progress = progress
     try:
@@ -136,7 +136,7 @@ def conclude(
     parts: of every share. Steps that need the records of all shares are taken here: `board` is provisioned again for
     those, and is not touched otherwise. Raises BenchError.
     """
-    wanted_bundle = build_bundle(case, arena_of(case, image))
+    wanted_bundle = bundle_of(case, board, image)
     provisioned = wanted_bundle if bundle is None else bundle
     part, stimuli = merge(case, parts), prepare_all(case)
     steps = wanted(case, Scope.WHOLE)
@@ -154,8 +154,8 @@ def conclude(
         clock=part.clock,
         image=image.facts(),
         bundle_bytes=len(provisioned),
-        bundle_sha256=sha256(provisioned),
-        bundle_differences=differences(wanted_bundle, provisioned),
+        bundle_sha256=sha256(provisioned) if provisioned else "",
+        bundle_differences=differences(wanted_bundle, provisioned) if wanted_bundle else (),
         hello=part.hello,
         records=part.records,
         references=references(case, stimuli, part.outputs),

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from hil.contract.scores import ScoreProbe, ScoreProbes
-from hil.records import Status
+from hil.records import Can, Status
 from hil.session.effort import effort
 from hil.session.refuser import Refuser
 from hil.session.state import NO_VECTOR, SessionState
@@ -16,6 +16,8 @@ from hil.session.stimuli import expected_decisions, score_stimuli
 
 
 def _collect(run: SessionState) -> ScoreProbes:
+    if not run.device.hello.can & Can.DECIDE:
+        return ScoreProbes()
     done = np.flatnonzero(run.records.status == Status.DONE)
     refuser = Refuser(run, run.case.vectors.payload(int(done[0])) if len(done) else None)
     probes: list[ScoreProbe] = []

@@ -27,7 +27,7 @@ def is_here(board: str) -> bool:
         kind_module(config).open_board(config, Path(os.devnull)).close()
     except UsageError:
         return False
-    return board != "nucleo"
+    return board not in ("nucleo", "serial")
 
 
 BOARDS = [board for board in ("qemu", "nucleo-virtual", "renode") if is_here(board)]

@@ -87,6 +87,7 @@ def tables() -> set[str]:
         "files",
         "power",
         "tflm",
+        "firmware",
         *(each.kind for each in boards),
     }
 

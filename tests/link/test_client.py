@@ -17,6 +17,7 @@ from hil import patience
 from hil.errors import AgentError, DeviceEnded, DeviceFault, DeviceReset, DeviceSilent, LinkError
 from hil.link import client as client_module
 from hil.link import frame
+from hil.link import rtt as rtt_module
 from hil.link.client import AGENT_ERRORS, LinkClient, LinkCounters
 from hil.link.messages import hello_command
 from hil.link.rtt import Rtt
@@ -104,6 +105,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(client_module, "time", clock)
     monkeypatch.setattr(patience, "time", clock)
+    monkeypatch.setattr(rtt_module, "time", clock)
     return clock
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from hil.bench import probe as under_test
-from hil.bench.probe import Connecting, Ladder, Stuck, find_probe, run_command, within
+from hil.bench.command import run_command
+from hil.bench.probe import Connecting, Ladder, Stuck, find_probe, within
 from hil.bench.target import Identity, TargetLost, Wiring, WrongTarget
 from hil.errors import BoardBroken
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from harness_process import observe
 
-from hil.bench.serial_log import SerialLog, holders
+from hil.bench.port import holders
+from hil.bench.serial_log import SerialLog
 from hil.errors import BoardBroken
 
 HOLD = "import sys, time; port = open(sys.argv[1], 'rb'); print('held', flush=True); time.sleep(60)"

@@ -20,6 +20,7 @@ from made_evidence import CYCLES, INSTRUCTIONS
 from scripted_device import REPORT, Answer, Scripted, after_first_pass, record_of, session_with, with_changes
 
 from hil.board.fault import Fault
+from hil.board.outside import Spent
 from hil.contract.instruments.clock import ClockTest, Timed
 from hil.contract.instruments.core import CoreTest
 from hil.contract.instruments.guards import DeadlineTrip, GuardTest, Trip
@@ -956,7 +957,7 @@ class Counted(SelfTesting):
         inside = ticks if isinstance(ticks, int) else ticks[-1]
         beside = self.idle[min(self.requests, len(self.idle) - 1)]
         self.requests += 1
-        return SimpleNamespace(units=int(self.clock.units(np.array(inside))) + beside, exact=self.exact), answer
+        return Spent(int(self.clock.units(np.array(inside))) + beside, self.exact), answer
 
 
 def clocked(device: Counted) -> ClockTest:

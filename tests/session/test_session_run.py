@@ -65,7 +65,7 @@ class OnTable:
 
     def __init__(self, *outcomes: Exception | None, device: Scripted | None = None) -> None:
         self.outcomes, self.device = list(outcomes), device or Scripted()
-        self.config = SimpleNamespace(kind="table", name="table")
+        self.config = SimpleNamespace(kind="table", name="table", own_model=False)
         self.clock, self.request_s = self.device.clock, 0.001
         self.once_per_image, self.probe_bundles = False, True
         self.provisioned: list[bytes] = []

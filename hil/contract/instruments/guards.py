@@ -53,7 +53,9 @@ class DeadlineTrip:
 
 @dataclass(frozen=True)
 class GuardTest(Section):
-    """What the guards were shown. remembered: when this image was shown it, if not in this session ("")."""
+    """What the guards were shown. barred: why this board allows none of it, "" when it does. remembered: when this
+    image was shown it, if not in this session ("").
+    """
 
     tried: bool = False
     able: bool = False
@@ -61,12 +63,17 @@ class GuardTest(Section):
     stack: Trip | None = None
     null: tuple[Trip, ...] = ()
     remembered: str = ""
+    barred: str = ""
+
+
+def _untried(found: GuardTest, evidence: Evidence) -> str:
+    return found.barred or untried(found.tried, found.able, evidence)
 
 
 def _judge_deadline(evidence: Evidence) -> CheckResult:
     sheet, found = Sheet("instruments.deadline", evidence), evidence.section(GuardTest)
     trip = found.deadline
-    if (reason := untried(found.tried, found.able, evidence)) or trip is None:
+    if (reason := _untried(found, evidence)) or trip is None:
         return sheet.not_judged(reason or ended_before(evidence))
     unit = evidence.clock.unit
     expected = f"a fault of kind {DEADLINE!r} after {number(trip.deadline)} {unit}"
@@ -102,7 +109,7 @@ def _wrong_time(trip: DeadlineTrip, evidence: Evidence) -> str:
 
 def _judge_stack(evidence: Evidence) -> CheckResult:
     sheet, found = Sheet("instruments.stack_guard", evidence), evidence.section(GuardTest)
-    if (reason := untried(found.tried, found.able, evidence)) or found.stack is None:
+    if (reason := _untried(found, evidence)) or found.stack is None:
         return sheet.not_judged(reason or ended_before(evidence))
     if found.stack.kind != OVERFLOW:
         sheet.add(
@@ -115,7 +122,7 @@ def _judge_stack(evidence: Evidence) -> CheckResult:
 
 def _judge_null(evidence: Evidence) -> CheckResult:
     sheet, found = Sheet("instruments.null_guard", evidence), evidence.section(GuardTest)
-    if (reason := untried(found.tried, found.able, evidence)) or not found.null:
+    if (reason := _untried(found, evidence)) or not found.null:
         return sheet.not_judged(reason or ended_before(evidence))
     for trip in found.null:
         if trip.kind not in _FAULTS:

@@ -11,6 +11,7 @@ from hil.contract.ready import ended_before, refused
 from hil.contract.types import Check, CheckResult, Evidence, Section
 from hil.contract.verdict import Sheet, number
 
+NO_MEMORY = "this board gives no memory"
 _SIDES = {"below": 1, "above": 2}  # bits of `canaries` in a record
 _PTHREAD_BYTES = 8192  # of a thread's stack on a host, taken before the firmware's part begins
 

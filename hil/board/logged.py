@@ -1,0 +1,89 @@
+"""What all boards share, whatever runs the firmware and however it is reached: image, log, release on every way out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from hil.board.base import Progress
+from hil.board.config import BoardConfig
+from hil.errors import BoardError
+from hil.image.elf import Image
+from hil.patience import Turn
+from hil.records import ClockSpec
+
+LOG_LINES = 12  # of the log, in a post-mortem
+
+
+class LoggedBoard(ABC):
+    """A board with a log. A kind is this or, where the board gives its memory, a `FirmwareBoard`."""
+
+    request_s = 2e-3
+    probe_bundles = True
+    once_per_image = False
+    resets = True
+
+    def __init__(self, config: BoardConfig, clock: ClockSpec, log: Path) -> None:
+        self.config, self.clock, self.log = config, clock, log
+        self.progress: Progress = lambda *_: None
+        self._image: Image | None = None
+
+    # ---- what a kind gives
+
+    @abstractmethod
+    def check_image(self, image: Image) -> None:
+        """As `Board.check_image`; `provision` calls it."""
+
+    @abstractmethod
+    def provision(self, image: Image, bundle: bytes) -> None:
+        """As `Board.provision`."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """As `Board.close`."""
+
+    @abstractmethod
+    def _stop(self) -> None:
+        """Stop the firmware, where that can be done; what it wrote to its log so far is in the file afterwards. Safe to
+        call twice.
+        """
+
+    def turns(self) -> Mapping[int, Turn]:
+        """As `Board.turns`."""
+        return {}
+
+    def words(self) -> str:
+        """What was logged and is not in the log file yet."""
+        return ""
+
+    # ---- Board
+
+    @property
+    def image(self) -> Image:
+        if self._image is None:
+            raise BoardError(f"board {self.config.name}: no image was provisioned yet")
+        return self._image
+
+    def begin_log(self, log: Path) -> None:
+        self._stop()  # its last words belong to the log before
+        self.log = log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_bytes(b"")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # ---- for the kinds
+
+    def _log_tail(self) -> str:
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        lines = (text + self.words()).strip().splitlines()[-LOG_LINES:]
+        return "\n  last lines of the log:\n" + "\n".join(f"    {line}" for line in lines) if lines else ""

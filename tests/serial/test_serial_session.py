@@ -1,0 +1,87 @@
+"""A whole session over a wire: the verdicts of the native board, but for what needs memory; a clock that is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from firmware_copy import FirmwareCopy
+from native_session import imu_motion, native_board, native_image, only_steps, with_vectors
+from serial_board import wired_board
+
+from hil.board.serial import SerialBoard
+from hil.case.types import Case
+from hil.contract import checks_for, judge
+from hil.contract.types import CheckResult, Evidence, Outcome
+from hil.image.elf import Image
+from hil.session import clock_test, run_case
+
+# What is seen in memory, or in a fault record.
+BLIND = {
+    *("instruments.deadline", "instruments.stack_guard", "instruments.null_guard"),
+    *("instruments.canaries", "instruments.arena_mark", "instruments.stack_mark"),
+}
+
+
+def case() -> Case:
+    return with_vectors(imu_motion(), range(0, 300, 30))
+
+
+def verdicts(evidence: Evidence) -> Mapping[str, CheckResult]:
+    return {check.id: judge(check, evidence) for check in checks_for(case())}
+
+
+@pytest.mark.parametrize("kind", ["pty", "socket"])
+def test_the_verdicts_are_those_of_the_same_firmware_with_its_memory(kind: str, tmp_path: Path) -> None:
+    with native_board(tmp_path) as native:
+        wanted = verdicts(run_case(case(), native, native_image()).evidence)
+    with wired_board(tmp_path, kind, case(), bundle_probes=True) as (wire, board):
+        result = run_case(case(), board, native_image())
+    seen = verdicts(result.evidence)
+    for check, verdict in seen.items():
+        if check in BLIND:
+            assert verdict.outcome is Outcome.NOT_JUDGED
+            assert verdict.reason.startswith("this board gives no memory")
+        else:
+            assert verdict.outcome == wanted[check].outcome, (check, verdict.reason, verdict.findings)
+    assert (
+        seen["execution.model"].reason == "the firmware's own word: this board gives no memory to read the model from"
+    )
+    assert seen["execution.damaged"].outcome is Outcome.PASSED
+    assert seen["instruments.clock"].numbers["outer_counter"] == "host time"
+    assert (result.link.repeats, result.link.damaged) == (0, 0)
+    assert wire.flashes > 2  # damaged bundles, and the whole one again
+
+
+def clock_of(board: SerialBoard, image: Image) -> CheckResult:
+    with only_steps(clock_test.STEP):
+        return verdicts(run_case(case(), board, image).evidence)["instruments.clock"]
+
+
+@pytest.mark.parametrize(("edit", "says"), [("/ 2", "(-"), ("* 2", "(+")])
+def test_a_clock_at_another_rate_than_it_says_is_a_broken_instrument(
+    firmware_copy: FirmwareCopy, tmp_path: Path, edit: str, says: str
+) -> None:
+    """Nothing but host time bounds it on such a board."""
+    edits = {"port/native/port.cpp": ("<uint32_t>(nanoseconds)", f"<uint32_t>(nanoseconds {edit})")}
+    image = firmware_copy.image("clock", edits)
+    with wired_board(tmp_path, "socket", case(), image=image) as (_, board):
+        result = clock_of(board, image)
+    assert result.outcome is Outcome.INVALID
+    assert any(says in finding.observed for finding in result.findings), result.findings
+
+
+def test_the_rate_of_the_clock_is_the_hellos_or_confirmed_by_it(tmp_path: Path) -> None:
+    with wired_board(tmp_path, "socket", case()) as (_, board):
+        board.provision(native_image(), b"")
+        assert (board.clock.hz, board.clock.tick_hz) == (1_000_000_000, 1_000_000_000)
+
+
+def test_a_board_that_nothing_resets_runs_all_that_needs_no_start(tmp_path: Path) -> None:
+    with wired_board(tmp_path, "socket", case(), reset=None) as (wire, board):
+        evidence = run_case(case(), board, native_image()).evidence
+    assert (wire.flashes, wire.resets) == (1, 0)
+    assert [
+        each for each in verdicts(evidence).values() if each.outcome is not Outcome.NOT_JUDGED and each.findings
+    ] == []
