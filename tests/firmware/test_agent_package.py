@@ -194,7 +194,7 @@ def test_cmake_gives_a_target_and_its_sizes(root: Path, tmp_path: Path) -> None:
         "set(HIL_AGENT_REQUEST_BYTES 4096)\nset(HIL_AGENT_EXAMPLES ON)\n"
         f'add_subdirectory("{root}" agent)\n'
     )
-    run(["cmake", "-S", str(tmp_path), "-B", str(tmp_path / "build"), "-DCMAKE_C_FLAGS=-Wall -Wextra"], tmp_path)
+    run(["cmake", "-S", str(tmp_path), "-B", str(tmp_path / "build"), "-DCMAKE_C_FLAGS=-Wall -Wextra -Werror"], tmp_path)
     run(["cmake", "--build", str(tmp_path / "build")], tmp_path)
     (program,) = (path for path in (tmp_path / "build").rglob("hil_example_stream") if path.is_file())
     with over_socket(program, [], tmp_path / "log", as_input=True) as firmware:
@@ -233,7 +233,7 @@ def test_the_zephyr_module_names_files_that_compile(root: Path, tmp_path: Path) 
     for size in re.findall(r"CONFIG_(HIL_\w+)", (root / "zephyr/CMakeLists.txt").read_text()):
         assert f"config {size}\n" in (root / "zephyr/Kconfig").read_text()
     (tmp_path / "CMakeLists.txt").write_text(ZEPHYR_STAND_IN + f'add_subdirectory("{root}/zephyr" module)\n')
-    run(["cmake", "-S", str(tmp_path), "-B", str(tmp_path / "build")], tmp_path)
+    run(["cmake", "-S", str(tmp_path), "-B", str(tmp_path / "build"), "-DCMAKE_C_FLAGS=-Wall -Werror"], tmp_path)
     run(["cmake", "--build", str(tmp_path / "build")], tmp_path)
 
 
