@@ -253,13 +253,16 @@ class Device:
         return messages.decode_tensor(self._ask(messages.tensor_command(output, index)))
 
     def _fetch(self, item: int, size: int) -> bytes:
-        data = b""
+        data, most = b"", _CHUNK_BYTES
         while len(data) < size:
-            count = min(_CHUNK_BYTES, size - len(data))
-            result = self._link.request(
-                messages.fetch_command(item, len(data), count), self.board.config.timeout.reply_s
-            )
-            chunk = messages.decode_fetch(result)
+            count = min(most, size - len(data))
+            try:
+                chunk = messages.decode_fetch(self._ask(messages.fetch_command(item, len(data), count)))
+            except AgentError as error:
+                if error.code != messages.TOO_LONG or not 0 < error.detail < count:
+                    raise
+                most = error.detail  # of a firmware with a smaller buffer for replies
+                continue
             if len(chunk) != count:
                 raise LinkError(f"asked for {count} bytes of item {item}, got {len(chunk)}")
             data += chunk

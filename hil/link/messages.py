@@ -18,6 +18,7 @@ PREPARED, OUTPUT = 0, 1  # items of `fetch`
 # Agent status of a firmware older than the request, and of one that cannot do it.
 NO_PROFILE = (1, 6)
 NO_TEST = (1, 7)
+TOO_LONG = 4  # for a reply; the detail is what fits
 
 
 class SelfTest(IntEnum):

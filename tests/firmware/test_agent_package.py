@@ -194,7 +194,9 @@ def test_cmake_gives_a_target_and_its_sizes(root: Path, tmp_path: Path) -> None:
         "set(HIL_AGENT_REQUEST_BYTES 4096)\nset(HIL_AGENT_EXAMPLES ON)\n"
         f'add_subdirectory("{root}" agent)\n'
     )
-    run(["cmake", "-S", str(tmp_path), "-B", str(tmp_path / "build"), "-DCMAKE_C_FLAGS=-Wall -Wextra -Werror"], tmp_path)
+    run(
+        ["cmake", "-S", str(tmp_path), "-B", str(tmp_path / "build"), "-DCMAKE_C_FLAGS=-Wall -Wextra -Werror"], tmp_path
+    )
     run(["cmake", "--build", str(tmp_path / "build")], tmp_path)
     (program,) = (path for path in (tmp_path / "build").rglob("hil_example_stream") if path.is_file())
     with over_socket(program, [], tmp_path / "log", as_input=True) as firmware:
