@@ -27,7 +27,7 @@ extern "C" {
 #define HIL_AGENT_REQUEST_BYTES 2048u
 #endif
 
-/* Longest reply. A hello takes about 600 bytes, its texts and labels. */
+/* Longest reply. A hello takes about 450 bytes beside its texts and labels. */
 #ifndef HIL_AGENT_REPLY_BYTES
 #define HIL_AGENT_REPLY_BYTES 1024u
 #endif
