@@ -8,7 +8,8 @@ if(hil_zcbor_missing)
     "Run: ${Python3_EXECUTABLE} -m pip install zcbor 'cbor2<6', or name another Python with -DPython3_EXECUTABLE=")
 endif()
 
-# zcbor lies in the Python environment, wherever that is; the image does not depend on it.
+# zcbor lies in the Python environment, wherever that is; the image does not depend on it. CMake follows links itself.
+get_filename_component(HIL_ZCBOR_DIR ${HIL_ZCBOR_DIR} REALPATH)
 add_compile_options("-ffile-prefix-map=${HIL_ZCBOR_DIR}/=zcbor/")
 
 add_library(hil_zcbor STATIC ${HIL_ZCBOR_DIR}/src/zcbor_common.c ${HIL_ZCBOR_DIR}/src/zcbor_decode.c
