@@ -50,7 +50,7 @@ def test_the_verdicts_are_those_of_the_same_firmware_with_its_memory(kind: str, 
     )
     assert seen["execution.damaged"].outcome is Outcome.PASSED
     assert seen["instruments.clock"].numbers["outer_counter"] == "host time"
-    assert (result.link.repeats, result.link.damaged) == (0, 0)
+    assert result.link.damaged == 0  # a repeat only says that the machine was busy
     assert wire.flashes > 2  # damaged bundles, and the whole one again
 
 
