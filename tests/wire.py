@@ -16,8 +16,10 @@ import tty
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from native_session import native_image
+from serial.rfc2217 import PortManager
 
 from hil.bundle import build_bundle
 from hil.case.types import Case
@@ -38,7 +40,7 @@ with socket.socket(socket.AF_UNIX) as line:
 
 
 class Wire:
-    """The native firmware at one end, `port` at the other. kind: "pty" or "socket".
+    """The native firmware at one end, `port` at the other. kind: "pty", "socket" or "rfc2217", which has a line DTR.
 
     baud: how fast it carries, both ways at once; 0 for as fast as it can. to_host, to_device: what becomes of bytes on
     their way. log_on_stream: the firmware's log goes over the wire too.
@@ -56,6 +58,7 @@ class Wire:
         self.heard_by: Callable[[bytes], None] = lambda data: None  # who hears them besides
         self.overruns, self.overrun = False, 0  # whether what the host has no room for is lost, and how much was
         self.flashes = self.resets = 0
+        self.levels: list[bool] = []  # of DTR, where the port has one
         self.carried = 0
         self._link = folder / "tty"
         self._process: subprocess.Popen[bytes] | None = None
@@ -69,7 +72,8 @@ class Wire:
         self._control = socket.socket(socket.AF_UNIX)
         self._control.bind(str(folder / "control"))
         self._control.listen()
-        self._server = socket.create_server(("127.0.0.1", 0)) if kind == "socket" else None
+        self._server = socket.create_server(("127.0.0.1", 0)) if kind != "pty" else None
+        self._telnet: Any = None  # of rfc2217: what takes the port's settings out of the bytes
         self._number = self._server.getsockname()[1] if self._server is not None else 0
         self.plug_in()
         self.start()
@@ -80,7 +84,7 @@ class Wire:
     @property
     def port(self) -> str:
         """As a board file names it."""
-        return f"socket://127.0.0.1:{self._number}" if self.kind == "socket" else str(self._link)
+        return str(self._link) if self.kind == "pty" else f"{self.kind}://127.0.0.1:{self._number}"
 
     def command(self, what: str) -> str:
         """A command for a board file."""
@@ -145,7 +149,7 @@ class Wire:
     def send(self, data: bytes) -> None:
         """Something that the firmware did not say comes to the host."""
         with self._lock:
-            self._put(False, data)
+            self._put(False, b"".join(self._telnet.escape(data)) if self._telnet is not None else data)
 
     def send_to_device(self, data: bytes) -> None:
         """The same to the firmware, at once."""
@@ -187,12 +191,15 @@ class Wire:
             self._client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._client.setblocking(False)
             self._host = self._client.fileno()
+            if self.kind == "rfc2217":
+                self._telnet = PortManager(_Uart(self), _Telnet(self))
         if self._device is not None and (data := _read(self._device_fd())):
-            self._put(False, self.to_host(data))
+            self.send(self.to_host(data))
         if self._client is not None and _hung_up(self._client):
             self._client.close()
             self._client, self._host = None, -1
         if self._host >= 0 and (data := _read(self._host)):
+            data = b"".join(self._telnet.filter(data)) if self._telnet is not None else data
             self.heard_by(data)
             self._put(True, b"" if self.deaf else self.to_device(data))
         for to_device in (True, False):
@@ -262,6 +269,45 @@ def _read(descriptor: int) -> bytes:
         return os.read(descriptor, 65536)
     except OSError:
         return b""
+
+
+class _Telnet:
+    """Where the port's manager writes its answers."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    def write(self, data: bytes) -> None:
+        with self._wire._lock:
+            self._wire._put(False, data)
+
+
+class _Uart:
+    """A UART as pyserial's manager sees it: it takes all settings, and a pulse on DTR resets the firmware."""
+
+    baudrate, bytesize, parity, stopbits, xonxoff, rtscts = 115_200, 8, "N", 1, False, False
+    cts = dsr = ri = cd = rts = break_condition = False
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire, self._dtr = wire, False
+
+    @property
+    def dtr(self) -> bool:
+        return self._dtr
+
+    @dtr.setter
+    def dtr(self, level: bool) -> None:
+        """A board resets when DTR comes, as through a capacitor; the first time is the opening of the port."""
+        before, self._dtr = self._dtr, level
+        self._wire.levels.append(level)
+        if level and not before and self._wire.levels.count(True) > 1:
+            self._wire.resets += 1
+            self._wire.start()
+
+    def reset_input_buffer(self) -> None:
+        """Nothing is kept here."""
+
+    reset_output_buffer = reset_input_buffer
 
 
 def _hung_up(line: socket.socket) -> bool:

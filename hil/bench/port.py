@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -49,7 +50,9 @@ def open_port(
         found.exclusive = None if url else True
         for name, level in (lines or {}).items():
             setattr(found, name, level)
-        found.open()
+        with warnings.catch_warnings():  # pyserial's own, for rfc2217://, which `pytest -W error` would make an error
+            warnings.simplefilter("ignore", DeprecationWarning)
+            found.open()
         return found
     except (OSError, ValueError) as error:  # SerialException is an OSError
         if getattr(error, "errno", None) in (errno.EBUSY, errno.EAGAIN):

@@ -8,13 +8,18 @@ from pathlib import Path
 import pytest
 from firmware_copy import FirmwareCopy
 from native_session import imu_motion, native_board, native_image, only_steps, with_vectors
-from serial_board import wired_board
+from serial_board import board_file, wired_board, wired_device
+from wire import wire
 
-from hil.board.serial import SerialBoard
+from hil.board.config import read_board
+from hil.board.serial import SerialBoard, examine, open_board
 from hil.case.types import Case
 from hil.contract import checks_for, judge
 from hil.contract.types import CheckResult, Evidence, Outcome
+from hil.errors import BoardError, UsageError
 from hil.image.elf import Image
+from hil.need import State
+from hil.records import Status
 from hil.session import clock_test, run_case
 
 # What is seen in memory, or in a fault record.
@@ -85,3 +90,65 @@ def test_a_board_that_nothing_resets_runs_all_that_needs_no_start(tmp_path: Path
     assert [
         each for each in verdicts(evidence).values() if each.outcome is not Outcome.NOT_JUDGED and each.findings
     ] == []
+
+
+def test_a_port_of_another_machine_has_the_lines_of_its_own(tmp_path: Path) -> None:
+    """RFC 2217 carries baud rate and DTR, by which this board is reset."""
+    with wired_device(tmp_path, "rfc2217", reset="dtr") as (wire, device):
+        assert (wire.resets, device.hello.case) == (1, "imu_motion")
+        boot = device.hello.boot
+        vectors = imu_motion().vectors
+        assert device.run(vectors.payload(0)).status is Status.DONE
+        assert device.restart().boot > boot
+        assert device.run(vectors.payload(10)).status is Status.DONE
+        assert (device.counters.repeats, device.counters.damaged) == (0, 0)
+    assert wire.resets == 2
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ({"port": "loop://"}, "port: loop:// gives back what is sent"),
+        ({"port": "nonsense://x"}, "port: pyserial does not know nonsense://"),
+        ({"port": ""}, "port: "),
+        ({"reset": "dtr", "port": "socket://127.0.0.1:1"}, "reset: a socket has no line DTR"),
+        ({"reset": " "}, 'reset: is empty: write a command, or "none"'),
+        ({"flash": "echo '"}, "flash: is no command line"),
+        ({"boud": 9600}, "boud: unknown key\n  fix: write 'baud'"),
+        ({"clock": "instructions"}, "clock: "),
+    ],
+)
+def test_a_wrong_table_is_refused_before_anything_starts(tmp_path: Path, keys: dict[str, object], says: str) -> None:
+    with wire(tmp_path, imu_motion(), "socket") as made:
+        config = read_board(board_file(made, **keys))
+    with pytest.raises(UsageError) as caught:
+        open_board(config, tmp_path / "log")
+    assert says in str(caught.value)
+    assert str(config.file) in str(caught.value)
+
+
+def test_a_terminal_has_no_line_to_reset_by(tmp_path: Path) -> None:
+    with (
+        wired_board(tmp_path, "pty", reset="rts", flash=None) as (_, board),
+        pytest.raises(BoardError, match=r"reset: port .* does not set RTS: .*\n  next: name a command in p"),
+    ):
+        board.provision(native_image(), b"")
+
+
+def test_a_command_that_fails_is_named(tmp_path: Path) -> None:
+    for keys, says in (
+        ({"flash": "false {elf}"}, r"flash: false /.*: ended with code 1"),
+        ({"reset": "false"}, "reset: "),
+    ):
+        folder = tmp_path / says[:4]
+        folder.mkdir()
+        with wired_board(folder, "socket", **keys) as (_, board), pytest.raises(BoardError, match=says):
+            board.provision(native_image(), b"x")
+
+
+def test_the_doctor_says_whether_the_port_is_there_and_free(tmp_path: Path) -> None:
+    with wire(tmp_path, imu_motion()) as made:
+        config = read_board(board_file(made))
+        assert [row.state for row in examine(config)] == [State.OK]
+        made.unplug()
+        assert [row.state for row in examine(config)] == [State.MISSING]
