@@ -56,6 +56,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "tests/link/test_cobs.py",
         "tests/link/test_frame.py",
         "tests/link/test_rtt.py",
+        "tests/link/test_byte_stream.py",
         "tests/link/test_link_messages.py",
         "tests/link/test_client.py",
     ),

@@ -44,10 +44,12 @@ class Equipment:
                 f"{self.config.file}: [firmware] bundle: kind {self.config.kind!r} needs firmware that reads bundles\n"
                 '  fix: leave bundle out, or use kind = "serial"'
             )
-        if self.settings.image is not None or (own is not None and own.image is not None and not own.build):
+        if self.settings.image is not None:
             board.check_image(self.image())
             return
         if own is not None:
+            if own.image is not None and not own.build:
+                board.check_image(Image(self._elf_of(own)))
             return  # it is built, or was written to the board elsewhere
         if not (kit() / "firmware").is_dir():
             raise UsageError(
@@ -67,11 +69,11 @@ class Equipment:
         told when it is needed.
         """
         try:
-            if self.config.own_model:
+            if self.settings.image is not None:
+                return UPSTREAM if self.image().has_symbol(UPSTREAM_SYMBOL) else TFLM_2020.engine
+            if self.config.firmware is not None:
                 return UPSTREAM  # nothing is known of its kernels: what it cannot compute, its outputs show
-            if self.settings.image is None and self.config.firmware is None:
-                return self.tflm.engine
-            return UPSTREAM if self.image().has_symbol(UPSTREAM_SYMBOL) else TFLM_2020.engine
+            return self.tflm.engine
         except UsageError:
             return TFLM_2020.engine
 
@@ -79,32 +81,35 @@ class Equipment:
         """The image under test: the one named, else built from the sources. Raises BuildError or UsageError."""
         if self._image is None:
             own = self.config.firmware
-            if self.settings.image is None and own is not None:
-                self._image = self._of_others(own)
+            if self.settings.image is None and own is not None and own.image is None:
+                self._build_of(own)
+                self._image = AbsentImage()
             else:
                 self._image = Image(self.settings.image or self._built())
         return self._image
 
-    def _of_others(self, own: FirmwareTable) -> Image:
-        """The ELF that the board file names, built by its command. Raises BuildError or UsageError."""
+    def _build_of(self, own: FirmwareTable) -> None:
+        """Run the command of the board file, where it has one. Raises BuildError."""
         file = self.config.file
         if own.build and (failure := run_command(own.build, own.build_s, file.parent)):
             raise BuildError(f"{own.build}: {failure}\n  next: run it by hand in {file.parent}; it is build of {file}")
-        if own.image is None:
-            return AbsentImage()
-        path = file.parent / own.image
+
+    def _elf_of(self, own: FirmwareTable) -> Path:
+        """The ELF that the board file names. Raises UsageError when it is not there."""
+        path = self.config.file.parent / (own.image or "")
         if not path.is_file():
             fix = "name the ELF as seen from the board file" if own.build else "build it, or name a command: build"
-            raise UsageError(f"{file}: [firmware] image: there is no {path}\n  fix: {fix}")
-        copy = self.folder / kept_image(self.config.target)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, copy)
-        return Image(copy)
+            raise UsageError(f"{self.config.file}: [firmware] image: there is no {path}\n  fix: {fix}")
+        return path
 
     def _built(self) -> Path:
         """A copy, so that another build does not change the image under a run."""
         target, folder = self.config.target, self.folder
         log, copy = folder / f"build.{target}.log", folder / kept_image(target)
+        if (own := self.config.firmware) is not None:
+            self._build_of(own)
+            folder.mkdir(parents=True, exist_ok=True)
+            return Path(shutil.copy(self._elf_of(own), copy))
         image = WITH_KERNELS if self.larger_image and not self.tflm.upstream else FIRMWARE
         return build(target, kit(), log=log, copy_to=copy, tflm=self.tflm, image=image)
 
