@@ -9,9 +9,11 @@ the run takes more than 1.2 times what the wire itself takes for the bytes of al
 from __future__ import annotations
 
 import argparse
+import statistics
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 
 from native_session import imu_motion
@@ -41,15 +43,19 @@ def measure(kind: str, baud: int, windows: int) -> float:
         window = (payload * 2)[:WINDOW_BYTES]  # of another length than the case's: the gate refuses it at once
         device.run(window)
         wire.baud, before = baud, wire.carried
-        start = time.monotonic()
+        marks = [time.monotonic()]
         for _ in range(windows):
             device.run(window)
-        seconds = time.monotonic() - start
+            marks.append(time.monotonic())
+        seconds = marks[-1] - marks[0]
         wire_s = (wire.carried - before) * BITS / baud
     ratio = seconds / wire_s
+    each = [after - before for before, after in pairwise(marks)]
+    median = statistics.median(each) * windows / wire_s
     print(
         f"{kind}: {windows} windows of {WINDOW_BYTES:,} bytes in {seconds:.3f} s of host time; the wire takes "
-        f"{wire_s:.3f} s for their {wire.carried - before:,} bytes at {baud:,} baud; ratio {ratio:.3f}"
+        f"{wire_s:.3f} s for their {wire.carried - before:,} bytes at {baud:,} baud; ratio {ratio:.3f}, of the median "
+        f"window {median:.3f}"
     )
     return ratio
 
