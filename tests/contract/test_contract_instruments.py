@@ -195,3 +195,22 @@ def test_a_window_whose_time_does_not_repeat_says_nothing_of_who_looks(evidence:
     once = with_section(faster, Repeats, pass_runs=0)
     assert judge(BY_ID["execution.plain"], once).outcome is Outcome.PASSED
     assert judge(BY_ID["execution.plain"], plain_times(once, (-40_000, 0, -40_000))).outcome is Outcome.FAILED
+
+
+@pytest.mark.parametrize(
+    ("inside", "outside", "wire", "said"),
+    [
+        (900, 1_900, 1_000, ""),
+        (890, 2_000, 1_000, "about 1,000 "),
+        (890, 2_000, 0, "about 2,000 "),
+        (2_099, 2_000, 1_000, ""),
+        (2_101, 2_000, 1_000, "not above 2,000 "),
+    ],
+)
+def test_what_a_wire_takes_is_left_out_where_the_clock_shows_little_and_not_where_it_shows_much(
+    evidence: Evidence, inside: int, outside: int, wire: int, said: str
+) -> None:
+    spin = replace(evidence.section(ClockTest).spin, counted=(Timed(inside, outside, False, wire),))
+    result = judge(BY_ID["instruments.clock"], with_section(evidence, ClockTest, spin=spin))
+    found = [finding.expected for finding in result.findings]
+    assert [expected[: len(said)] for expected in found] == ([said] if said else [])

@@ -922,7 +922,7 @@ class Counted(SelfTesting):
     idle: units beside each request, one after the other, the last one for ever. exact: no idle time is counted.
     """
 
-    counter, core_hz, exact = "a count", 180_000_000, True
+    counter, core_hz, exact, travels = "a count", 180_000_000, True, False
     idle: tuple[int, ...] = (1000,)
 
     def __post_init__(self) -> None:
@@ -957,11 +957,21 @@ class Counted(SelfTesting):
         inside = ticks if isinstance(ticks, int) else ticks[-1]
         beside = self.idle[min(self.requests, len(self.idle) - 1)]
         self.requests += 1
-        return Spent(int(self.clock.units(np.array(inside))) + beside, self.exact), answer
+        return Spent(int(self.clock.units(np.array(inside))) + beside, self.exact, self.travels), answer
 
 
 def clocked(device: Counted) -> ClockTest:
     return clock_test.STEP.collect(after_first_pass(device))
+
+
+def test_what_a_wire_takes_is_that_of_the_quickest_request_without_work() -> None:
+    """Beside the first spin, and for all attempts: it is no time that the firmware's clock should show."""
+    device = Counted()
+    device.exact, device.travels = False, True
+    device.idle = (9_000_000, 8_000_000, 7_000_000, 7_500_000, 9_000_000)
+    found = clocked(device).spin.counted
+    assert {each.wire for each in found} == {7_000_050}
+    assert found[0].outside == found[0].inside + 9_000_000
 
 
 def test_the_clock_is_shown_a_long_spin_whole_requests_and_naps() -> None:
