@@ -252,7 +252,7 @@ class BaselineFacts(Part):
 
 class DecisionFacts(Part):
     labels: list[str]
-    threshold: float
+    threshold: float | None  # None: the decide stage is the product's own
     unknown: str
 
 

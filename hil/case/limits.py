@@ -33,6 +33,9 @@ def contracts(table: CaseFile, model: ModelFile, kernels: KernelLibrary | None =
     decided, *further = (limits_of(table, output, kernels) for output in (model.output, *model.further_outputs))
     return Contracts(
         margin=parts.margin,
+        prepared_lsb=parts.input.prepared_lsb or 0,
+        prepared_tolerance=parts.input.prepared_tolerance or 0.0,
+        score_tolerance=parts.decision.score_tolerance or 0.0,
         lsb=decided.lsb,
         ulp=decided.ulp,
         tolerance=decided.tolerance,

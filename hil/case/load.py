@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from hil.case import limits, output_limits, stages
+from hil.case import limits, output_limits, own, stages
 from hil.case.carried import wired, with_state
 from hil.case.expected import EXPECTED, from_bytes
 from hil.case.lock import BUILD, LOCK, Lock, check_lock, new_lock, read_lock
@@ -18,7 +18,7 @@ from hil.case.schema import NAME, CaseFile, InputTable
 from hil.case.staged import check_finished
 from hil.case.toml_file import read_toml
 from hil.case.types import BASELINES, Case, Contracts, Decide, InputPart, ModelFile, Vectors
-from hil.case.vectors import Wanted, WantedInput, WantedOutput, read_vectors
+from hil.case.vectors import Wanted, WantedInput, WantedOutput, WantedOwn, read_vectors
 from hil.errors import CaseError
 from hil.model.carried import guessed
 from hil.model.check import check_float_model, check_model, own_operators
@@ -119,8 +119,14 @@ def _load(file: Path, kernels: KernelLibrary | None) -> Case:
     report.raise_any()
     (first, *further), decide = _stages(table, model, report)
     vectors = _vectors(file, table, contents, model, (first, *further), decide)
+    vectors = _with_reference(file, table, contents, model, vectors, report)
     contracts = limits.contracts(table, model, kernels)
     _check_against(table, model, contracts, vectors, report)
+    if (first.prepare.own or decide.own) and (file.parent / EXPECTED).is_file():
+        key = ("input", "prepare") if first.prepare.own else ("decision", "decide")
+        problem = f"{EXPECTED} holds what stages of this project give, and the case has one of the product's own"
+        report.say(key, problem, f"remove {EXPECTED}: what is expected stands in {table.input.vectors}")
+        report.raise_any()
     files = {FILE_NAME: data, **contents}
     files |= {name: _covered(file.parent / name) for name in (BUILD, EXPECTED) if (file.parent / name).is_file()}
     case = Case(
@@ -169,6 +175,7 @@ def _read_files(folder: Path, table: CaseFile, report: _Report) -> dict[str, byt
         ("model", "int8"): table.model.int8,
         ("model", "float"): table.model.float_,
         ("input", "vectors"): table.input.vectors,
+        ("input", "reference"): (table.input.reference or "").rpartition(":")[0] or None,
     }
     contents: dict[str, bytes] = {}
     for key, name in named.items():
@@ -230,16 +237,18 @@ def _check_kernels(data: bytes, file: Path, kernels: KernelLibrary | None, all_f
 def _stages(table: CaseFile, model: ModelFile, report: _Report) -> tuple[tuple[InputPart, ...], Decide]:
     """What feeds each input, and the decide stage."""
     stages.check_tensor_tables(table.input, model, report.say)
+    own.check(table, model, report.say)
+    report.raise_any()
     given = [(table.input.of(tensor.name), tensor, _saying(report, table.input, tensor)) for tensor in model.inputs]
-    windows = [stages.window_of(own, tensor, say) for own, tensor, say in given]
+    windows = [stages.window_of(each, tensor, say) for each, tensor, say in given]
     decide = stages.decide_of(table, model.output, report.say)
     parts = []
-    for window, (own, tensor, say) in zip(windows, given, strict=True):
+    for window, (each, tensor, say) in zip(windows, given, strict=True):
         if window is None:
             report.raise_any()
             raise AssertionError("a window that cannot be made is reported")
-        gate = stages.gate_of(own, window, model, say)
-        parts.append(InputPart(window, gate, stages.prepare_of(own, window, tensor, say)))
+        gate = stages.gate_of(each, window, model, say)
+        parts.append(InputPart(window, gate, stages.prepare_of(each, window, tensor, say)))
     stages.check_sendable([part.window for part in parts], report.say)
     report.raise_any()
     return tuple(parts), decide
@@ -284,10 +293,27 @@ def _vectors(
             for tensor in (model.output, *model.further_outputs)
         ),
         labels=decide.labels,
+        own=WantedOwn(
+            prepared=model.input if inputs[0].prepare.own else None, decision=decide.own, unknown=decide.unknown
+        ),
         carried=tuple(pair.input_tensor.name for pair in model.carried),
     )
     name = table.input.vectors
     return read_vectors(contents[name], file.parent / name, wanted)
+
+
+def _with_reference(
+    file: Path, table: CaseFile, contents: Mapping[str, bytes], model: ModelFile, vectors: Vectors, report: _Report
+) -> Vectors:
+    """The vectors with what the Python reference of the case says of its front end, where it names one."""
+    if (reference := table.input.reference) is None:
+        return vectors
+    if vectors.prepared is not None:
+        problem = f"{table.input.vectors} has an array 'prepared' too: which of the two is right?"
+        report.say(("input", "reference"), problem, "keep one of them")
+    prepared = own.referenced(file.parent, reference, vectors.windows, model.input, report.say)
+    report.raise_any()
+    return replace(vectors, prepared=prepared)
 
 
 def _check_against(

@@ -83,6 +83,9 @@ def propose(path: Path) -> Proposal:
     if EXPECTED in (case.vectors_file, case.model.path.name):
         fix = "give that file another name"
         raise CaseError(case.path, "", f"{EXPECTED} is the name of the accepted expectations", fix)
+    if case.own_stages:
+        problem = "what the product's own stage gives stands in the vectors: there is nothing to accept"
+        raise CaseError(case.path, case.own_stages[0], problem, f"mend {case.vectors_file}, and lock the case again")
     now = expected_of(case, compute(case))
     found = differences(case.expected or _nothing(now), now)
     return Proposal(case, read_lock(folder), now, found, finished)

@@ -83,6 +83,7 @@ class GateTable(Table):
 
 
 Stage = Literal["tensor/1", "scale/1", "quantize/1"]
+WindowType = Literal["int8", "uint8", "int16", "float32"]
 
 
 class WindowTable(Table):
@@ -103,7 +104,9 @@ class InputTensorTable(WindowTable):
 class InputTable(WindowTable):
     vectors: Text = "vectors.npz"
     rate_hz: Positive | None = None
-    prepare: Stage
+    prepare: Stage | Literal["own"]
+    dtype: WindowType | None = None
+    reference: Text | None = None
     tensors: dict[str, InputTensorTable] = {}
 
     def of(self, name: str) -> InputTable:
@@ -116,8 +119,9 @@ class InputTable(WindowTable):
 
 
 class DecisionTable(Table):
+    decide: Literal["argmax/1", "own"] = "argmax/1"
     labels: Annotated[tuple[Text, ...], Field(strict=False, min_length=1, max_length=MAX_LABELS)]
-    threshold: float
+    threshold: float | None = None
     release: float | None = None
     debounce: Annotated[int, Field(ge=1, le=MAX_WINDOWS)] = 1
     cooldown: Annotated[int, Field(ge=0, le=MAX_WINDOWS)] = 0
@@ -148,6 +152,8 @@ class Flips(Bounds):
 
 class InputContract(Table):
     saturation: Bounds | None = None
+    prepared_lsb: Annotated[int | None, Field(ge=0, le=MAX_STEPS)] = None
+    prepared_tolerance: Annotated[float | None, Field(gt=0)] = None
 
 
 class DeadlineTable(Table):
@@ -183,6 +189,7 @@ class ExecutionContract(OutputBudget):
 
 class DecisionContract(Table):
     accuracy: Bounds | None = None
+    score_tolerance: Annotated[float | None, Field(gt=0)] = None
 
 
 class OutputAgreement(Table):

@@ -8,8 +8,10 @@ from fractions import Fraction
 
 import numpy as np
 
+from hil.case import own
 from hil.case.schema import MAX_CHANNELS, CaseFile, DecisionTable, GateTable, InputTable
-from hil.case.types import MAX_PAYLOAD, Channel, Decide, Gate, ModelFile, Prepare, Window
+from hil.case.toml_file import EXAMPLES
+from hil.case.types import MAX_PAYLOAD, OWN, Channel, Decide, Gate, ModelFile, Prepare, Window
 from hil.problems import Say
 from hil.reference.decide import raw_threshold
 from hil.tensor import ROUNDED_TYPES, Quantisation, TensorContract
@@ -24,6 +26,8 @@ ONLY_SCALE = ("full_scale", "offset", "source_channels")
 def window_of(table: InputTable, tensor: TensorContract, say: Say) -> Window | None:
     """The raw window; None after a report. For `tensor/1` a sample is a row of the first dimension after the batch."""
     stage, _ = split_name(table.prepare)
+    if stage == OWN:
+        return own.window_of(table, say)
     if stage == "tensor":
         for key in ("window", "channels"):
             if getattr(table, key) is not None:
@@ -94,9 +98,9 @@ def _sendable(window: Window, key: str, say: Say) -> Window:
 
 
 def split_name(name: str) -> tuple[str, int]:
-    """`scale/1` to ("scale", 1)."""
-    stage, version = name.split("/")
-    return stage, int(version)
+    """`scale/1` to ("scale", 1); a stage of the product's own has the version 0."""
+    stage, _, version = name.partition("/")
+    return stage, int(version or 0)
 
 
 def gate_of(table: InputTable, window: Window, model: ModelFile, say: Say) -> Gate:
@@ -107,12 +111,14 @@ def gate_of(table: InputTable, window: Window, model: ModelFile, say: Say) -> Ga
     info = np.iinfo(window.dtype) if integer else np.finfo(np.float32)
     lowest, highest = float(info.min), float(info.max)
     given = table.gate
-    is_tensor = split_name(table.prepare)[0] == "tensor"
+    stage = split_name(table.prepare)[0]
+    is_tensor, is_own = stage == "tensor", stage == OWN
     if is_tensor and not integer and model.reach < highest:
         reach = float(np.float32(model.reach))
     else:
         reach = max(highest, -lowest)
-    _check_float_gate(given, model, say)
+    if not is_own:
+        _check_float_gate(given, model, say)
     wanted = {"minimum": given.minimum, "maximum": given.maximum, "min_span": given.min_span}
     for key, value in wanted.items():
         if value is None:
@@ -139,7 +145,8 @@ def gate_of(table: InputTable, window: Window, model: ModelFile, say: Say) -> Ga
     elif given.min_span > maximum - minimum:
         problem = f"{given.min_span:g} is more than maximum - minimum: every window would be flat"
         say(("input", "gate", "min_span"), problem, f"write at most {maximum - minimum:g}")
-    return Gate(_float32(minimum), _float32(maximum), _float32(given.min_span))
+    known = not is_own or "gate" in table.model_fields_set
+    return Gate(_float32(minimum), _float32(maximum), _float32(given.min_span), known)
 
 
 def _check_float_gate(given: GateTable, model: ModelFile, say: Say) -> None:
@@ -156,6 +163,8 @@ def _float32(value: float) -> float:
 def prepare_of(table: InputTable, window: Window, tensor: TensorContract, say: Say) -> Prepare:
     """The prepare stage's parameters, fitted to the model's input tensor."""
     stage, version = split_name(table.prepare)
+    if stage == OWN:
+        return Prepare(stage, version)
     if stage != "tensor" and tensor.element not in ROUNDED_TYPES:
         problem = f"{table.prepare} rounds to steps of the input's scale, the input is {tensor.dtype} and has none"
         say(("input", "prepare"), problem, f"write {REAL_INPUT}")
@@ -254,6 +263,11 @@ def decide_of(table: CaseFile, tensor: TensorContract, say: Say) -> Decide:
     if part is None:
         return Decide("none", 1)
     _check_labels(part, tensor, say)
+    if part.decide == OWN:
+        return own.decide_of(part, say)
+    if part.threshold is None:
+        say(("decision", "threshold"), "the key is missing", f"add {EXAMPLES['decision.threshold']}")
+        return Decide("argmax", 1, labels=part.labels, unknown=part.unknown)
     release = part.threshold if part.release is None else part.release
     _check_score("threshold", part.threshold, tensor, say)
     if part.release is not None:
@@ -277,7 +291,7 @@ def _check_labels(part: DecisionTable, tensor: TensorContract, say: Say) -> None
     path = ("decision", "labels")
     if doubled := sorted({label for label in part.labels if part.labels.count(label) > 1}):
         say(path, f"{', '.join(map(repr, doubled))} occurs more than once", "give each output element its own label")
-    if len(part.labels) != tensor.elements:
+    if len(part.labels) != tensor.elements and part.decide != OWN:
         problem = (
             f"{len(part.labels)} labels, the model's output tensor {list(tensor.shape)} has {tensor.elements} elements"
         )

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.case.npz import Arrays
+from hil.case.own import prepared_shapes
 from hil.case.types import MAX_PAYLOAD, Vectors, Window, sent_bytes
 from hil.case.window_shape import axes, shape_fault
 from hil.errors import CaseError
 from hil.problems import Problem, raise_any
 from hil.records import GateReason
-from hil.tensor import Elements, ElementType
+from hil.tensor import Elements, ElementType, TensorContract
 
 KEYS = ("windows", "label", "reject", "samples", "sequence", "name", "expected_output")
 # `stale` cannot be expected of a vector: each gets a capture number of its own.
@@ -58,6 +59,23 @@ class WantedOutput:
 
 
 @dataclass(frozen=True)
+class WantedOwn:
+    """What may be expected of stages of the product's own. prepared: the input of its front end, None where that is
+    none of its own; decision: whether its decide stage is; unknown: the text of the answer of none.
+    """
+
+    prepared: TensorContract | None = None
+    decision: bool = False
+    unknown: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the arrays that the file may hold for them."""
+        prepared = ("prepared", "prepared_float") if self.prepared is not None else ()
+        return (*prepared, *(("answer", "score") if self.decision else ()))
+
+
+@dataclass(frozen=True)
 class Wanted:
     """What the case needs of its vectors: the output that is decided on comes first. labels: empty without a decide
     stage. carried: names of inputs that windows do not feed.
@@ -67,13 +85,15 @@ class Wanted:
     outputs: tuple[WantedOutput, ...]
     labels: tuple[str, ...]
     carried: tuple[str, ...] = ()
+    own: WantedOwn = WantedOwn()
 
     @property
     def names(self) -> tuple[str, ...]:
         """Of all arrays that the file may hold."""
         others = [name for name in KEYS if name not in ("windows", "samples", "expected_output")]
         lengths = [each.samples_name for each in self.inputs]
-        return (*(each.name for each in self.inputs), *others, *lengths, *(each.name for each in self.outputs))
+        outputs = [each.name for each in self.outputs]
+        return (*(each.name for each in self.inputs), *others, *lengths, *outputs, *self.own.names)
 
 
 def read_vectors(data: bytes, file: Path, wanted: Wanted) -> Vectors:
@@ -93,11 +113,26 @@ def read_vectors(data: bytes, file: Path, wanted: Wanted) -> Vectors:
     sequence = reader.whole("sequence", -1)
     names = reader.names()
     expected, *others = (reader.expected_output(each) for each in wanted.outputs)
+    prepared, prepared_float = reader.prepared(wanted.own.prepared)
+    answer, score = (reader.answer(wanted), reader.score()) if wanted.own.decision else (None, None)
     if reject is not None:
         problems += _wrong_lengths(reject, wanted.inputs, (samples, *lengths))
     raise_any(file, problems)
     return Vectors(
-        windows, samples, names, label, reject, sequence, expected, tuple(further), tuple(others), tuple(lengths)
+        windows,
+        samples,
+        names,
+        label,
+        reject,
+        sequence,
+        expected,
+        tuple(further),
+        tuple(others),
+        tuple(lengths),
+        prepared,
+        prepared_float,
+        answer,
+        score,
     )
 
 
@@ -235,6 +270,54 @@ class _Columns:
             )
             return None
         return self._arrays.read(name).reshape(self._n, *shape)
+
+    def prepared(self, tensor: TensorContract | None) -> tuple[Elements | None, NDArray[np.float32] | None]:
+        """What a front end of the product's own must give, and the real values that it stands for; None for neither."""
+        if tensor is None:
+            return None, None
+        return self._tensors("prepared", tensor.element.dtype, tensor), self._tensors(
+            "prepared_float", np.dtype(np.float32), tensor
+        )
+
+    def _tensors(self, name: str, dtype: np.dtype[Any], tensor: TensorContract) -> NDArray[Any] | None:
+        header = self._arrays.header(name)
+        if header is None:
+            return None
+        forms = prepared_shapes(self._n, tensor)
+        if header[0].newbyteorder("=") != dtype or header[1] not in forms:
+            expected = f"{dtype} {list(forms[0])}"
+            fix = "save one tensor for each window, as the model takes it"
+            self._say(name, f"expected {expected}, found {header[0].newbyteorder('=')} {list(header[1])}", fix)
+            return None
+        return self._arrays.read(name).reshape(self._n, tensor.elements)
+
+    def answer(self, wanted: Wanted) -> NDArray[np.int64] | None:
+        """Indices of the labels that a decide stage of the product's own must answer; -1, "" or the text for it: none
+        of them.
+        """
+        header = self._arrays.header("answer")
+        if header is not None and header[0].kind == "U":
+            texts = self._text("answer")
+            known = {wanted.own.unknown: -1, "": -1} | {label: place for place, label in enumerate(wanted.labels)}
+            for row, text in enumerate(texts or ()):
+                if text not in known:
+                    fix = f"write one of {', '.join(map(repr, wanted.labels))}, or {wanted.own.unknown!r}"
+                    self._say("answer", f"row {row} is {text!r}, which is no label of the case", fix)
+                    return None
+            return None if texts is None else np.array([known[text] for text in texts], np.int64)
+        values = self.whole("answer", -1)
+        if values is not None and values.max() >= len(wanted.labels):
+            row = int(np.argmax(values))
+            problem = f"row {row} is {values[row]}, the case has {len(wanted.labels)} labels"
+            self._say("answer", problem, "count the labels from 0, -1 for none of them")
+            return None
+        return values
+
+    def score(self) -> NDArray[np.float64] | None:
+        """Scores that a decide stage of the product's own must tell; NaN where none is expected."""
+        if not self._fits("score", "fiu", "numbers"):
+            return None
+        return self._arrays.read("score").astype(np.float64)
 
     def samples(self, inputs: Sequence[WantedInput]) -> list[NDArray[np.int64] | None]:
         """Samples really sent of each input; what they come to must still fit into one frame."""

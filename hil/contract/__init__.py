@@ -28,6 +28,7 @@ from hil.contract import (
 )
 from hil.contract.latency import LatencySummary, latency_summary
 from hil.contract.marginal import mark
+from hil.contract.own import not_expected
 from hil.contract.told import not_told
 from hil.contract.types import Check, CheckResult, Evidence
 
@@ -66,7 +67,8 @@ def checks_for(case: Case) -> tuple[Check, ...]:
 
 def judge(check: Check, evidence: Evidence) -> CheckResult:
     """The verdict of one check that applies to the evidence's case. An exception in here is a bug and is not caught."""
-    result = not_told(check, evidence) or mark(check.judge(evidence), evidence.case.contracts.margin)
+    unsaid = not_told(check, evidence) or not_expected(check, evidence)
+    result = unsaid or mark(check.judge(evidence), evidence.case.contracts.margin)
     return instruments.held_to_instruments(result, evidence)
 
 

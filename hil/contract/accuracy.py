@@ -78,7 +78,7 @@ def _cause(
 def _real_share(evidence: Evidence, scores: NDArray[np.float32] | None, population: NDArray[np.bool_]) -> float | None:
     """Accuracy of the float model by its scores [n, labels], each vector decided alone; None without one."""
     label = evidence.case.vectors.label
-    if scores is None or label is None:
+    if scores is None or label is None or evidence.case.decide.own:
         return None
     answers = real_answers(evidence.case, scores.astype(np.float64))
     return float((answers == label)[population].mean())

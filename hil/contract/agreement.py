@@ -25,6 +25,7 @@ from hil.contract.verdict import Sheet, number, plural
 from hil.tensor import Elements
 
 Rows = NDArray[np.intp]
+NO_CHAIN = "the front end is the product's own, and the case does not say which real values a window stands for"
 _CLIPPED = 0.01  # share of the elements from which on the clamp is what to look at
 
 
@@ -250,6 +251,8 @@ def _hint(sheet: Sheet, evidence: Evidence, rows: Rows, figure: Figure, oracle: 
 
 def _of_the_input(evidence: Evidence, rows: Rows) -> str:
     """Whether the clamp or the rounding of prepare is what the input loses, and the cure."""
+    if evidence.case.prepare.own:
+        return "compare the front end with what made `prepared_float`"
     if evidence.case.model.input.element.real:
         return "prepare changes no value here: look at what the float model is given"
     share = float(clipped_shares(evidence.case, rows).mean())
@@ -273,6 +276,8 @@ def _worst(metric: _Metric, evidence: Evidence, rows: Rows) -> str:
 def _impossible(metric: _Metric, evidence: Evidence) -> str:
     if evidence.references.float_output is None:
         return "the case has no float model"
+    if evidence.case.prepare.own and evidence.case.vectors.prepared_float is None:
+        return NO_CHAIN
     if evidence.references.float_chain is None:
         return "the run kept no outputs of the float model on the raw windows"
     if metric.key == "flips" and not has_decide(evidence.case):

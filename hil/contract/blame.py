@@ -153,7 +153,29 @@ def ran(records: RunRecords) -> Mask:
 
 
 def comparable(evidence: Evidence) -> Mask:
-    """Vectors with a tensor and an output on both sides: done by the device, valid to the reference."""
+    """Vectors with a tensor and an output on both sides: done by the device, valid to the reference, which knows what
+    the tensor should be.
+    """
+    known = evidence.references.unknown
+    mask: Mask = _done_and_valid(evidence) if known is None else _done_and_valid(evidence) & ~known
+    return mask
+
+
+def unknown(evidence: Evidence) -> Mask:
+    """Vectors that the device did, and of which nobody knows what it should have computed: the front end is its own."""
+    rows = evidence.references.unknown
+    mask: Mask = np.zeros(len(evidence.records), np.bool_) if rows is None else rows & _done_and_valid(evidence)
+    return mask
+
+
+def decidable(evidence: Evidence) -> Mask:
+    """Vectors on which an answer is expected: those that can be compared, and of a decide stage of the product's own
+    also those of which only the answer is known.
+    """
+    return _done_and_valid(evidence) if evidence.case.decide.own else comparable(evidence)
+
+
+def _done_and_valid(evidence: Evidence) -> Mask:
     mask: Mask = done(evidence.records) & (evidence.references.gate == GateReason.VALID)
     return mask
 
@@ -204,8 +226,9 @@ def outputs_beyond(evidence: Evidence, allowance: Allowance, wanted: Elements | 
 def decision_differs(evidence: Evidence) -> Mask:
     """Answer, text or reason is not the reference's, or winner and score are not those of the device's own output."""
     records, references = evidence.records, evidence.references
-    mask: Mask = comparable(evidence) & (
+    mask: Mask = decidable(evidence) & (
         (records.answer != references.answer)
+        | score_differs(evidence)
         | (records.reason != references.reason)
         | text_differs(evidence)
         | winner_differs(evidence)
@@ -220,12 +243,24 @@ def text_differs(evidence: Evidence) -> Mask:
     wanted = np.array([codes.setdefault(text, len(codes)) for text in wanted_texts])
     given = np.array([codes.setdefault(text, len(codes)) for text in [*evidence.records.label_texts, ""]])
     different: Mask = wanted[evidence.references.answer] != given[evidence.records.label]
-    return different & comparable(evidence)
+    return different & decidable(evidence)
+
+
+def score_differs(evidence: Evidence) -> Mask:
+    """The score of a decide stage of the product's own is farther from the expected one than the case allows."""
+    wanted = evidence.case.vectors.score
+    if wanted is None or not evidence.case.decide.own:
+        return np.zeros(len(evidence.records), np.bool_)
+    off = np.abs(evidence.records.score - wanted) > evidence.case.contracts.score_tolerance  # NaN is never off
+    mask: Mask = decidable(evidence) & off
+    return mask
 
 
 def winner_differs(evidence: Evidence) -> Mask:
     """Winner or score is not that of the device's own output; this holds whatever the budget."""
     records = evidence.records
+    if evidence.case.decide.own:  # what it takes for winner and score is its own affair
+        return np.zeros(len(records), np.bool_)
     winner, score = winners(evidence.case, records.output)
     mask: Mask = comparable(evidence) & ((records.winner != winner) | (records.score != score))
     return mask

@@ -7,16 +7,17 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.case.types import Case
+from hil.case.types import Case, Limit
 from hil.contract.blame import (
     Blame,
     Stage,
     blame,
     carriers,
-    comparable,
+    decidable,
     faulted,
     gate_differs,
     has_decide,
+    score_differs,
     text_differs,
     winner_differs,
     winners,
@@ -26,7 +27,7 @@ from hil.contract.causes.answers import Answers, permuted
 from hil.contract.ready import asked, refused, unready
 from hil.contract.repeats import Repeats, not_repeated, run_differences
 from hil.contract.types import Check, CheckResult, Evidence
-from hil.contract.verdict import Sheet, add_differences, plural
+from hil.contract.verdict import Sheet, add_differences, number, plural
 from hil.records import Can, DecisionReason, GateReason, Status
 
 
@@ -61,7 +62,7 @@ def _judge_answer(evidence: Evidence) -> CheckResult:
         (records.status == Status.DONE) != (references.gate == GateReason.VALID)
     )  # answered where it must reject, or the other way round
     wrong_text, wrong_winner = text_differs(evidence), winner_differs(evidence)
-    wrong_answer = comparable(evidence) & (records.answer != references.answer)
+    wrong_answer = decidable(evidence) & (records.answer != references.answer)
     looks_like = _looks_like(evidence) if (wrong_answer | wrong_text).any() else ""
 
     def describe(found: Blame, vector: int) -> None:
@@ -76,7 +77,9 @@ def _judge_answer(evidence: Evidence) -> CheckResult:
             vector=evidence.case.vectors.name(vector),
             stage=found.text(vector),
             hint=looks_like
-            or _answer_hint(found, vector, only_text=bool(wrong_text[vector] and not wrong_answer[vector])),
+            or _answer_hint(
+                found, vector, evidence.case, only_text=bool(wrong_text[vector] and not wrong_answer[vector])
+            ),
         )
 
     return _judge_vectors(sheet, evidence, wrong_answer | wrong_text | wrong_winner | misgated, describe)
@@ -85,7 +88,7 @@ def _judge_answer(evidence: Evidence) -> CheckResult:
 def _looks_like(evidence: Evidence) -> str:
     """What all answers, or all their texts, have in common where nothing broke before; "" for nothing known."""
     found, records, labels = blame(evidence), evidence.records, evidence.case.decide.labels
-    rows = comparable(evidence) & ~found.before_decide & (found.differs != Stage.INVOKE)
+    rows = decidable(evidence) & ~found.before_decide & (found.differs != Stage.INVOKE)
     wanted, given = evidence.references.answer[rows], records.answer[rows]
     if cause := guess(ANSWERS, Answers(wanted, given, labels)):
         return f"looks like {cause}: is the label map of the firmware in the order of the model's outputs?"
@@ -101,7 +104,7 @@ def _looks_like(evidence: Evidence) -> str:
 
 def _judge_reject(evidence: Evidence) -> CheckResult:
     sheet = Sheet("decision.reject", evidence)
-    offending = comparable(evidence) & (evidence.records.reason != evidence.references.reason)
+    offending = decidable(evidence) & (evidence.records.reason != evidence.references.reason)
 
     def describe(found: Blame, vector: int) -> None:
         sheet.add(
@@ -110,17 +113,37 @@ def _judge_reject(evidence: Evidence) -> CheckResult:
             f"raw score {evidence.records.score[vector]}, threshold {evidence.case.decide.threshold})",
             vector=evidence.case.vectors.name(vector),
             stage=found.text(vector),
-            hint=_answer_hint(found, vector),
+            hint=_answer_hint(found, vector, evidence.case),
         )
 
     return _judge_vectors(sheet, evidence, offending, describe)
+
+
+def _judge_score(evidence: Evidence) -> CheckResult:
+    wanted, tolerance = evidence.case.vectors.score, evidence.case.contracts.score_tolerance
+    sheet = Sheet("decision.score", evidence, Limit(maximum=tolerance))
+    if wanted is None:
+        why = "the case does not say which score this decide stage should tell"
+        return sheet.not_judged(why, hint="add an array 'score' to the vectors (docs/case-format.md)")
+    records = evidence.records
+
+    def describe(found: Blame, vector: int) -> None:
+        sheet.add(
+            f"score {number(float(wanted[vector]))}, off by at most {number(tolerance)}",
+            number(int(records.score[vector])),
+            vector=evidence.case.vectors.name(vector),
+            stage=found.text(vector),
+            hint="compare the decide stage with what made `score` in the vectors, its unit first",
+        )
+
+    return _judge_vectors(sheet, evidence, score_differs(evidence), describe)
 
 
 def _judge_vectors(
     sheet: Sheet, evidence: Evidence, offending: NDArray[np.bool_], describe: Callable[[Blame, int], None]
 ) -> CheckResult:
     """Findings for offending vectors on which nothing broke earlier; one finding for all the others."""
-    population = comparable(evidence)
+    population = decidable(evidence)
     if reason := unready(evidence) or ("" if offending.any() else asked(population, evidence)):
         return sheet.not_judged(reason)
     found = blame(evidence)
@@ -135,13 +158,15 @@ def _judge_vectors(
     return sheet.result(numbers=numbers)
 
 
-def _answer_hint(found: Blame, vector: int, only_text: bool = False, looks_like: str = "") -> str:
+def _answer_hint(found: Blame, vector: int, case: Case, only_text: bool = False, looks_like: str = "") -> str:
     if found.differs[vector] == Stage.INVOKE:
         return "the output is inside its budget and still changes the decision: lower that, or move the threshold"
     if looks_like:
         return looks_like
     if only_text:
         return "right index, wrong text: see decision.labels, then how the firmware looks the label up"
+    if case.decide.own:
+        return "same output, other answer than the case expects: check the decide stage, and the array `answer`"
     return "same output, other decision: check winner, threshold and state of the decide stage (docs/pipeline.md)"
 
 
@@ -247,6 +272,13 @@ CHECKS = (
         "answer = reference answer and text = label[answer] and (winner, score) = highest of the device's output",
         _always,
         _judge_answer,
+    ),
+    Check(
+        "decision.score",
+        "score of every vector, as a decide stage of the product's own tells it, against the one that the case expects",
+        "|score - expected score| <= score_tolerance",
+        lambda case: case.decide.own,
+        _judge_score,
     ),
     Check(
         "decision.reject",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hil.contract.accuracy import labelled
 from hil.contract.alone import Answers, device_answers, raw_answers, real_answers
-from hil.contract.blame import has_decide
+from hil.contract.blame import has_decide, unknown
 from hil.contract.types import Evidence
 from hil.records import GateReason
 
@@ -64,12 +64,12 @@ class Comparison:
 def comparison(evidence: Evidence) -> Comparison | None:
     """Over the vectors with a true label that ran and are not expected to be rejected; None when there is none.
 
-    Every window is decided alone (hil.contract.alone).
+    Every window is decided alone (hil.contract.alone). None too where the decide stage is the product's own.
     """
     case, references = evidence.case, evidence.references
     label = case.vectors.label
-    rows = np.flatnonzero(labelled(evidence) & (references.gate == GateReason.VALID))
-    if label is None or not has_decide(case) or not len(rows):
+    rows = np.flatnonzero(labelled(evidence) & (references.gate == GateReason.VALID) & ~unknown(evidence))
+    if label is None or not has_decide(case) or case.decide.own or not len(rows):
         return None
     truth, labels = label[rows].astype(np.intp), len(case.decide.labels)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hil.can import untold
-from hil.case.types import Case, Vectors
+from hil.case.types import OWN, Case, Vectors
 from hil.contract.blame import (
     blame,
     blocks,
@@ -31,6 +31,7 @@ from hil.contract.types import Check, CheckResult, Evidence, Section
 from hil.contract.verdict import Sheet, add_differences, number
 from hil.records import Can, GateReason, Status
 from hil.reference.gate import judge
+from hil.reference.own import allowance, distance
 from hil.reference.prepare import clipped
 from hil.tensor import Elements, ElementType, TensorContract, bits, ranks
 
@@ -48,9 +49,12 @@ class PreparedDifference:
 
 @dataclass(frozen=True)
 class PreparedTensors(Section):
-    """The device's tensors of the first vectors whose digest is not the reference's."""
+    """The device's tensors of the first vectors whose digest is not the reference's. taken: of a front end of the
+    product's own, by vector, all of those whose tensor may be right nevertheless.
+    """
 
     differences: tuple[PreparedDifference, ...] = ()
+    taken: Mapping[int, Elements] = field(default_factory=dict)
 
 
 def _always(_: Case) -> bool:
@@ -236,20 +240,32 @@ def _prepared_words(
         ends(element, records.minimum[vector], records.maximum[vector]),
     ]
     stage = f"compare the device's {evidence.case.prepare.name} with docs/pipeline.md"
+    if evidence.case.prepare.own:
+        stage = "compare the front end with what made the expected tensor"
     if tensor is None:
         why = untold(evidence.hello.can, Can.FETCH) or "the tensor of this vector was not fetched"
         return "; ".join(expected), "; ".join(observed), f"{stage}; {why}"
     if len(tensor) == len(row):
-        different = np.flatnonzero(bits(tensor) != bits(row))
+        different = np.flatnonzero(_differ(evidence.case, row, tensor))
         if not len(different):
             repeated = "the tensor fetched afterwards is the reference's: the difference did not repeat"
             return "; ".join(expected), f"{'; '.join(observed)}; {repeated}", "look for a race or uninitialised memory"
         first = int(different[0])
+        if evidence.case.prepare.own and (allowed := allowance(evidence.case)):
+            stage = f"{number(allowed)} is allowed, {number(distance(row, tensor).max())} is the most there; {stage}"
         expected.append(f"{row[first]} at {element_name(evidence.case, first)}")
         observed.append(f"{tensor[first]} there, {len(different):,} of {len(row):,} elements differ")
     if len(tensor) != len(row):
         cause = f"the tensor has {len(tensor)} elements instead of {len(row)}"
     return "; ".join(expected), "; ".join(observed), f"looks like {cause}" if cause else stage
+
+
+def _differ(case: Case, wanted: Elements, observed: Elements) -> NDArray[np.bool_]:
+    """Elements that are not as they should be, [input elements]."""
+    if case.prepare.own:
+        return distance(wanted, observed) > allowance(case)
+    off: NDArray[np.bool_] = bits(observed) != bits(wanted)
+    return off
 
 
 def _likely_causes(evidence: Evidence, observed: Mapping[int, Elements]) -> dict[int, str]:
@@ -280,15 +296,17 @@ def _pair(evidence: Evidence, vector: int, tensor: Elements) -> Pair | None:
 
 def tensor_channels(case: Case) -> int:
     """Channels of the prepared tensor: elements that belong to one sample."""
-    if case.prepare.id == "tensor":
+    if case.prepare.id in ("tensor", OWN):
         shape = case.model.input.shape
         return shape[-1] if len(shape) > 1 else 1
     return len(case.prepare.channels) or case.window.channels
 
 
 def element_name(case: Case, index: int) -> str:
-    """Where a flat element of the input tensor lies: sample and channel; for `tensor/1` its place in the tensor."""
-    if case.prepare.id == "tensor":
+    """Where a flat element of the input tensor lies: sample and channel; for `tensor/1`, and a front end
+    of the product's own, its place in the tensor.
+    """
+    if case.prepare.id in ("tensor", OWN):
         place = np.unravel_index(index, case.model.input.shape[1:] or (1,))
         return str([int(part) for part in place])
     sample, channel = divmod(index, tensor_channels(case))
@@ -349,6 +367,8 @@ def input_cure(case: Case) -> str:
     calibrate = f"calibrate the model on data like these windows ({scale} does not fit them)"
     if case.prepare.id == "scale":
         return f"{calibrate}, or mend full_scale and offset"
+    if case.prepare.own:
+        return f"{calibrate}, or mend the front end"
     if case.prepare.id == "quantize":
         return f"{calibrate}, or bring the windows into the units that it was trained in"
     return f"{calibrate}, or quantise the windows with {scale}"

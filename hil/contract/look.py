@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from hil.contract.blame import unknown
 from hil.contract.ready import unready
 from hil.contract.tensors import Side
 from hil.contract.types import CheckResult, Evidence, Outcome
@@ -56,7 +57,7 @@ def judge_look(
 
     def judge(evidence: Evidence) -> CheckResult:
         sheet = Sheet(f"sanity.{kind}", evidence)
-        rows = np.flatnonzero(evidence.references.gate == GateReason.VALID)
+        rows = np.flatnonzero((evidence.references.gate == GateReason.VALID) & ~unknown(evidence))
         if reason := unready(evidence) or ("" if len(rows) else "the gate rejects every vector of the case"):
             return sheet.not_judged(reason)
         views = side.views(evidence) if side else (evidence,)

@@ -63,6 +63,8 @@ class References:
     Of the float model, float32 [n, output elements] or None without one: float_output on the values that the prepared
     tensor stands for, float_chain on those of the raw window. Decisions: winner, score, answer, reason [n] each.
     inputs, outputs: of further tensors, as in `Record`.
+    unknown: bool [n], vectors whose prepared tensor nobody knows, and what follows from it; None in a case whose stages
+    are all known.
     """
 
     gate: NDArray[np.uint8]
@@ -77,6 +79,7 @@ class References:
     reason: NDArray[np.uint8]
     inputs: tuple[InputReference, ...] = ()
     outputs: tuple[OutputReference, ...] = ()
+    unknown: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,11 @@ import fcntl
 import os
 import re
 import resource
+import runpy
 import select
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -262,6 +264,15 @@ def _explorer(room: Room) -> Explorer:
     return room.explorer
 
 
+def front_end(room: Room, file: str, function: str, windows: NDArray[Any]) -> Values:
+    """Call a Python function of the user's with the windows [n, samples, channels]. Answers `prepared`: its array."""
+    sys.path.insert(0, os.path.dirname(file))  # where it may have modules of its own
+    module = runpy.run_path(file, run_name="front_end")
+    if not callable(module.get(function)):
+        raise LookupError(f"there is no function {function!r} in {file}")
+    return {"prepared": np.asarray(module[function](windows.copy()))}
+
+
 REQUESTS: dict[str, Callable[..., Values]] = {
     "ready": ready,
     "open_tflm": open_tflm,
@@ -273,6 +284,7 @@ REQUESTS: dict[str, Callable[..., Values]] = {
     "open_litert": open_litert,
     "run_litert": run_litert,
     "shapes_litert": shapes_litert,
+    "front_end": front_end,
 }
 
 

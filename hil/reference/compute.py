@@ -13,7 +13,7 @@ from hil.contract.types import InputReference, OutputReference, References
 from hil.records import GateReason
 from hil.reference.decide import decide_all
 from hil.reference.gate import judge
-from hil.reference.models import CaseModels, Outputs, tensors_are_windows
+from hil.reference.models import CaseModels, Outputs, sources_of, tensors_are_windows
 from hil.reference.prepare import digests, prepare
 from hil.reference.streams import stretches
 from hil.tensor import Elements
@@ -28,12 +28,14 @@ class Stimuli:
     """What the device should see: gate uint8 [n], prepared [n, input elements], digest uint32 [n].
 
     Rows of rejected vectors hold zeros in the last two. further: prepared and digest of the inputs from the second on.
+    unknown: vectors whose tensor nobody knows: the front end is the product's own, and the case expects nothing of it.
     """
 
     gate: NDArray[np.uint8]
     prepared: Elements
     digest: NDArray[np.uint32]
     further: tuple[InputReference, ...] = ()
+    unknown: NDArray[np.bool_] | None = None
 
     @property
     def tensors(self) -> tuple[Elements, ...]:
@@ -45,13 +47,29 @@ class Stimuli:
         """Indices of the vectors that the gate accepts."""
         return np.flatnonzero(self.gate == GateReason.VALID)
 
+    @property
+    def known(self) -> NDArray[np.intp]:
+        """Those of them whose prepared tensor is known."""
+        return self.valid if self.unknown is None else self.valid[~self.unknown[self.valid]]
+
 
 def prepare_all(case: Case, chunk: int = CHUNK) -> Stimuli:
     """Gate and prepare over the case's vectors; quick, no model is run."""
     gate = judge(case.vectors, case)
+    if case.prepare.own:
+        return _expected(case, gate)
     rows = np.flatnonzero(gate == GateReason.VALID)
     first, *further = (_prepared(one, rows, chunk) for one in case.of_inputs)
     return Stimuli(gate, first.prepared, first.digest, tuple(further))
+
+
+def _expected(case: Case, gate: NDArray[np.uint8]) -> Stimuli:
+    """What the case expects of a front end of the product's own."""
+    n, input, prepared = len(case.vectors), case.model.input, case.vectors.prepared
+    if prepared is None:
+        nothing = np.zeros((n, input.elements), input.element.dtype)
+        return Stimuli(gate, nothing, np.zeros(n, np.uint32), unknown=np.ones(n, np.bool_))
+    return Stimuli(gate, prepared, digests(prepared), unknown=np.zeros(n, np.bool_))
 
 
 def _prepared(case: Case, rows: NDArray[np.intp], chunk: int) -> InputReference:
@@ -99,12 +117,12 @@ def model_outputs(
         with CaseModels(case) as models:
             return model_outputs(case, stimuli, rows, progress, chunk, models)
     models.open()
-    outputs = Outputs.empty(case)
-    asked = stimuli.valid if rows is None else np.intersect1d(stimuli.valid, rows)
+    outputs, sources = Outputs.empty(case), sources_of(case)
+    asked = stimuli.known if rows is None else np.intersect1d(stimuli.known, rows)
     done = 0
     for stretch in stretches(case, asked, chunk):
         some = stretch.rows
-        windows = [each[some] for each in (case.vectors.windows, *case.vectors.further)]
+        windows = [each[some] for each in sources] if sources is not None else None
         outputs.put(some, models.answer([each[some] for each in stimuli.tensors], windows, stretch.fresh))
         done += len(some)
         if progress is not None:
@@ -129,6 +147,7 @@ def references(case: Case, stimuli: Stimuli, outputs: Outputs) -> References:
         answer=decisions.answer,
         reason=decisions.reason,
         inputs=stimuli.further,
+        unknown=stimuli.unknown,
         outputs=tuple(
             OutputReference(each.oracle, each.real, each.real if windows else each.chain) for each in outputs.further
         ),

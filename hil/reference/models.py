@@ -44,7 +44,8 @@ class Outputs:
     def _of(cls, case: Case, output: TensorContract) -> Outputs:
         shape = len(case.vectors), output.elements
         real = np.zeros(shape, np.float32) if case.float_model is not None else None
-        chain = None if real is None or tensors_are_windows(case) else np.zeros(shape, np.float32)
+        known = real is not None and sources_of(case) is not None and not tensors_are_windows(case)
+        chain = np.zeros(shape, np.float32) if known else None
         return cls(np.zeros(shape, output.element.dtype), real, chain)
 
     def put(self, rows: NDArray[np.intp], answers: Outputs) -> None:
@@ -65,6 +66,15 @@ class Outputs:
 def tensors_are_windows(case: Case) -> bool:
     """Whether nothing is prepared: there is no way from a raw window to the tensor that could lose anything."""
     return all(each.prepare.id == "tensor" for each in case.of_inputs)
+
+
+def sources_of(case: Case) -> Sequence[NDArray[np.generic]] | None:
+    """What the float model gets of each input by the whole way, [n, ...]: the raw windows, or what the case says that
+    they are worth behind a front end of the product's own; None where it does not say.
+    """
+    if not case.prepare.own:
+        return (case.vectors.windows, *case.vectors.further)
+    return None if case.vectors.prepared_float is None else (case.vectors.prepared_float,)
 
 
 class CaseModels:

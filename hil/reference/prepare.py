@@ -1,5 +1,6 @@
 """The prepare stages of docs/pipeline.md, bit for bit: `tensor/1`, `scale/1`, `quantize/1`, and the digest; and what a
-perfect front end would make of the same windows.
+perfect front end would make of the same windows. `own` is a row of the table that computes nothing: the stage is the
+product's.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.case.types import Prepare
+from hil.case.types import OWN, Prepare
 from hil.errors import UsageError
 from hil.tensor import INT16, ROUNDED_TYPES, Elements, ElementType, TensorContract
 
@@ -62,10 +63,11 @@ def real_values(windows: NDArray[np.generic], prepare: Prepare, input: TensorCon
     rounding to the tensor's type and without its clamp. Windows and elements as there.
 
     tensor/1: the tensor is all that there is, (q - zero point) * scale, or itself where it is not quantised. scale/1,
-    in float64: (count - offset) / 32768 * gain / 65536 * scale. quantize/1: the window itself.
+    in float64: (count - offset) / 32768 * gain / 65536 * scale. quantize/1: the window itself. own: what is given are
+    the real values.
     """
     flat = windows.reshape(len(windows), -1)
-    if prepare.id == "quantize":
+    if prepare.id in ("quantize", OWN):
         return flat.astype(np.float32)
     with np.errstate(over="ignore"):  # infinite with an absurd scale; the float model says what it makes of that
         if prepare.id == "tensor":
@@ -136,6 +138,10 @@ def _quantize_1(windows: NDArray[np.generic], prepare: Prepare, input: TensorCon
     return _rounded(np.floor(limited + np.float32(0.5)).astype(np.int64) + input.quantisation.zero_point, input)
 
 
+def _own(windows: NDArray[np.generic], prepare: Prepare, input: TensorContract) -> Elements:
+    raise UsageError(f'prepare = "{prepare.name}": what it gives is not known here\n  fix: ask the vectors of the case')
+
+
 def _rounded(values: NDArray[np.int64], input: TensorContract) -> Elements:
     """Whole numbers in the tensor's type, clamped to its ends."""
     element = input.element
@@ -153,4 +159,5 @@ STAGES: Mapping[str, Stage] = {
     "tensor/1": _tensor_1,
     "scale/1": _scale_1,
     "quantize/1": _quantize_1,
+    OWN: _own,
 }

@@ -216,7 +216,10 @@ def _decision(case: Case) -> Json | None:
     if not decide.labels:
         return None
     output = case.model.output
-    if output.element.real:
+    threshold: float | None = None  # of a decide stage of the product's own
+    if decide.own:
+        pass
+    elif output.element.real:
         threshold = float(output.element.of_ranks(decide.threshold))
     else:  # which may lie one below the type
         threshold = float(output.quantisation.real(np.array(decide.threshold)))

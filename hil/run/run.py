@@ -32,7 +32,7 @@ from hil.run.outcome import Attempt, Outcome, Refusal, seconds
 from hil.run.settings import Settings
 from hil.runfile import RUN_FILE
 from hil.session import Progress, Share, conclude, merge_records, run_share, whole
-from hil.session.room import bundle_of
+from hil.session.room import bundle_of, require_known_stages
 
 ProgressFactory = Callable[[str], AbstractContextManager[Progress]]
 
@@ -174,6 +174,7 @@ class HilRun:
         """Why a case that could be read cannot be run all the same."""
         try:
             baseline_of(case, self.config.name)
+            require_known_stages(case, self.config)
             self._check_kernels(case)
             check_models(case)
         except UsageError as error:

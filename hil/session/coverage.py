@@ -140,4 +140,4 @@ def _clamps(found: Found) -> Iterator[ShortClamp]:
         yield ShortClamp(f"{operator.index} {operator.name}", at, goal.by)
 
 
-STEP = Step(Coverage, Scope.LEAD, _collect, begin=_begin)
+STEP = Step(Coverage, Scope.LEAD, _collect, begin=_begin, applies=lambda case: not case.prepare.own)

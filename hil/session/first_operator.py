@@ -48,7 +48,8 @@ def first_operator(evidence: Evidence, board: Board, image: Image) -> FirstOpera
     is spared, and where the disagreement does not come again when that window runs alone.
     """
     case = evidence.case
-    if evidence.faults or evidence.hello.bundle_status or not board.probe_bundles or case.model.carried:
+    spared = case.own_stages or not board.probe_bundles  # it builds bundles, which know no stage of the product's own
+    if evidence.faults or evidence.hello.bundle_status or spared or case.model.carried:
         return FirstOperator()
     found = _disagreement(evidence)
     if found is None:

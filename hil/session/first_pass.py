@@ -11,6 +11,7 @@ from hil.contract.input import PreparedDifference, PreparedTensors
 from hil.contract.types import MAX_FINDINGS
 from hil.errors import LinkError
 from hil.records import Record, RunRecords, Status
+from hil.reference.own import is_right, takes_tensors
 from hil.session.order import unbroken
 from hil.session.state import SessionState
 from hil.session.step import Scope, Step
@@ -30,6 +31,7 @@ def _warm_up(run: SessionState) -> None:
 def _collect(run: SessionState) -> PreparedTensors:
     _warm_up(run)
     differences: list[PreparedDifference] = []
+    taken: dict[int, Elements] = {}
     total = sum(map(len, run.groups))
     for done, (index, fresh) in enumerate(unbroken(run, run.groups)):
         if run.stopped:
@@ -37,9 +39,9 @@ def _collect(run: SessionState) -> PreparedTensors:
         record = run.vector(index, fresh)
         if record is not None:
             _store(run, index, record)
-            _fetch_difference(run, index, record, differences)
+            _fetch(run, index, record, differences, taken)
         run.progress("vectors", done + 1, total)
-    return PreparedTensors(tuple(differences))
+    return PreparedTensors(tuple(differences), taken)
 
 
 def _store(run: SessionState, index: int, record: Record) -> None:
@@ -86,6 +88,24 @@ def _store_further(rows: RunRecords, index: int, record: Record) -> None:
         column[index] = of_dtype(column.dtype).read(data)
 
 
+def _fetch(
+    run: SessionState, index: int, record: Record, differences: list[PreparedDifference], taken: dict[int, Elements]
+) -> None:
+    """taken: tensors of a front end of the product's own, of which only the device can say what they are."""
+    if not takes_tensors(run.case):
+        _fetch_difference(run, index, record, differences)
+        return
+    as_expected = run.case.vectors.prepared is not None and record.digest == run.stimuli.digest[index]
+    if record.status != Status.DONE or as_expected:
+        return
+    data = run.attempt(index, run.device.prepared)
+    if data is None:
+        return
+    (taken[index],) = split_tensors(run.case, data)
+    if not is_right(run.case, index, taken[index]) and len(differences) < MAX_FINDINGS:
+        differences.append(PreparedDifference(index, taken[index]))
+
+
 def _fetch_difference(run: SessionState, index: int, record: Record, differences: list[PreparedDifference]) -> None:
     """Bring the device's own tensor while it is still there, so that the first differing element can be named."""
     if record.status != Status.DONE or len(differences) >= MAX_FINDINGS:
@@ -114,7 +134,9 @@ def split_tensors(case: Case, data: bytes) -> list[Elements]:
 
 
 def _merge(sections: Sequence[PreparedTensors]) -> PreparedTensors:
-    return PreparedTensors(tuple(chain.from_iterable(each.differences for each in sections))[:MAX_FINDINGS])
+    differences = tuple(chain.from_iterable(each.differences for each in sections))[:MAX_FINDINGS]
+    taken = {vector: tensor for each in sections for vector, tensor in each.taken.items()}
+    return PreparedTensors(differences, taken)
 
 
 STEP = Step(PreparedTensors, Scope.SHARE, _collect, _merge)

@@ -116,4 +116,4 @@ def _send(run: SessionState, stimulus: GateStimulus) -> Record:
 
 _TOLD_EVERY = 32  # windows
 
-STEP = Step(GateProbes, Scope.LEAD, _collect)
+STEP = Step(GateProbes, Scope.LEAD, _collect, applies=lambda case: not case.prepare.own)

@@ -96,4 +96,4 @@ def _joined(one: OtherState, other: OtherState) -> OtherState:
     return replace(one, vectors=np.concatenate([one.vectors, other.vectors]), outputs=outputs)
 
 
-STEP = Step(OtherStates, Scope.SHARE, _collect, _merge, applies=lambda case: case.keeps_state)
+STEP = Step(OtherStates, Scope.SHARE, _collect, _merge, applies=lambda case: case.keeps_state and not case.prepare.own)

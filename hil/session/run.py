@@ -24,7 +24,9 @@ from hil.records import RunRecords, Status
 from hil.reference.compute import prepare_all, references
 from hil.reference.job import ReferenceJob
 from hil.reference.models import CaseModels
+from hil.reference.own import with_own_decisions
 from hil.session.first_operator import first_operator
+from hil.session.own_stages import with_tensors_of_the_device
 from hil.session.part import Part, empty_records, merge, total
 from hil.session.room import bundle_of, require_room
 from hil.session.share import Share, whole
@@ -139,6 +141,8 @@ def conclude(
     wanted_bundle = bundle_of(case, board, image)
     provisioned = wanted_bundle if bundle is None else bundle
     part, stimuli = merge(case, parts), prepare_all(case)
+    if case.own_stages:
+        part, stimuli = with_tensors_of_the_device(case, part, stimuli)
     steps = wanted(case, Scope.WHOLE)
     if steps and part.hello.bundle_status == 0 and not part.stopped:
         device, _ = _connect(case, board, image, provisioned)
@@ -158,7 +162,7 @@ def conclude(
         bundle_differences=differences(wanted_bundle, provisioned) if wanted_bundle else (),
         hello=part.hello,
         records=part.records,
-        references=references(case, stimuli, part.outputs),
+        references=with_own_decisions(case, references(case, stimuli, part.outputs), part.records),
         faults=part.faults,
         other_canaries=part.other_canaries,
         sections=part.sections,

@@ -38,4 +38,4 @@ def _collect(run: SessionState) -> ScoreProbes:
 
 _TOLD_EVERY = 64  # steps
 
-STEP = Step(ScoreProbes, Scope.LEAD, _collect)
+STEP = Step(ScoreProbes, Scope.LEAD, _collect, applies=lambda case: not case.decide.own)

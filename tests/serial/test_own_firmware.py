@@ -4,17 +4,13 @@ without, and nothing passes that nobody looked at.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from firmware_copy import FirmwareCopy
 from harness_process import PASSED, USAGE_ERROR, run_harness
 from native_session import IMU_MOTION, imu_motion, with_vectors
-from serial_board import board_file
-from wire import Wire, wire
+from own_firmware import own_board
 
 from hil.board.config import read_board
 from hil.board.serial import open_board
@@ -24,28 +20,6 @@ from hil.contract.types import CheckResult, Evidence, Outcome
 from hil.image.absent import AbsentImage
 from hil.image.elf import Image
 from hil.session import run_case
-
-# What stands for a model that is compiled in lies where the board found it; the firmware tells of no bundle.
-OWN = {
-    "testmode/test_mode.cpp": [
-        ("facts->can = HIL_CAN_BUNDLE | HIL_CAN_MARKS;", "facts->can = 0;"),
-        ("facts->operators = {operators.data(), static_cast<uint32_t>(operators.size())};", "(void)operators;"),
-        ("std::copy(bundle.hash.begin(), bundle.hash.end(), facts->bundle_hash);", ""),
-    ]
-}
-
-
-@pytest.fixture(scope="module")
-def own_image(firmware_copy: FirmwareCopy) -> Image:
-    return firmware_copy.image("own", OWN)
-
-
-@contextmanager
-def own_board(folder: Path, elf: Image, **firmware: object) -> Iterator[tuple[Wire, Path]]:
-    """The firmware behind a wire, and its board file: flashed elsewhere, with the model of imu_motion."""
-    with wire(folder, imu_motion(), "socket", image=elf) as made:
-        file = board_file(made, {"bundle": "none", **firmware}, flash=None)
-        yield made, file
 
 
 def case() -> Case:

@@ -3,13 +3,14 @@
 from hil.case.types.case import BASELINES, CONTRACTS, PARTS, STAGES, Case
 from hil.case.types.limits import Contracts, LatencyLimit, Limit, OutputLimits, SoakLimits, Tolerance
 from hil.case.types.model import ModelFile, StatePair
-from hil.case.types.pipeline import MAX_PAYLOAD, Channel, Decide, Gate, InputPart, Prepare, Window
+from hil.case.types.pipeline import MAX_PAYLOAD, OWN, Channel, Decide, Gate, InputPart, Prepare, Window
 from hil.case.types.vectors import Expected, Vectors, sent_bytes
 
 __all__ = [
     "BASELINES",
     "CONTRACTS",
     "MAX_PAYLOAD",
+    "OWN",
     "PARTS",
     "STAGES",
     "Case",

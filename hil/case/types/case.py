@@ -64,6 +64,12 @@ class Case:
     further: tuple[InputPart, ...] = ()
 
     @property
+    def own_stages(self) -> tuple[str, ...]:
+        """Keys of case.toml that name a stage of the product's own; of none in a case that the harness knows whole."""
+        keys = (("input.prepare", self.prepare.own), ("decision.decide", self.decide.own))
+        return tuple(key for key, own in keys if own)
+
+    @property
     def of_inputs(self) -> tuple[Case, ...]:
         """The case with only the first input, only the second, and so on; itself when there is one."""
         return tuple(self._of_input(index) for index in range(len(self.model.inputs))) if self.further else (self,)

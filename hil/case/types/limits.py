@@ -89,6 +89,9 @@ class Contracts:
     """
 
     margin: float = 0.0
+    prepared_lsb: int = 0  # of a front end of the product's own: what its tensor may be off by
+    prepared_tolerance: float = 0.0  # the same of a float32 input, absolute
+    score_tolerance: float = 0.0  # of a decide stage of the product's own, in the unit in which it tells scores
     lsb: int = 0
     ulp: int = 0
     tolerance: float = 0.0  # absolute, in the unit of the output

@@ -9,6 +9,7 @@ import numpy as np
 # The firmware takes frames of up to 40,960 bytes (HIL_AGENT_REQUEST_BYTES of its ports); the rest is for the request
 # around the window, COBS and CRC. Longer payloads could never be sent.
 MAX_PAYLOAD = 40_000
+OWN = "own"  # the name of a stage that is the product's
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,15 @@ class Window:
 
 @dataclass(frozen=True)
 class Gate:
-    """Validity gate, in units of the window's type (docs/pipeline.md). All three are exact in float32."""
+    """Validity gate, in units of the window's type (docs/pipeline.md). All three limits are exact in float32.
+
+    known: False where the product's front end is its own and the case gives no limits, so that nobody judges the gate.
+    """
 
     minimum: float
     maximum: float
     min_span: float
+    known: bool = True
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,9 @@ class Channel:
 
 @dataclass(frozen=True)
 class Prepare:
-    """A preparation stage and its version: `tensor/1`, `scale/1` (channels) or `quantize/1` (factor)."""
+    """A preparation stage and its version: `tensor/1`, `scale/1` (channels), `quantize/1` (factor), or `own`, the
+    product's, which has no version here.
+    """
 
     id: str
     version: int
@@ -53,7 +60,12 @@ class Prepare:
 
     @property
     def name(self) -> str:
-        return f"{self.id}/{self.version}"
+        return self.id if self.own else f"{self.id}/{self.version}"
+
+    @property
+    def own(self) -> bool:
+        """Whether the harness does not know the stage: the case says what it must give."""
+        return self.id == OWN
 
 
 @dataclass(frozen=True)
@@ -67,7 +79,9 @@ class InputPart:
 
 @dataclass(frozen=True)
 class Decide:
-    """A decision stage and its version: `argmax/1` or `none/1`. Thresholds are ranks of scores (docs/pipeline.md)."""
+    """A decision stage and its version: `argmax/1`, `none/1`, or `own`, the product's, of which only the labels are
+    known. Thresholds are ranks of scores (docs/pipeline.md).
+    """
 
     id: str
     version: int
@@ -80,4 +94,9 @@ class Decide:
 
     @property
     def name(self) -> str:
-        return f"{self.id}/{self.version}"
+        return self.id if self.own else f"{self.id}/{self.version}"
+
+    @property
+    def own(self) -> bool:
+        """Whether the harness does not know the stage: the case says what it must answer."""
+        return self.id == OWN

@@ -26,6 +26,9 @@ class Vectors:
     Of a model with several tensors `windows` and `expected_output` are of the first input and of the output that is
     decided on; further: windows of the inputs from the second on; further_expected: of the other outputs, None where
     the file has none. further_samples: as `samples`, of the inputs from the second on.
+    Of stages that are the product's own: prepared [n, input elements] in the type of the input, what its front end must
+    make of each window; prepared_float [n, input elements], the real values that this stands for, before it was
+    rounded; answer int [n], a label index, -1 for the answer of none; score float64 [n], NaN where none is expected.
     """
 
     windows: NDArray[np.generic]
@@ -38,6 +41,10 @@ class Vectors:
     further: tuple[NDArray[np.generic], ...] = ()
     further_expected: tuple[Elements | None, ...] = ()
     further_samples: tuple[NDArray[np.int64] | None, ...] = ()
+    prepared: Elements | None = None
+    prepared_float: NDArray[np.float32] | None = None
+    answer: NDArray[np.int64] | None = None
+    score: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.windows)
