@@ -17,6 +17,7 @@ from hil.tensor import Elements, TensorContract
 
 REFERENCE_S = 300.0  # without an answer, after which a reference hangs
 _OF_ARGMAX = ("threshold", "release", "debounce", "cooldown", "output")
+_OF_SCALE = ("full_scale", "offset", "source_channels")
 _EXAMPLES = {
     "window": "window = 40, the samples of one window",
     "channels": "channels = 6, the values of one sample",
@@ -74,10 +75,13 @@ def _check_prepare(table: CaseFile, model: ModelFile, say: Say) -> None:
         problem = f'prepare = "{OWN}" takes a model with one input that windows feed, this one has {len(model.inputs)}'
         say(("input", "prepare"), problem, "take a stage of docs/pipeline.md for each input")
         return
+    for name in _OF_SCALE:
+        if getattr(table.input, name) is not None:
+            say(("input", name), f'prepare = "{OWN}" does not use it', 'remove the line, or take prepare = "scale/1"')
     real = model.input.element.real
     key, other = ("prepared_tolerance", "prepared_lsb") if real else ("prepared_lsb", "prepared_tolerance")
     if getattr(table.contract.input, other) is not None:
-        say(("contract", "input", other), f"the input is {model.input.dtype}", f"write {key}")
+        say(("contract", "input", other), f"the input is {model.input.element.name}", f"write {key}")
 
 
 def referenced(

@@ -83,6 +83,7 @@ class GateTable(Table):
 
 
 Stage = Literal["tensor/1", "scale/1", "quantize/1"]
+StageOrOwn = Literal["tensor/1", "scale/1", "quantize/1", "own"]  # one literal, for its messages
 WindowType = Literal["int8", "uint8", "int16", "float32"]
 
 
@@ -104,7 +105,7 @@ class InputTensorTable(WindowTable):
 class InputTable(WindowTable):
     vectors: Text = "vectors.npz"
     rate_hz: Positive | None = None
-    prepare: Stage | Literal["own"]
+    prepare: StageOrOwn
     dtype: WindowType | None = None
     reference: Text | None = None
     tensors: dict[str, InputTensorTable] = {}

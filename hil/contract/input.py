@@ -32,7 +32,7 @@ from hil.contract.verdict import Sheet, add_differences, number
 from hil.records import Can, GateReason, Status
 from hil.reference.gate import judge
 from hil.reference.own import allowance, distance
-from hil.reference.prepare import clipped
+from hil.reference.prepare import clipped, digest
 from hil.tensor import Elements, ElementType, TensorContract, bits, ranks
 
 
@@ -249,6 +249,8 @@ def _prepared_words(
         different = np.flatnonzero(_differ(evidence.case, row, tensor))
         if not len(different):
             repeated = "the tensor fetched afterwards is the reference's: the difference did not repeat"
+            if evidence.case.prepare.own:
+                repeated = f"the tensor fetched afterwards has the digest {digest(tensor):08x}, and is right"
             return "; ".join(expected), f"{'; '.join(observed)}; {repeated}", "look for a race or uninitialised memory"
         first = int(different[0])
         if evidence.case.prepare.own and (allowed := allowance(evidence.case)):

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from hil.can import to_add, untold
 from hil.case.types import Case
-from hil.contract.blame import comparable, unknown
+from hil.contract.blame import comparable, prepared_differs, unknown
 from hil.contract.types import Check, CheckResult, Evidence, Outcome
+from hil.contract.verdict import plural
 from hil.records import Can
 
 _OWN_PREPARE = "the front end is the product's own: the harness does not know"
@@ -37,9 +38,9 @@ _DECIDE: Mapping[str, str] = {
 # These compare with what follows from the prepared tensor.
 _TENSOR = (
     "input.prepared",
+    "input.saturation",
     "execution.output",
     "execution.golden",
-    "execution.replay",
     "sanity.constant_output",
     "agreement.",
 )
@@ -60,7 +61,7 @@ def not_expected(check: Check, evidence: Evidence) -> CheckResult | None:
     """That nothing can be judged, when the check needs more than anybody says of the product's own stages."""
     if not evidence.case.own_stages:
         return None
-    lack = _of_prepare(check.id, evidence) or _of_decide(check.id, evidence.case)
+    lack = _of_prepare(check.id, evidence) or _of_decide(check.id, evidence.case) or _of_tensors(check, evidence)
     return None if lack is None else CheckResult(check.id, Outcome.NOT_JUDGED, reason=lack.reason, hint=lack.hint)
 
 
@@ -72,15 +73,24 @@ def _of_prepare(check: str, evidence: Evidence) -> _Lack | None:
         return _Lack(f"{_OWN_PREPARE} {_PREPARE[check]}")
     if check == "input.gate" and not case.gate.known:
         return _Lack(NO_GATE, "add [input.gate], when the front end has the gate of docs/pipeline.md")
-    if check == "input.prepared" and case.vectors.prepared is None:
+    if check == "input.prepared" and case.vectors.prepared is None and not prepared_differs(evidence).any():
         return _Lack("no expectation: the case does not say what the front end should make of a window", _ADD_PREPARED)
-    rests = check.startswith(_TENSOR) or (check == "decision.answer" and not case.decide.own)
-    if not rests or comparable(evidence).any() or not unknown(evidence).any():
+    return None
+
+
+def _of_tensors(check: Check, evidence: Evidence) -> _Lack | None:
+    """Where the tensors of some vectors are not known: what the others show can fail, and pass it cannot."""
+    rests = check.id.startswith(_TENSOR) or (check.id == "decision.answer" and not evidence.case.decide.own)
+    rows = unknown(evidence)
+    if not rests or not rows.any():
         return None
-    hint = "; or ".join(filter(None, (_ADD_PREPARED, to_add(evidence.hello.can, Can.FETCH))))
-    why = untold(evidence.hello.can, Can.FETCH) or "no tensor of the device could be fetched"
-    within = "" if case.vectors.prepared is None else ", which may be off by what the case allows"
-    return _Lack(f"what the model was given is not known{within}: {why}", hint)
+    if comparable(evidence).any() and check.judge(evidence).outcome is Outcome.FAILED:
+        return None
+    why = untold(evidence.hello.can, Can.FETCH) or "the device gave no tensor for them"
+    other = ", and their digest is not that of the expected one" if evidence.case.vectors.prepared is not None else ""
+    given = f"of {plural(int(rows.sum()), 'vector')} the prepared tensor is not known{other}"
+    add = [to_add(evidence.hello.can, Can.FETCH), _ADD_PREPARED if evidence.case.vectors.prepared is None else ""]
+    return _Lack(f"{given}: {why}", "; or ".join(filter(None, add)))
 
 
 def _of_decide(check: str, case: Case) -> _Lack | None:

@@ -20,7 +20,8 @@ from hil.records import DecisionReason, FaultReport, GateReason, RunRecords, Sta
 
 BY_ID = {check.id: check for check in CHECKS}
 # Of a case that has a baseline, or accepted expectations.
-WITH_FILES = {"execution.expected", *(check.id for check in CHECKS if check.contract == "baseline")}
+OF_OTHER_CASES = {"decision.score"}  # those whose decide stage is their own
+WITH_FILES = {"execution.expected", *OF_OTHER_CASES, *(check.id for check in CHECKS if check.contract == "baseline")}
 STATIC = {  # judged without a single record
     "execution.kernels",
     "execution.operators",

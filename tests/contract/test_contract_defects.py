@@ -33,7 +33,8 @@ from hil.records import CoreState, DecisionReason, FaultReport, GateReason, Reco
 from hil.tensor import Quantisation
 
 # Those of a case without an accepted baseline or expectations: tests/baseline and tests/regen have the others.
-BY_ID = {check.id: check for check in CHECKS if check.contract != "baseline" and check.id != "execution.expected"}
+OF_OTHER_CASES = ("execution.expected", "decision.score")  # with accepted expectations; with a decide stage of its own
+BY_ID = {check.id: check for check in CHECKS if check.contract != "baseline" and check.id not in OF_OTHER_CASES}
 
 
 @dataclass(frozen=True)
