@@ -143,11 +143,3 @@ class FirmwareBoard(LoggedBoard):
     def _died(self, found: Fault) -> FaultReport:
         lines = [f"{found.kind} in stage {found.stage}", *(f"  {cause}" for cause in found.causes())]
         return FaultReport(found.kind, found.stage, self._explained(lines, found.registers), found.registers)
-
-    def _explained(self, lines: list[str], registers: Mapping[str, int]) -> str:
-        """`lines`, then where PC and LR lie in the source, the registers that are not zero, and the end of the log."""
-        for name in ("pc", "lr"):
-            if address := registers.get(name):
-                lines.append(f"  {name} {address:#010x}  {self.image.locate(address)}")
-        lines.append("  " + " ".join(f"{name} {value:#x}" for name, value in registers.items() if value))
-        return "\n".join(lines) + self._log_tail()

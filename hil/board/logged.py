@@ -87,3 +87,11 @@ class LoggedBoard(ABC):
         text = self.log.read_text(errors="replace") if self.log.exists() else ""
         lines = (text + self.words()).strip().splitlines()[-LOG_LINES:]
         return "\n  last lines of the log:\n" + "\n".join(f"    {line}" for line in lines) if lines else ""
+
+    def _explained(self, lines: list[str], registers: Mapping[str, int]) -> str:
+        """`lines`, then where PC and LR lie in the source, the registers that are not zero, and the end of the log."""
+        for name in ("pc", "lr"):
+            if address := registers.get(name):
+                lines.append(f"  {name} {address:#010x}  {self.image.locate(address)}")
+        lines.append("  " + " ".join(f"{name} {value:#x}" for name, value in registers.items() if value))
+        return "\n".join(lines) + self._log_tail()

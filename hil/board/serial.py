@@ -30,7 +30,6 @@ from hil.link.stream import Heard, Stream
 from hil.need import Row
 from hil.records import ClockSpec, FaultReport, Hello
 
-OWN_MODELS = True  # firmware whose model is compiled in runs on it
 NONE = "none"
 _ELF, _BUNDLE = "{elf}", "{bundle}"  # in a flash command
 LINES = ("dtr", "rts")  # that can reset a board
@@ -86,6 +85,11 @@ def open_board(config: BoardConfig, log: Path) -> SerialBoard:
             f'  fix: name a command, or "none"; rfc2217:// carries {settings.reset.upper()}'
         )
     return SerialBoard(config, settings, log)
+
+
+def own_models(_: BoardConfig) -> bool:
+    """Firmware whose model is compiled in runs on it."""
+    return True
 
 
 def one_board(_: BoardConfig) -> bool:

@@ -39,10 +39,11 @@ class Equipment:
     def check(self) -> None:
         """Whether board and build have their tools, or the board takes the image that was named. Raises UsageError."""
         board, own = self.board(), self.config.firmware
-        if self.config.own_model and not getattr(kind_module(self.config), "OWN_MODELS", False):
+        takes_own = getattr(kind_module(self.config), "own_models", lambda _: False)
+        if self.config.own_model and not takes_own(self.config):
             raise UsageError(
                 f"{self.config.file}: [firmware] bundle: kind {self.config.kind!r} needs firmware that reads bundles\n"
-                '  fix: leave bundle out, or use kind = "serial"'
+                '  fix: leave bundle out, or use kind = "serial", or kind = "qemu" with link = "uart"'
             )
         if self.settings.image is not None:
             board.check_image(self.image())

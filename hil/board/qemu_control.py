@@ -1,0 +1,110 @@
+"""QEMU past its firmware: the monitor and the debug stub of one process, over descriptors that it inherits."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from collections.abc import Mapping, Sequence
+
+from hil.board.gdb import GdbStub
+from hil.child import Child
+from hil.errors import BoardError
+from hil.patience import Patience, Turns
+
+GIVES_UP = "qemu: fatal:"
+_QMP_TIMEOUT_S = 5.0  # it answers in milliseconds, whatever the firmware does
+_MUTE = (
+    f"QEMU does not answer its monitor within {_QMP_TIMEOUT_S:g} s\n"
+    "  next: did somebody stop the process (SIGSTOP), or is the machine overloaded? Run it again"
+)
+_REGISTERS = {"pc": "R15", "lr": "R14", "sp": "R13", "xpsr": "XPSR"}  # names of the monitor
+
+
+def ended_by_lockup(child: Child) -> bool:
+    """QEMU gives up when the core locks up: a fault inside the handler of a hard fault."""
+    return GIVES_UP in child.words() and "Lockup" in child.words()
+
+
+def locked_up(postmortem: str) -> str:
+    """That, in words. postmortem: of where the core was."""
+    what = "the core is in lockup: a fault came up while a fault was being handled"
+    return f"{what}\n{postmortem}\n  next: look at the code around pc and lr above, and at the fault handlers"
+
+
+class Control:
+    """Of one QEMU at a time. name: of the board, for messages; turns: as `Board.turns`."""
+
+    def __init__(self, name: str, turns: Turns) -> None:
+        self.mute = ""  # why QEMU is known not to answer
+        self._name, self._turns = name, turns
+        self._monitor: tuple[socket.socket, socket.socket] | None = None
+        self._debug: tuple[socket.socket, socket.socket] | None = None
+        self._stub: GdbStub | None = None
+
+    def open(self) -> tuple[Sequence[str], Sequence[int]]:
+        """Arguments for a QEMU that is about to start, and the descriptors that it inherits."""
+        self.close()
+        self.mute = ""
+        self._monitor, self._debug = socket.socketpair(), socket.socketpair()
+        monitor, debug = self._monitor[1].fileno(), self._debug[1].fileno()
+        arguments = [
+            *("-chardev", f"socket,id=qmp,fd={monitor}", "-mon", "chardev=qmp,mode=control"),
+            *("-chardev", f"socket,id=debug,fd={debug}"),  # nobody listens until `attached`
+        ]
+        return arguments, (monitor, debug)
+
+    def close(self) -> None:
+        """Safe to call twice."""
+        for pair in (self._monitor, self._debug):
+            for end in pair or ():
+                end.close()
+        self._monitor = self._debug = self._stub = None
+
+    def attached(self) -> GdbStub:
+        """The debug stub of the QEMU that runs; it serves one client, once. Raises BoardError."""
+        if self._debug is None:
+            raise BoardError(f"board {self._name} is not running")
+        if self._stub is None:
+            try:
+                self._ask("gdbserver chardev:debug")
+                self._stub = GdbStub(self._debug[0], self._turns)
+            except (OSError, ValueError) as error:
+                raise BoardError(f"board {self._name}: no debug stub: {error}\n  next: run it again") from error
+        return self._stub
+
+    def registers(self, last_words: str | None = None) -> Mapping[str, int]:
+        """pc, lr, sp, xpsr of the core that runs or, where QEMU has ended, as its last words tell them."""
+        try:
+            answer = self._ask("info registers") if last_words is None else last_words
+        except TimeoutError:
+            self.mute = _MUTE
+            return {}
+        except (OSError, ValueError):
+            return {}
+        found = {name: re.search(rf"{number}=([0-9a-f]{{8}})", answer) for name, number in _REGISTERS.items()}
+        return {name: int(match[1], 16) for name, match in found.items() if match}
+
+    def _ask(self, command: str) -> str:
+        """One human-monitor command over QMP (docs/interop/qmp-spec of QEMU). Raises TimeoutError, OSError when it has
+        hung up, and ValueError when it says something else.
+        """
+        if self._monitor is None:
+            raise ValueError("no monitor")
+        monitor = self._monitor[0]
+        requests = (
+            {"execute": "qmp_capabilities"},
+            {"execute": "human-monitor-command", "arguments": {"command-line": command}},
+        )
+        monitor.sendall(b"".join(json.dumps(request).encode() + b"\n" for request in requests))
+        patience, received = Patience(_QMP_TIMEOUT_S, self._turns), b""
+        while patience.await_data(monitor):
+            data = monitor.recv(65536)
+            if not data:
+                raise ValueError("the monitor closed")
+            *lines, received = (received + data).split(b"\n")
+            for line in lines:
+                answer = json.loads(line).get("return")
+                if isinstance(answer, str):
+                    return answer
+        raise TimeoutError
