@@ -17,6 +17,7 @@ from hil.patience import Patience
 from hil.records import FaultReport
 
 _BOOT_POLL_S = 0.5e-3
+_FAULT_RECORD = "hil_fault_record"
 
 
 class FirmwareBoard(LoggedBoard):
@@ -81,16 +82,20 @@ class FirmwareBoard(LoggedBoard):
     # ---- for the kinds
 
     def fault(self) -> Fault | None:
-        """The fault record in target RAM, if the firmware has left one."""
-        return decode(self.memory.read(self.image.symbol("hil_fault_record"), RECORD_BYTES))
+        """The fault record in target RAM, if the firmware has left one; that of others may have none to leave."""
+        if not self.image.has_symbol(_FAULT_RECORD):
+            return None
+        return decode(self.memory.read(self.image.symbol(_FAULT_RECORD), RECORD_BYTES))
 
     def _take(self, image: Image, bundle: bytes) -> int:
-        """Check and remember the image, and return the address for `bundle`.
+        """Check and remember the image, and return the address for `bundle`, 0 where there is none to write.
 
         Raises UsageError for an image that cannot run here, BoardError for a bundle that finds no room.
         """
         self.check_image(image)
         self._image = image
+        if self.config.own_model:
+            return 0
         start, room = image.symbol("__hil_bundle_start"), image.symbol("__hil_bundle_bytes")
         if len(bundle) > room:
             raise BoardError(
@@ -101,7 +106,8 @@ class FirmwareBoard(LoggedBoard):
 
     def _clear(self) -> None:
         """Take away the fault record and the link's mark of the firmware that ran before."""
-        self.memory.write(self.image.symbol("hil_fault_record"), bytes(RECORD_BYTES))
+        if self.image.has_symbol(_FAULT_RECORD):
+            self.memory.write(self.image.symbol(_FAULT_RECORD), bytes(RECORD_BYTES))
         self.memory.write(self.image.symbol("_SEGGER_RTT"), bytes(16))
 
     def _await_boot(self) -> None:

@@ -22,7 +22,7 @@ from hil.board.firmware import FirmwareBoard
 from hil.board.outside import FreeRunning, Outside
 from hil.errors import BoardError, DeviceEnded, MissingTool, UsageError
 from hil.image.elf import Image
-from hil.image.flash import Layout, Piece, Range, check_apart, check_firmware, check_placement, contents
+from hil.image.flash import Layout, Piece, Range, bundle_room, check_apart, check_firmware, check_placement, contents
 from hil.link.client import LinkClient
 from hil.link.messages import hello_command
 from hil.link.rtt import Memory, Rtt
@@ -43,6 +43,11 @@ def open_board(config: BoardConfig, log: Path) -> PyocdBoard:
     chosen = _choices(config, settings)
     clock = ClockSpec("cycles", "cycles", 1, 1, settings.clock_hz, False, settings.clock_hz)
     return PyocdBoard(config, chosen, clock, UsbBench(config.name), log)
+
+
+def own_models(_: BoardConfig) -> bool:
+    """Firmware whose model is compiled in runs on it: of that, the link in RAM is all that must be there."""
+    return True
 
 
 def one_board(_: BoardConfig) -> bool:
@@ -118,7 +123,7 @@ class PyocdBoard(FirmwareBoard):
         return self.connection.memory
 
     def check_image(self, image: Image) -> None:
-        check_firmware(image)
+        check_firmware(image, self.config.own_model)
         if (memory := known_memory(self.connection.settings.pyocd_target)) is not None:
             check_placement(image, self._layout(memory))
 
@@ -131,11 +136,12 @@ class PyocdBoard(FirmwareBoard):
         target = self.connection.target()
         with self.connection.doing("flash"):
             check_placement(image, self._layout(target.layout))
-            room = Range(start, start + image.symbol("__hil_bundle_bytes"))
-            check_apart(image, room, target.sector_of, target.layout.flash)
+            if not self.config.own_model:
+                check_apart(image, bundle_room(image), target.sector_of, target.layout.flash)
             self._stop()
             self._programmer.bring("image", image.sha256, contents(image), self.progress)
-            self._programmer.bring("bundle", sha256(bundle).hexdigest(), (Piece(start, bundle),), self.progress)
+            if not self.config.own_model:
+                self._programmer.bring("bundle", sha256(bundle).hexdigest(), (Piece(start, bundle),), self.progress)
         with self.connection.doing("boot"):
             self._start()
             self._await_boot()

@@ -48,6 +48,11 @@ def open_board(config: BoardConfig, log: Path) -> PyocdBoard:
     return PyocdBoard(config, [settings], clock, VirtualBench(settings.misbehave, image), log)
 
 
+def own_models(_: BoardConfig) -> bool:
+    """As on the bench."""
+    return True
+
+
 def one_board(config: BoardConfig) -> bool:
     """Each worker simulates a board of its own, unless its flash is a file, which there is one of."""
     return bool(check_settings(config, Settings).flash_image)

@@ -98,9 +98,9 @@ class Image:
                 f"  fix: give the image of this board's target, or leave it out to have it built"
             )
 
-    def require_agent(self) -> None:
-        """Raise UsageError unless all of AGENT_SYMBOLS are there."""
-        for name in AGENT_SYMBOLS:
+    def require_agent(self, own_model: bool = False) -> None:
+        """Raise UsageError unless all of AGENT_SYMBOLS are there; of firmware that holds its own model, the link."""
+        for name in AGENT_SYMBOLS[:1] if own_model else AGENT_SYMBOLS:
             self.symbol(name)
 
     def has_symbol(self, name: str) -> bool:

@@ -65,13 +65,19 @@ def joined(ranges: Iterable[Range]) -> tuple[Range, ...]:
 # ---- before anything is written
 
 
-def check_firmware(image: Image) -> None:
+def check_firmware(image: Image, own_model: bool = False) -> None:
     """Raise UsageError unless the image is whole firmware for a Cortex-M, with the test agent in it, of which no two
-    parts claim the same addresses. Needs no knowledge of the board's memory.
+    parts claim the same addresses. Needs no knowledge of the board's memory. own_model: nothing is put beside it.
     """
     check_machine(image)
-    image.require_agent()
-    _check_overlaps(image)
+    image.require_agent(own_model)
+    _check_overlaps(image, None if own_model else bundle_room(image))
+
+
+def bundle_room(image: Image) -> Range:
+    """Where the image looks for its bundle. Raises UsageError when it does not say so."""
+    start = image.symbol("__hil_bundle_start")
+    return Range(start, start + image.symbol("__hil_bundle_bytes"))
 
 
 def check_machine(image: Image) -> None:
@@ -89,18 +95,16 @@ def check_machine(image: Image) -> None:
         )
 
 
-def _check_overlaps(image: Image) -> None:
+def _check_overlaps(image: Image, room: Range | None) -> None:
     """By load address. Where bundles do not lie in flash, their room is apart from all that is loaded anyway."""
-    start = image.symbol("__hil_bundle_start")
-    room = Range(start, start + image.symbol("__hil_bundle_bytes"))
-    end, last = 0, room
+    end, last = 0, Range(0, 0)
     for part in (piece.range for piece in contents(image)):
         if part.start < end:
             raise UsageError(
                 f"{image.path}: the parts at {last} and {part} overlap\n"
                 f"  fix: give each section a load address of its own in the linker script"
             )
-        if part.start < room.end and room.start < part.end:
+        if room is not None and part.start < room.end and room.start < part.end:
             raise UsageError(
                 f"{image.path}: {part} lies in the room for the bundle, {room}\n"
                 f"  fix: set __hil_bundle_start and __hil_bundle_bytes of the linker script to memory that is free"
