@@ -77,7 +77,7 @@ def open_board(config: BoardConfig, log: Path) -> Board:
     if not config.own_model:
         raise UsageError(
             f'{config.file}: [qemu] link: "uart" is for firmware that holds its own model\n'
-            '  fix: add bundle = "none" to [firmware], or take link = "memory"'
+            '  fix: say bundle = "none" in [firmware], or take link = "memory"'
         )
     return UartBoard(config, _machine(config, settings), settings.layout, instruction_clock(settings), log)
 
