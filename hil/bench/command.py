@@ -9,6 +9,8 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+_LAST_LINES = 8  # make says where it leaves, and that something failed, behind what failed
+
 
 def run_command(command: str | Sequence[str], limit_s: float, folder: Path | None = None) -> str:
     """Run a line, or words, without a shell. "" when it ended well, else what happened; nothing of it runs on."""
@@ -33,5 +35,6 @@ def run_command(command: str | Sequence[str], limit_s: float, folder: Path | Non
             child.communicate()
     if child.returncode == 0:
         return ""
-    last = words.decode(errors="replace").strip().splitlines()[-1:]
-    return f"ended with code {child.returncode}{': ' + last[0] if last else ''}"
+    last = [line for line in words.decode(errors="replace").splitlines() if line.strip()][-_LAST_LINES:]
+    said = last[0] if len(last) == 1 else "".join(f"\n    {line}" for line in last)
+    return f"ended with code {child.returncode}{': ' + said if last else ''}"

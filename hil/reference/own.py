@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +15,11 @@ from numpy.typing import NDArray
 from hil.case.types import Case
 from hil.contract.types import References
 from hil.records import GateReason, RunRecords, Status
-from hil.reference.compute import Stimuli
 from hil.reference.prepare import digest
 from hil.tensor import Elements
+
+if TYPE_CHECKING:
+    from hil.reference.compute import Stimuli  # which needs the contracts, and they need this module
 
 
 def takes_tensors(case: Case) -> bool:

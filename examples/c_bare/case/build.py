@@ -119,7 +119,7 @@ def write_vectors(windows: Counts, true: NDArray[np.int64], labels: list[str]) -
         samples=np.array([samples] * len(windows) + [sent for *_, sent in made], np.int16),
         sequence=np.array([*stream, *[-1] * len(made)], np.int16),
         name=np.array(names + [name for name, *_ in made]),
-        prepared=front_end.prepare(every),
+        prepared_float=(front_end.scaled(every) / (1 << front_end.GAIN_BITS) * INPUT.scale).astype(np.float32),
     )
 
 

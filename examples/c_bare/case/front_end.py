@@ -8,6 +8,7 @@ from __future__ import annotations
 import tomllib
 from math import isqrt
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,10 +34,17 @@ def statistics(windows: Counts) -> NDArray[np.int64]:
     return np.stack([mean, deviation, values.min(axis=1), values.max(axis=1)], axis=2).reshape(len(windows), -1)
 
 
+def scaled(windows: Counts) -> NDArray[np.int64]:
+    """int64 [n, channels * 4]: (statistic - offset) * gain, in steps of the model's input in Q16."""
+    table = _table()
+    return (statistics(windows) - np.array(table["offset"], np.int64)) * np.array(table["gain"], np.int64)
+
+
 def prepare(windows: Counts) -> NDArray[np.int8]:
-    """int8 [n, channels * 4]: (statistic - offset) * gain in Q16, rounded half up, clamped to int8."""
-    table = tomllib.loads(_FILE.read_text(encoding="utf-8"))
-    offset, gain = (np.array(table[key], np.int64) for key in ("offset", "gain"))
-    half = 1 << (GAIN_BITS - 1)
-    scaled = ((statistics(windows) - offset) * gain + half) >> GAIN_BITS
-    return np.clip(scaled + table["zero_point"], -128, 127).astype(np.int8)
+    """int8 [n, channels * 4]: that, rounded half up, with the zero point, clamped to int8."""
+    whole = (scaled(windows) + (1 << (GAIN_BITS - 1))) >> GAIN_BITS
+    return np.clip(whole + _table()["zero_point"], -128, 127).astype(np.int8)
+
+
+def _table() -> dict[str, Any]:
+    return tomllib.loads(_FILE.read_text(encoding="utf-8"))
