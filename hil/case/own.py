@@ -81,7 +81,7 @@ def _check_prepare(table: CaseFile, model: ModelFile, say: Say) -> None:
     real = model.input.element.real
     key, other = ("prepared_tolerance", "prepared_lsb") if real else ("prepared_lsb", "prepared_tolerance")
     if getattr(table.contract.input, other) is not None:
-        say(("contract", "input", other), f"the input is {model.input.element.name}", f"write {key}")
+        say(("contract", "input", other), f"the input is {model.input.element.dtype}", f"write {key}")
 
 
 def referenced(

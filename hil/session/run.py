@@ -24,9 +24,8 @@ from hil.records import RunRecords, Status
 from hil.reference.compute import prepare_all, references
 from hil.reference.job import ReferenceJob
 from hil.reference.models import CaseModels
-from hil.reference.own import with_own_decisions
 from hil.session.first_operator import first_operator
-from hil.session.own_stages import with_tensors_of_the_device
+from hil.session.own_stages import with_own_decisions, with_tensors_of_the_device
 from hil.session.part import Part, empty_records, merge, total
 from hil.session.room import bundle_of, require_room
 from hil.session.share import Share, whole
