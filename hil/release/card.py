@@ -80,7 +80,9 @@ def _classes(result: Result) -> str:
         counted = _counts(columns, index) if columns is not None else ("unknown", "unknown")
         rows.append((label, *counted))
     head = ("class", "vectors with this label", f"answered so on {text(result.board)}")
-    rule = f"A score of {decision.threshold:.6g} or less is answered `{text(decision.unknown)}`."
+    rule = f"The rules of the decide stage are the product's own; what is none of these is `{text(decision.unknown)}`."
+    if decision.threshold is not None:
+        rule = f"A score of {decision.threshold:.6g} or less is answered `{text(decision.unknown)}`."
     return f"## Classes\n{_table(head, rows)}\n\n{rule}"
 
 
