@@ -35,7 +35,7 @@ _AT_ONCE = 1 << 16  # bytes of one read
 class UartBoard(LoggedBoard):
     """machine: QEMU's command line as far as it does not depend on the image. Each start is a new process."""
 
-    request_s = 5e-4  # an emulated processor, interrupted for each byte
+    request_s = 1e-2  # an emulated processor that is interrupted for each byte
 
     def __init__(
         self, config: BoardConfig, machine: Sequence[str], layout: Layout, clock: ClockSpec, log: Path

@@ -47,6 +47,8 @@ class _MemoryTest:
 
     @cached_property
     def _share(self) -> int:
+        if self._run.device.board.config.own_model and not self._image.has_symbol(ARENA):
+            return 0  # whatever it has in place of an arena is not looked at
         return arena_of(self._run.case, self._image) * pointer_ratio(self._image) // _ALIGNMENT * _ALIGNMENT
 
     def all(self) -> MemoryTest:
