@@ -7,6 +7,7 @@ symmetric, one scale a layer.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,7 @@ def train(values: Floats, labels: NDArray[np.int64], hidden: tuple[int, ...], se
     sizes = (values.shape[1], *hidden, int(labels.max()) + 1)
     flat = [
         part
-        for inputs, outputs in zip(sizes, sizes[1:], strict=False)
+        for inputs, outputs in pairwise(sizes)
         for part in (random.normal(0, np.sqrt(2 / inputs), (outputs, inputs)), np.zeros(outputs))
     ]
     first, second = [np.zeros_like(part) for part in flat], [np.zeros_like(part) for part in flat]

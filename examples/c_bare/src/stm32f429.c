@@ -33,8 +33,7 @@ static uint32_t line_time(void* context) {
   return milliseconds;
 }
 
-const hil_port board_line = {
-    .context = &rings, .read = hil_rtt_read, .write = hil_rtt_write, .time = line_time};
+const hil_port board_line = {.context = &rings, .read = hil_rtt_read, .write = hil_rtt_write, .time = line_time};
 
 void board_start(void) {
   DEMCR = DEMCR | (1u << 24); /* TRCENA */
