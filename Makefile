@@ -13,7 +13,7 @@ WORKERS ?= auto
 RUNS ?= hil-out/release
 RECORD ?= releases/$(shell git describe --always --dirty 2>/dev/null)
 KEY ?=
-CPP_FILES = find firmware tests -not -path '*/build/*' \( -name '*.cpp' -o -name '*.hpp' -o -name '*.c' -o -name '*.h' \) -print0
+CPP_FILES = find firmware tests examples -not -path '*/build/*' \( -name '*.cpp' -o -name '*.hpp' -o -name '*.c' -o -name '*.h' \) -print0
 
 .PHONY: help
 help: ## this list

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
-PAGES = (PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md")), *PROJECT.glob("golden_vectors/*/README.md"))
+PAGES = (
+    PROJECT / "README.md",
+    *sorted((PROJECT / "docs").glob("*.md")),
+    *PROJECT.glob("golden_vectors/*/README.md"),
+    *PROJECT.glob("examples/*/README.md"),
+)
 _FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.M | re.S)
 _EXIT_CODE = re.compile(r"# exit code (\d+)")
 
