@@ -19,14 +19,14 @@ from hil.board.logged import LoggedBoard
 from hil.board.outside import OnlyMemory, Outside
 from hil.board.qemu_control import GIVES_UP, Control, ended_by_lockup, locked_up
 from hil.child import Child
-from hil.errors import BoardError, DeviceEnded, DeviceSilent
+from hil.errors import BoardError, DeviceEnded, DeviceSilent, UsageError
 from hil.image.elf import Image
 from hil.image.flash import Layout, check_machine, check_placement
 from hil.link.client import LinkClient
-from hil.link.messages import hello_command
+from hil.link.messages import decode_hello, hello_command
 from hil.link.stream import PortGone, Stream
 from hil.patience import Turn
-from hil.records import ClockSpec, FaultReport
+from hil.records import ClockSpec, FaultReport, Hello
 
 _FIRST_REPEAT_S = 0.2
 _AT_ONCE = 1 << 16  # bytes of one read
@@ -75,17 +75,19 @@ class UartBoard(LoggedBoard):
         self.reset()
 
     def reset(self) -> None:
-        self._stop()
-        control, fds = self._control.open()
-        theirs = self._port.open()
-        command = [
-            *(*self._machine, "-kernel", str(self.image.path), *control),
-            *("-chardev", f"socket,id=link,fd={theirs}", "-serial", "chardev:link"),
-        ]
-        self._child = Child(command, (*fds, theirs))
-        self._port.handed_over()
-        self._stream = self._new_stream()
+        self._start()
         self._greet()
+
+    def ping(self) -> Hello:
+        """Hello of the image that the board file names: it is started as it is, not built. Raises UsageError."""
+        own = self.config.firmware
+        if own is None or own.image is None:
+            file = self.config.file
+            raise UsageError(f"{file}: [firmware] image: it is missing\n  fix: name the ELF that is to say hello")
+        self.check_image(image := Image(self.config.file.parent / own.image))
+        self._image = image
+        self._start()
+        return self._greet()
 
     def check(self) -> None:
         if self._child is None:
@@ -118,6 +120,18 @@ class UartBoard(LoggedBoard):
 
     # ---- inside
 
+    def _start(self) -> None:
+        self._stop()
+        control, fds = self._control.open()
+        theirs = self._port.open()
+        command = [
+            *(*self._machine, "-kernel", str(self.image.path), *control),
+            *("-chardev", f"socket,id=link,fd={theirs}", "-serial", "chardev:link"),
+        ]
+        self._child = Child(command, (*fds, theirs))
+        self._port.handed_over()
+        self._stream = self._new_stream()
+
     def _new_stream(self) -> Stream:
         return Stream(self._port, 0.0, self._write)
 
@@ -134,11 +148,12 @@ class UartBoard(LoggedBoard):
         self._control.close()
         self._port.close()
 
-    def _greet(self) -> None:
-        """Return when the firmware has said hello. Raises BoardError, with where the core is, when it does not."""
+    def _greet(self) -> Hello:
+        """What the firmware says, once it does. Raises BoardError, with where the core is, when it does not."""
         limit = self.config.timeout.boot_s
+        client = LinkClient(self.channel(), self.check)
         try:
-            LinkClient(self.channel(), self.check).request(hello_command(), limit, _FIRST_REPEAT_S)
+            return decode_hello(client.request(hello_command(), limit, _FIRST_REPEAT_S), client.boot or 0)
         except DeviceSilent as error:
             silent = f"boot: board {self.config.name} did not say hello within {limit:g} s: {self._stream.told()}"
             raise BoardError(

@@ -58,7 +58,7 @@ MISTAKES = {
         "execution.output",
         Mistake(NETWORK, "(input[i] - self->input_zero)", "(input[i] - self->input_zero - 1)"),
     ),
-    "rounded_down": ("execution.output", Mistake(NETWORK, " + (rest > half ? 1 : 0)", "")),
+    "rounded_down": ("execution.output", Mistake(NETWORK, "(rest > half ? 1 : 0)", "(rest > half ? 0 : 0)")),
     "output_of_before": (
         "execution.output",
         Mistake(
