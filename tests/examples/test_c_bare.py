@@ -121,7 +121,7 @@ def test_it_passes_as_a_user_runs_it(board: str, example: Path, tmp_path: Path) 
         "decision.answer",
         "decision.threshold",
         "agreement.top1",
-        "latency.total.p99",
+        "latency.total.p95",
         "memory.flash",
         "memory.ram",
     ):
