@@ -9,7 +9,7 @@ import pytest
 from harness_process import stop_still
 from native_session import PROJECT, imu_motion, with_vectors
 
-from hil.board import native, qemu
+from hil.board import native, qemu_control
 from hil.board.config import kind_module, load_board
 from hil.errors import BoardError
 from hil.image.build import build
@@ -22,7 +22,7 @@ def test_a_process_that_was_stopped_is_no_hang_of_the_firmware(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(native, "_CONFESS_S", 0.5)
-    monkeypatch.setattr(qemu, "_QMP_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(qemu_control, "_QMP_TIMEOUT_S", 0.5)
     config = load_board(name, [PROJECT / "boards"])
     config = config.model_copy(update={"timeout": config.timeout.model_copy(update={"reply_s": 1.0})})
     case = with_vectors(imu_motion(), range(6))

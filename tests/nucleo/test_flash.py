@@ -91,6 +91,16 @@ def test_firmware_without_a_symbol_of_the_agent_is_refused(tmp_path: Path, symbo
         check_firmware(build_elf(tmp_path, without=symbol))
 
 
+@pytest.mark.parametrize("symbol", ["__hil_bundle_start", "__hil_bundle_bytes", "hil_fault_record"])
+def test_firmware_that_holds_its_own_model_needs_the_link_alone(symbol: str, tmp_path: Path) -> None:
+    check_firmware(build_elf(tmp_path, without=symbol), own_model=True)
+
+
+def test_firmware_that_holds_its_own_model_needs_the_link(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="has no symbol '_SEGGER_RTT'"):
+        check_firmware(build_elf(tmp_path, without="_SEGGER_RTT"), own_model=True)
+
+
 def test_stripped_firmware_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"has no symbol table \(it was stripped\)\n  fix: "):
         check_firmware(build_elf(tmp_path, flags=["-s"]))
