@@ -128,6 +128,7 @@ def test_it_passes_as_a_user_runs_it(board: str, example: Path, tmp_path: Path) 
         assert outcomes[check] == "passed", f"{check}: {outcomes[check]}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(MISTAKES))
 def test_a_mistake_is_blamed_on_its_stage(name: str, example: Path, tmp_path: Path) -> None:
     check, mistake = MISTAKES[name]
