@@ -1,6 +1,6 @@
 """How much of a serial line's own time the link uses: windows of 1 kB over a wire that carries 921,600 baud, 8N1.
 
-    PYTHONPATH=tests python benchmarks/serial_line.py [--baud N] [--windows N]
+    python benchmarks/serial_line.py [--baud N] [--windows N]
 
 The native firmware stands at one end; a relay holds bytes back until the wire would have carried them. Ends with 1 when
 the run takes more than 1.2 times what the wire itself takes for the bytes of all requests and replies.
@@ -16,6 +16,7 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from native_session import imu_motion
 from serial_board import wired_device
 

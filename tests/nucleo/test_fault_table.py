@@ -270,7 +270,7 @@ def test_a_serial_port_that_is_not_there(case: CaseFolder, tmp_path: Path) -> No
 
 def test_garbage_on_the_serial_port_hints_at_the_baud_rate(case: CaseFolder, tmp_path: Path) -> None:
     """The log is no contract: it matters when something else broke."""
-    image = spoilt(tmp_path / "faults.elf", {"hil_agent_start": UNDEFINED})
+    image = spoilt(tmp_path / "faults.elf", {"hil_agent_start_sized": UNDEFINED})
     finished = run_on_nucleo(tmp_path, "uart-garbage", image=image)
     assert_told(finished, r"bytes from /dev/pts/\d+ are no text: is the firmware's UART at 115200 baud\?")
 
