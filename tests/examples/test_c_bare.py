@@ -12,6 +12,8 @@ from harness_process import PASSED, run_harness
 
 from hil.contract.types import Outcome
 
+pytestmark = pytest.mark.slow
+
 FRONT_END, NETWORK, DECIDE, PRODUCT = "src/front_end.c", "src/network.c", "src/decide.c", "src/product.c"
 
 # What is wrong, and the first check that must say so.

@@ -13,6 +13,8 @@ from hil.cli import main
 from hil.contract.types import Outcome
 from hil.errors import BoardError, UsageError
 
+pytestmark = pytest.mark.slow
+
 QEMU = "bare-qemu"
 
 

@@ -29,6 +29,8 @@ from hil.records import Can, GateReason, Hello
 from hil.reference.compute import compute
 from hil.session import run_case
 
+pytestmark = pytest.mark.slow
+
 Session = Callable[[Case], Evidence]
 
 

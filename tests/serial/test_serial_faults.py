@@ -25,6 +25,8 @@ from hil.device import Device
 from hil.errors import BoardBroken, BoardError, DeviceReset
 from hil.records import Record, Status
 
+pytestmark = pytest.mark.slow
+
 KINDS = ("pty", "socket")
 WITHIN_S = 10.0
 WINDOWS = range(0, 300, 10)

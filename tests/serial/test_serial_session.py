@@ -22,6 +22,8 @@ from hil.need import State
 from hil.records import Status
 from hil.session import clock_test, run_case
 
+pytestmark = pytest.mark.slow
+
 # What is seen in memory, or in a fault record.
 BLIND = {
     *("instruments.deadline", "instruments.stack_guard", "instruments.null_guard"),
