@@ -22,7 +22,7 @@ _BYTES = "_bytes"
 def add_ping_command(commands: Any, board_folders: Folders) -> None:
     """`hil ping`."""
     parser = commands.add_parser("ping", help="say hello to the firmware of a board and print what it tells")
-    parser.add_argument("--board", required=True, help="a board whose firmware runs already, as of kind serial")
+    parser.add_argument("--board", required=True, help="a board of kind serial, or of kind qemu over its UART")
     parser.set_defaults(run=lambda options: _ping(options, board_folders()))
 
 

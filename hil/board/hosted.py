@@ -4,7 +4,7 @@ one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from hil.board.config import BoardConfig
@@ -15,6 +15,20 @@ from hil.errors import BoardError, DeviceEnded
 from hil.image.elf import Image
 from hil.patience import Turn
 from hil.records import ClockSpec
+
+
+def require_running(
+    name: str, child: Child | None, brought_down: Callable[[Child], bool], how: Callable[[str], str]
+) -> None:
+    """Return while the process of board `name` runs. Raises DeviceEnded when what it runs brought it down, in the words
+    of `how`, and BoardError when something else did.
+    """
+    if child is None:
+        raise BoardError(f"board {name} is not running")
+    if ended := child.ended():
+        if brought_down(child):
+            raise DeviceEnded(f"board {name}: {how(ended)}")
+        raise BoardError(f"board {name}: {ended}\n  next: run it again; what ended it came from outside")
 
 
 class HostedBoard(FirmwareBoard):
@@ -88,11 +102,4 @@ class HostedBoard(FirmwareBoard):
                     log.write(text)
 
     def _require_alive(self) -> None:
-        if self._child is None:
-            raise BoardError(f"board {self.config.name} is not running")
-        if ended := self._child.ended():
-            if self.ended_by_firmware(self._child):
-                raise DeviceEnded(f"board {self.config.name}: {self.how_it_ended(ended)}")
-            raise BoardError(
-                f"board {self.config.name}: {ended}\n  next: run it again; what ended it came from outside"
-            )
+        require_running(self.config.name, self._child, self.ended_by_firmware, self.how_it_ended)

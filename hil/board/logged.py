@@ -12,10 +12,14 @@ from hil.board.base import Progress
 from hil.board.config import BoardConfig
 from hil.errors import BoardError
 from hil.image.elf import Image
+from hil.link.channel import Channel
+from hil.link.client import LinkClient
+from hil.link.messages import decode_hello, hello_command
 from hil.patience import Turn
-from hil.records import ClockSpec
+from hil.records import ClockSpec, Hello
 
 LOG_LINES = 12  # of the log, in a post-mortem
+_FIRST_REPEAT_S = 0.2  # of a hello: a firmware that was still starting lost the one before
 
 
 class LoggedBoard(ABC):
@@ -40,6 +44,14 @@ class LoggedBoard(ABC):
     @abstractmethod
     def provision(self, image: Image, bundle: bytes) -> None:
         """As `Board.provision`."""
+
+    @abstractmethod
+    def channel(self) -> Channel:
+        """As `Board.channel`."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """As `Board.check`."""
 
     @abstractmethod
     def close(self) -> None:
@@ -82,6 +94,15 @@ class LoggedBoard(ABC):
         self.close()
 
     # ---- for the kinds
+
+    def _client(self) -> LinkClient:
+        """Of the firmware that starts, or runs, now."""
+        return LinkClient(self.channel(), self.check, turns=self.turns)
+
+    def _hello_by(self, client: LinkClient) -> Hello:
+        """What the firmware says within the board's boot time-out. Raises DeviceSilent when it says nothing."""
+        command, limit = hello_command(), self.config.timeout.boot_s
+        return decode_hello(client.request(command, limit, _FIRST_REPEAT_S), client.boot or 0)
 
     def _log_tail(self) -> str:
         text = self.log.read_text(errors="replace") if self.log.exists() else ""

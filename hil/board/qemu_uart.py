@@ -15,20 +15,18 @@ from pathlib import Path
 
 from hil.board.config import BoardConfig
 from hil.board.fault import causes
+from hil.board.hosted import require_running
 from hil.board.logged import LoggedBoard
 from hil.board.outside import OnlyMemory, Outside
 from hil.board.qemu_control import GIVES_UP, Control, ended_by_lockup, locked_up
 from hil.child import Child
-from hil.errors import BoardError, DeviceEnded, DeviceSilent, UsageError
+from hil.errors import BoardError, DeviceSilent, UsageError
 from hil.image.elf import Image
 from hil.image.flash import Layout, check_machine, check_placement
-from hil.link.client import LinkClient
-from hil.link.messages import decode_hello, hello_command
 from hil.link.stream import PortGone, Stream
 from hil.patience import Turn
 from hil.records import ClockSpec, FaultReport, Hello
 
-_FIRST_REPEAT_S = 0.2
 _AT_ONCE = 1 << 16  # bytes of one read
 
 
@@ -90,14 +88,7 @@ class UartBoard(LoggedBoard):
         return self._greet()
 
     def check(self) -> None:
-        if self._child is None:
-            raise BoardError(f"board {self.config.name} is not running")
-        if ended := self._child.ended():
-            if ended_by_lockup(self._child):
-                raise DeviceEnded(f"board {self.config.name}: {locked_up(self.postmortem().text)}")
-            raise BoardError(
-                f"board {self.config.name}: {ended}\n  next: run it again; what ended it came from outside"
-            )
+        require_running(self.config.name, self._child, ended_by_lockup, lambda _: locked_up(self.postmortem().text))
 
     def postmortem(self) -> FaultReport:
         self._stream.settle()
@@ -150,11 +141,10 @@ class UartBoard(LoggedBoard):
 
     def _greet(self) -> Hello:
         """What the firmware says, once it does. Raises BoardError, with where the core is, when it does not."""
-        limit = self.config.timeout.boot_s
-        client = LinkClient(self.channel(), self.check)
         try:
-            return decode_hello(client.request(hello_command(), limit, _FIRST_REPEAT_S), client.boot or 0)
+            return self._hello_by(self._client())
         except DeviceSilent as error:
+            limit = self.config.timeout.boot_s
             silent = f"boot: board {self.config.name} did not say hello within {limit:g} s: {self._stream.told()}"
             raise BoardError(
                 f"{silent}\n{self.postmortem().text}\n"

@@ -25,7 +25,6 @@ from hil.board.outside import HostTime, Outside
 from hil.errors import BoardBroken, BoardError, DeviceSilent, UsageError
 from hil.image.elf import Image
 from hil.link.client import LinkClient
-from hil.link.messages import decode_hello, hello_command
 from hil.link.stream import Heard, Stream
 from hil.need import Row
 from hil.records import ClockSpec, FaultReport, Hello
@@ -34,7 +33,6 @@ NONE = "none"
 _ELF, _BUNDLE = "{elf}", "{bundle}"  # in a flash command
 LINES = ("dtr", "rts")  # that can reset a board
 _UNITS = {"cycles": "cycles", "host time": "ns"}  # of a clock of this kind
-_FIRST_REPEAT_S = 0.2
 _REOPEN_S = 0.02
 _MOSTLY = 4  # a part of the bytes as large as this is too much to be chance
 
@@ -160,10 +158,10 @@ class SerialBoard(LoggedBoard):
 
     def greet(self) -> Hello:
         """Have the firmware say hello. Raises BoardError that says what may be wrong with the line when it does not."""
-        limit, self._stream.heard = self.config.timeout.boot_s, Heard()
-        client = LinkClient(self.channel(), self.check)
+        self._stream.heard = Heard()
+        client = self._client()
         try:
-            hello = decode_hello(client.request(hello_command(), limit, _FIRST_REPEAT_S), client.boot or 0)
+            hello = self._hello_by(client)
         except DeviceSilent as error:
             self._stream.settle()
             raise BoardError(f"boot: {self._unheard(client)}{self._log_tail()}") from error

@@ -21,7 +21,7 @@ from hil.contract.sent import GateProbes
 from hil.contract.tensors import output_views
 from hil.contract.types import Evidence
 from hil.device import FRAME_OVERHEAD_BYTES, Device
-from hil.errors import CaseError, DeviceEnded, DeviceFault, DeviceReset, DeviceSilent, UsageError
+from hil.errors import CaseError, UsageError
 from hil.image.elf import Image
 from hil.model.ends import MOST_OUTPUTS
 from hil.model.graph import TYPE_BYTES, Graph, Operator, read_graph
@@ -31,12 +31,12 @@ from hil.records import Status
 from hil.reference.int8 import Int8Oracle
 from hil.session.arena import arena_of
 from hil.session.gate_probes import tensors_of
+from hil.session.state import BREAKS
 from hil.tensor import OUTPUT_TYPES, steps_between
 
 _STARTS = 2  # of each piece: the arena is painted with another pattern each time
 _REPLY_BYTES = 3000  # of an operator's outputs, which the smallest port's reply still holds
 _INTEGERS = frozenset(element.name for element in OUTPUT_TYPES if not element.real)
-_BREAKS = (DeviceFault, DeviceEnded, DeviceReset, DeviceSilent)
 
 
 class _Untold(Exception):
@@ -171,7 +171,7 @@ class _Search:
                     raise _Untold
                 if record.status != Status.DONE or self._off(case, wanted, (record.output, *record.outputs)):
                     return True
-        except _BREAKS:
+        except BREAKS:
             return True
         return False
 

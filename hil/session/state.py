@@ -24,7 +24,7 @@ from hil.reference.models import CaseModels
 MAX_FAULTS = 3  # after so many faults the rest is not run
 NO_VECTOR = -1  # a fault while the harness's own probes ran
 _BEHIND = "it broke behind the reply, before it took up the next request"
-_BREAKS = (DeviceFault, DeviceEnded, DeviceReset, DeviceSilent)
+BREAKS = (DeviceFault, DeviceEnded, DeviceReset, DeviceSilent)  # the firmware broke, not the bench
 Answer = TypeVar("Answer")
 
 
@@ -67,7 +67,7 @@ class SessionState:
         try:
             with self._naming(vector):
                 answer = action()
-        except _BREAKS as error:
+        except BREAKS as error:
             earlier = not error.begun and self.device.last_answered == last
             with self._naming(vector):
                 status, report = self._what_broke(error)
@@ -89,7 +89,7 @@ class SessionState:
         try:
             yield
         except BenchError as error:
-            if not isinstance(error, _BREAKS):
+            if not isinstance(error, BREAKS):
                 own = "a window or scores that the harness made itself"
                 error.add(f"while {f'vector {self.case.vectors.name(vector)}' if vector >= 0 else own} ran")
             raise

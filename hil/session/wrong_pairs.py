@@ -20,7 +20,6 @@ from hil.contract.state import WrongPairs
 from hil.contract.tensors import output_views
 from hil.contract.types import Evidence
 from hil.device import Device
-from hil.errors import DeviceEnded, DeviceFault, DeviceReset, DeviceSilent
 from hil.image.elf import Image
 from hil.model.ends import MOST_FED
 from hil.records import GateReason, Status
@@ -28,11 +27,11 @@ from hil.reference.int8 import Int8Oracle
 from hil.reference.models import carried_of
 from hil.session.arena import arena_of
 from hil.session.gate_probes import tensors_of
+from hil.session.state import BREAKS
 from hil.session.stimuli import split_windows
 from hil.tensor import Elements, TensorContract
 
 _LONGEST = 8  # windows of a stream
-_BREAKS = (DeviceFault, DeviceEnded, DeviceReset, DeviceSilent)
 
 
 def wrong_pairs(evidence: Evidence, board: Board, image: Image) -> WrongPairs:
@@ -88,7 +87,7 @@ class _Alone:
             if device.hello.bundle_status:
                 return False
             return any(self._off(device, case, place) for place in range(len(self.windows)))
-        except _BREAKS:
+        except BREAKS:
             return True
 
     def _off(self, device: Device, case: Case, place: int) -> bool:

@@ -242,7 +242,7 @@ def test_the_zephyr_module_names_files_that_compile(root: Path, tmp_path: Path) 
 def test_the_manifest_names_what_is_there(root: Path) -> None:
     manifest = json.loads((root / "library.json").read_text())
     assert root.name == f"hil-agent-{manifest['version']}"
-    patterns = [re.fullmatch(r"\+<(.+)>", entry)[1] for entry in manifest["build"]["srcFilter"]]  # type: ignore[index]
+    patterns = [re.fullmatch(r"\+<(.+)>", entry)[1] for entry in manifest["build"]["srcFilter"]]
     found = sorted(path.relative_to(root).as_posix() for pattern in patterns for path in root.glob(pattern))
     assert found == sorted([*own_sources(root), *foreign_sources(root)])
     assert (root / manifest["headers"]).is_file()
