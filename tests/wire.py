@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import pty
 import select
+import shlex
 import socket
 import subprocess
 import sys
@@ -88,7 +89,8 @@ class Wire:
 
     def command(self, what: str) -> str:
         """A command for a board file."""
-        return f"{sys.executable} -S {self.folder / 'control.py'} {self.folder / 'control'} {what}"
+        words = (sys.executable, "-S", str(self.folder / "control.py"), str(self.folder / "control"), what)
+        return shlex.join(words)
 
     # ---- the firmware
 

@@ -78,10 +78,7 @@ class FrameReader:
         if self._text is None or not lines:
             self.damaged += 1
             return None
-        if len(lines) == len(piece):
-            self._text(lines)
-            return None
-        # A frame may look like text where it begins, so it is looked for behind some lines.
+        # A frame may look like text, whole or where it begins, so it is looked for behind some lines first.
         end = len(lines)
         for _ in range(_LAST_LINES):
             if (message := decode(piece[end:])) is not None:
@@ -91,7 +88,7 @@ class FrameReader:
             if not end:
                 break
         self._text(lines)
-        self.damaged += 1
+        self.damaged += len(lines) < len(piece)
         return None
 
     def _lines(self, piece: bytes) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import shutil
+import shlex
 import struct
 import subprocess
 import sys
@@ -165,7 +165,7 @@ def test_a_case_that_names_c_source_is_told_the_command_and_the_command_works(tm
     error = refused(source.read_bytes(), source)
     assert "C source" in error.problem
     command = error.fix.partition("hil ")[2]
-    subprocess.run(["bash", "-c", f"{shutil.which('python3') and sys.executable} -m hil.cli {command}"], check=True)
+    subprocess.run(["bash", "-c", f"{shlex.quote(sys.executable)} -m hil.cli {command}"], check=True)
     assert (tmp_path / "my model.tflite").read_bytes() == IMU.read_bytes()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import cbor2
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hil.errors import BoardBroken, BoardError, DeviceReset, DeviceSilent
@@ -142,6 +142,7 @@ def test_each_message_comes_and_each_line_is_logged(parts: list[tuple[list[str],
     assert reader.damaged == 0
 
 
+@example([""], b"\xca\xccuw9O,p")  # a frame that is one line of text, its newline too
 @given(LINES, st.binary(max_size=300))
 def test_a_frame_without_a_zero_in_front_is_found_behind_the_lines(texts: list[str], message: bytes) -> None:
     lines = "".join(f"{text}\n" for text in texts).encode()
