@@ -88,9 +88,9 @@ class Wire:
         return str(self._link) if self.kind == "pty" else f"{self.kind}://127.0.0.1:{self._number}"
 
     def command(self, what: str) -> str:
-        """A command for a board file."""
-        words = (sys.executable, "-S", str(self.folder / "control.py"), str(self.folder / "control"), what)
-        return shlex.join(words)
+        """A command for a board file; what: its words."""
+        words = (sys.executable, "-S", str(self.folder / "control.py"), str(self.folder / "control"))
+        return f"{shlex.join(words)} {what}"
 
     # ---- the firmware
 
