@@ -85,10 +85,16 @@ def _prepared(case: Case, rows: NDArray[np.intp], chunk: int) -> InputReference:
 
 
 def check_models(case: Case) -> None:
-    """Open both references, run each once, and close them again. Raises UsageError when a model is refused or its
-    interpreter does not survive it, CaseError when it does not fit the case.
+    """Open both references, run each once, and close them again. Errors as in `checked_models`."""
+    checked_models(case).close()
+
+
+def checked_models(case: Case) -> CaseModels:
+    """Both references, each of which ran once; the caller closes them. Raises UsageError when a model is refused or its
+    interpreter does not survive it, CaseError when it does not fit the case; nothing is open then.
     """
-    with CaseModels(case) as models:
+    models = CaseModels(case)
+    try:
         models.open()
         models.answer(
             [
@@ -96,6 +102,10 @@ def check_models(case: Case) -> None:
                 for input in case.model.inputs
             ]
         )
+    except BaseException:
+        models.close()
+        raise
+    return models
 
 
 def model_outputs(

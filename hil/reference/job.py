@@ -27,9 +27,11 @@ class ReferenceJob:
     `stimuli`, what the device should see, is there from the start. `models` may be asked by others too, in their turn.
     """
 
-    def __init__(self, case: Case, rows: NDArray[np.intp]) -> None:
-        """rows: the vectors whose answers are wanted."""
-        self.models = CaseModels(case)
+    def __init__(self, case: Case, rows: NDArray[np.intp], models: CaseModels | None = None) -> None:
+        """rows: the vectors whose answers are wanted. models: those of the case, which `close` closes; by default new
+        ones.
+        """
+        self.models = models or CaseModels(case)
         self.models.start()
         self.stimuli = prepare_all(case)
         self._rows = rows

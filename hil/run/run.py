@@ -23,7 +23,8 @@ from hil.model.check import kernels_of
 from hil.model.kernels.library import KernelLibrary
 from hil.project.quarantine import Quarantine, load_quarantine
 from hil.records import RunRecords
-from hil.reference.compute import check_models
+from hil.reference.compute import checked_models
+from hil.reference.models import CaseModels
 from hil.report.run_json import CaseReport, Json, case_document, clock_document, records_archive, unreadable_document
 from hil.run.document import RunClock, run_json
 from hil.run.equipment import Equipment
@@ -55,6 +56,7 @@ class HilRun:
         self._quarantine = Quarantine()
         self._outcomes: dict[Path, Outcome] = {}
         self._refused: dict[Path, UsageError] = {}
+        self._checked: dict[Path, CaseModels] = {}  # open from the check of the first case on, until it runs
         self._said: set[Path] = set()  # cases of which it was said what broke their run
         self.board_broken: BoardBroken | None = None  # why nothing more is run on the board
         self._since = RunClock()
@@ -176,9 +178,13 @@ class HilRun:
             baseline_of(case, self.config.name)
             require_known_stages(case, self.config)
             self._check_kernels(case)
-            check_models(case)
+            models = checked_models(case)
         except UsageError as error:
             return error
+        if self._checked:  # no more than one case's stay open
+            models.close()
+        else:
+            self._checked[case.path] = models
         return None
 
     def _check_kernels(self, case: Case) -> None:
@@ -213,12 +219,15 @@ class HilRun:
         records: list[RunRecords] = []
         log = self._share_log(case, share)
         try:
-            with self._progress(self.title(case)) as progress:
+            ready = self._checked.pop(case.path, None)
+            with self._progress(self.title(case)) as progress, ready or nullcontext():
                 bundle = self.settings.given_bundle()
                 board = self._equipment.board()
                 board.begin_log(log.resolve())
                 keep = records.append
-                part = run_share(case, share, board, self.image(), bundle=bundle, progress=progress, keep=keep)
+                part = run_share(
+                    case, share, board, self.image(), bundle=bundle, progress=progress, keep=keep, models=ready
+                )
                 return replace(attempt, part=part)
         except Exception as error:
             self.board_broken = error if isinstance(error, BoardBroken) else None
@@ -306,8 +315,12 @@ class HilRun:
         return self._equipment.write(RUN_FILE, text)
 
     def close(self) -> None:
-        """Release board and output folder. Safe to call twice."""
-        self._equipment.close()
+        """Release board, output folder and interpreters. Safe to call twice."""
+        try:
+            self._equipment.close()
+        finally:
+            while self._checked:
+                self._checked.popitem()[1].close()
 
 
 def _titled(result: CheckResult, title: str) -> CheckResult:

@@ -76,12 +76,16 @@ def run_share(
     bundle: bytes | None = None,
     progress: Progress = lambda *_: None,
     keep: Keep = lambda _: None,
+    models: CaseModels | None = None,
 ) -> Part:
-    """Run one share of `case`; arguments and errors as in `run_case`. Raises CaseError when the bundle has no room."""
+    """Run one share of `case`; arguments and errors as in `run_case`. Raises CaseError when the bundle has no room.
+
+    models: the case's references when they are open already; they are closed behind the share.
+    """
     provisioned = bundle_of(case, board, image) if bundle is None else bundle
     if provisioned:
         require_room(case, image, len(provisioned))
-    job = ReferenceJob(case, share.rows(case))
+    job = ReferenceJob(case, share.rows(case), models)
     board.progress = progress
     try:
         device, start_fault = _connect(case, board, image, provisioned)

@@ -17,7 +17,7 @@ from hil.errors import UsageError
 from hil.interpreter.process import InterpreterRefused
 from hil.records import DecisionReason, GateReason
 from hil.reference import job
-from hil.reference.compute import check_models, compute, model_outputs, prepare_all, references
+from hil.reference.compute import check_models, checked_models, compute, model_outputs, prepare_all, references
 from hil.reference.models import CaseModels, Outputs
 from hil.reference.prepare import real_values
 
@@ -207,6 +207,30 @@ def test_a_check_runs_each_model_once_on_a_tensor_that_stands_for_nothing(monkey
     ((values,), (real_values_,)) = asked_to_run(oracle), asked_to_run(real)
     assert (values["tensors"].tolist(), values["tensors_1"].tolist()) == ([[-3] * 6], [[1] * 4])
     assert (real_values_["tensors"].tolist(), real_values_["tensors_1"].tolist()) == ([[0.0] * 4], [[0.0] * 6])
+
+
+def test_checked_models_stay_open_for_a_job_that_closes_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    oracle, real = both()
+    Processes(monkeypatch, oracle, real)
+    models = checked_models(case_of())
+    assert not oracle.closed
+    assert not real.closed
+    running = job.ReferenceJob(case_of(), np.array([0]), models)
+    running.result()
+    running.close()
+    assert [request for request, _ in oracle.asked] == ["open_tflm", "run_tflm", "run_tflm"]
+    assert oracle.closed
+    assert real.closed
+
+
+def test_models_that_do_not_pass_their_check_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    oracle, real = both()
+    oracle.answers["run_tflm"] = fails(InterpreterRefused("ValueError", "no"))
+    Processes(monkeypatch, oracle, real)
+    with pytest.raises(UsageError, match="cannot run this model"):
+        checked_models(case_of())
+    assert oracle.closed
+    assert real.closed
 
 
 def test_a_large_case_is_worked_through_in_chunks_of_sixty_four(monkeypatch: pytest.MonkeyPatch) -> None:

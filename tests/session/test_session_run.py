@@ -122,7 +122,7 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
     """Runs take the first pass and one more step of each scope, on a scripted device."""
     made: list[Job] = []
 
-    def job(case: Case, rows: np.ndarray) -> Job:
+    def job(case: Case, rows: np.ndarray, models: None = None) -> Job:
         made.append(Job(case, rows))
         return made[-1]
 
