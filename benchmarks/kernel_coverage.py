@@ -20,7 +20,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 FOLDER = "tflm/kernels/"
 
 sys.path[:0] = [str(PROJECT / "tests"), str(PROJECT / "tests" / "kernels")]
-from firmware_workbench import Edit, Workbench  # noqa: E402  the tests' own
+from firmware_workbench import ConfiguredCopy, Edit  # noqa: E402  the tests' own
 from kernel_bench import KernelBench, oracle  # noqa: E402
 from test_kernels import LEFT_OPEN, OWN, damaged_trials, trials_of  # noqa: E402
 
@@ -77,8 +77,8 @@ def main() -> int:
     count = parser.parse_args().count
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        workbench = Workbench("native", build("native", PROJECT), folder, "--coverage")
-        image = Image(workbench.image(WRITTEN, (), folder, "hil_kernel_bench"))
+        copy = ConfiguredCopy("native", build("native", PROJECT), folder, "--coverage")
+        image = Image(copy.image(WRITTEN, folder, "hil_kernel_bench"))
         run_all(image, count, folder)
         files = counted(folder)
     all_lines, all_ran = 0, 0

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import shlex
 import subprocess
 import sys
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ import yaml
 
 import hil
 from hil.case.load import load_case
+from hil.cli import main
 from hil.plugin import _OPTIONS
 from hil.project.places import DISTRIBUTION
 
@@ -22,9 +26,25 @@ JOBS = {".github/workflows/hil.yml", ".gitlab-ci.yml"}
 OTHERS = {*JOBS, ".gitignore", *(f"schemas/{name}.schema.json" for name in ("board", "case", "release"))}
 
 
-def init(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "hil.cli", "init", folder, *arguments]
-    return subprocess.run(list(map(str, command)), cwd=folder.parent, capture_output=True, text=True, check=False)
+@dataclass(frozen=True)
+class Done:
+    """What a command left behind."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def type_hil(folder: Path, *arguments: str | Path) -> Done:
+    """The command `hil` in a folder, by this process: one of its own takes a second to start."""
+    out, err = io.StringIO(), io.StringIO()
+    with chdir(folder), redirect_stdout(out), redirect_stderr(err):
+        code = main(list(map(str, arguments)))
+    return Done(code, out.getvalue(), err.getvalue())
+
+
+def init(folder: Path, *arguments: str | Path) -> Done:
+    return type_hil(folder.parent, "init", folder, *arguments)
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -40,7 +60,8 @@ def commands(folder: Path) -> list[str]:
 
 
 def test_it_writes_a_case_that_is_in_order_and_what_belongs_to_it(tmp_path: Path) -> None:
-    done = init(tmp_path / "new", "--model", MODEL)
+    command = [sys.executable, "-m", "hil.cli", "init", str(tmp_path / "new"), "--model", str(MODEL)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     written = files(tmp_path / "new")
     case = {f"golden_vectors/model_int8/{name}" for name in ("case.toml", "model_int8.tflite", "vectors.npz")}
@@ -139,14 +160,12 @@ def test_a_board_that_packages_do_not_bring_is_refused_for_the_jobs(board: str, 
 
 def test_a_case_written_later_names_the_schema_of_the_project(tmp_path: Path) -> None:
     init(tmp_path / "new", "--model", MODEL)
-    command = [sys.executable, "-m", "hil.cli", "case", "new", "golden_vectors/deep/er", "--model", MODEL]
-    done = subprocess.run(command, cwd=tmp_path / "new", capture_output=True, text=True, check=False)
+    done = type_hil(tmp_path / "new", "case", "new", "golden_vectors/deep/er", "--model", MODEL)
     assert done.returncode == 0, done.stderr
     text = (tmp_path / "new" / "golden_vectors" / "deep" / "er" / "case.toml").read_text(encoding="utf-8")
     assert text.startswith("#:schema ../../../schemas/case.schema.json\n")
 
 
 def test_a_case_without_schemas_around_names_none(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "hil.cli", "case", "new", tmp_path / "alone", "--model", MODEL]
-    subprocess.run(command, capture_output=True, check=True)
+    assert type_hil(tmp_path, "case", "new", "alone", "--model", MODEL).returncode == 0
     assert "#:schema" not in (tmp_path / "alone" / "case.toml").read_text(encoding="utf-8")
