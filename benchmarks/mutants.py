@@ -3,6 +3,7 @@
 python benchmarks/mutants.py ROOM [--module NAME] [--tests PATH] [--sample N] [--seed 1] [--processes 2]
 
 A room is a folder of hil/. mutmut makes the edits: `<` becomes `<=`, an argument is left out, a number grows by one.
+each_edit.py holds them to the tests.
 Edits of nothing but text are left out, and functions with a decorator, which mutmut does not edit. An edit that nobody
 could ever see stands in mutants.toml with the reason. Ends with 1 when another one goes unnoticed, or when that list
 names an edit that does not exist; with 2 when the tests do not pass on the code as it is.
@@ -27,8 +28,11 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import NoReturn
+
+from each_edit import NOT_REACHED, NOTICED, UNNOTICED, function_of
 
 PROJECT = Path(__file__).resolve().parent.parent
 EQUIVALENT = Path(__file__).with_suffix(".toml")
@@ -90,13 +94,7 @@ class Fate(Enum):
     NOT_REACHED = "not reached"
 
 
-# mutmut's exit codes are pytest's, those of a signal (an edit with which the tests do not end), and one of its own.
-FATES: dict[int | None, Fate] = {
-    **dict.fromkeys((1, 2, 3, 4), Fate.KILLED),
-    **dict.fromkeys((24, -24, 152, 36, 255, -9, -11), Fate.KILLED),
-    0: Fate.SURVIVED,
-    33: Fate.NOT_REACHED,
-}
+FATES = {NOTICED: Fate.KILLED, UNNOTICED: Fate.SURVIVED, NOT_REACHED: Fate.NOT_REACHED}
 
 
 @dataclass(frozen=True)
@@ -128,6 +126,8 @@ class Workshop:
 
     def __init__(self, folder: Path, modules: Sequence[str], tests: Sequence[str], processes: int) -> None:
         self.folder, self.broken, self.tests, self.processes = folder, folder / "mutants", tests, processes
+        self.modules = modules
+        self.at_import: set[str] = set()  # functions that run while the tests are collected
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("HIL_", "PYTEST_"))}
         # hypothesis and the order of the tests are the same each time
         self.environment = {**kept, "CI": "true", "PYTHONHASHSEED": "0"}
@@ -151,32 +151,63 @@ class Workshop:
 
     def run(self, edits: Sequence[Edit]) -> dict[Edit, Fate]:
         """What becomes of each of these edits."""
-        if not edits:
-            return {}
-        done = self._mutmut([edit.name for edit in edits])
-        codes = {name: code for file in self._broken_files() for name, code in fates_of(file).items()}
-        if done.returncode or not all(codes[edit.name] in FATES for edit in edits):
-            stop(f"not run: {', '.join(edit.name for edit in edits if codes[edit.name] not in FATES)}", done)
-        return {edit: FATES[codes[edit.name]] for edit in edits}
+        shares = [edits[first :: self.processes] for first in range(min(self.processes, len(edits)))]
+        with ThreadPoolExecutor(self.processes) as pool:
+            done = list(pool.map(self._run, range(len(shares)), shares))
+        return {edit: fate for fates in done for edit, fate in fates.items()}
+
+    def _run(self, number: int, edits: Sequence[Edit]) -> dict[Edit, Fate]:
+        learnt = json.loads((self.broken / "mutmut-stats.json").read_text())
+        work, results = self.folder / f"work-{number}.json", self.folder / f"done-{number}"
+        names = {edit.name: edit for edit in edits}
+        tests, durations = learnt["tests_by_mangled_function_name"], learnt["duration_by_test"]
+        work.write_text(json.dumps({"tests": tests, "durations": durations, "edits": list(names)}))
+        files = {"EACH_EDIT_WORK": str(work), "EACH_EDIT_DONE": str(results)}
+        done = self._pytest(["-p", "each_edit", "--tb=no"], files, None)
+        lines = results.read_text().splitlines() if results.exists() else []
+        codes = dict(json.loads(line) for line in lines[1:])
+        odd = [name for name in names if not (code := codes.get(name, 99)) < 0 and code not in FATES]
+        if odd:
+            stop(f"not run: {', '.join(odd)}", done)
+        self.at_import |= set(json.loads(lines[0]))
+        # by a signal: an edit with which the tests do not end, or the process breaks
+        return {edit: FATES.get(codes[name], Fate.KILLED) for name, edit in names.items()}
 
     def notices(self, edit: Edit) -> bool:
-        """Whether a test fails in a process of its own: mutmut's have imported the code before they break it, so that
-        they never see an edit of what runs at import, as where a check is made from a table.
+        """Whether a test fails in a process of its own: a fork has imported the code before it breaks it, so that it
+        never sees an edit of what runs at import, as where a check is made from a table.
         """
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-m", "not slow", "-p", "no:cacheprovider", *self.tests]
-        environment = {**self.environment, "MUTANT_UNDER_TEST": edit.name, "PYTHONPATH": str(self.broken)}
+        if function_of(edit.name) not in self.at_import:
+            return False
         try:
-            done = subprocess.run(command, cwd=self.broken, env=environment, capture_output=True, timeout=LONGEST_S)
+            return self._pytest(["-x"], {"MUTANT_UNDER_TEST": edit.name}, LONGEST_S).returncode != 0
         except subprocess.TimeoutExpired:
             return True
-        return done.returncode != 0
+
+    def _pytest(
+        self, words: Sequence[str], variables: Mapping[str, str], timeout_s: float | None
+    ) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "pytest", "-q", "-m", "not slow", "-p", "no:cacheprovider"]
+        path = os.pathsep.join((str(self.broken), str(self.broken / "benchmarks")))
+        environment = {**self.environment, **variables, "PYTHONPATH": path}
+        return subprocess.run(
+            [*command, *words, *self.tests],
+            cwd=self.broken,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+        )
 
     def _mutmut(self, names: Sequence[str]) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "mutmut", "run", "--max-children", str(self.processes), *names]
         return subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)
 
     def _broken_files(self) -> list[Path]:
-        return [file.with_suffix("") for file in sorted((self.broken / "hil").rglob("*.py.meta"))]
+        """In the order in which the modules were asked for."""
+        files = {str(file.relative_to(self.broken)): file for file in sorted((self.broken / "hil").rglob("*.py"))}
+        there = [name for name, file in files.items() if file.with_name(f"{file.name}.meta").exists()]
+        return [files[name] for pattern in self.modules for name in there if fnmatch(name, pattern)]
 
 
 def stop(problem: str, done: subprocess.CompletedProcess[str]) -> NoReturn:
@@ -264,7 +295,8 @@ def main() -> int:
         workshop = Workshop(Path(folder), modules, options.tests or ROOMS[options.room], options.processes)
         edits = workshop.edits()
         sample = min(options.sample or len(edits), len(edits))
-        fates = workshop.run(random.Random(options.seed).sample(edits, sample))
+        chosen = set(random.Random(options.seed).sample(range(len(edits)), sample))
+        fates = workshop.run([edit for number, edit in enumerate(edits) if number in chosen])
         doubted = [edit for edit, fate in fates.items() if fate is not Fate.KILLED and edit.identity not in known]
         with ThreadPoolExecutor(options.processes) as pool:
             noticed = zip(doubted, pool.map(workshop.notices, doubted), strict=True)

@@ -229,21 +229,26 @@ def _own_finding(sheet: Sheet, metric: _Metric, evidence: Evidence, rows: Rows, 
     sheet.add(
         f"{metric.key} {sheet.limit}",
         f"{say(figure.chain)}{_worst(metric, evidence, rows)}; on the same prepared tensor {say(figure.tensor)}",
-        stage="invoke" if oracle.chain != figure.chain else "",
+        stage="invoke" if _unlike(oracle.chain, figure.chain) else "",
         hint=_hint(sheet, evidence, rows, figure, oracle),
     )
 
 
+def _unlike(one: float, other: float) -> bool:
+    """NaN is like NaN."""
+    return one != other and not (one != one and other != other)
+
+
 def _hint(sheet: Sheet, evidence: Evidence, rows: Rows, figure: Figure, oracle: Figure) -> str:
     """Whose the loss is: the device's, the input's, or quantisation's."""
-    if oracle.chain != figure.chain:
+    if _unlike(oracle.chain, figure.chain):
         inside = "the difference is inside the budget of execution.output; lower that"
         return f"the int8 oracle gives {number(oracle.chain)}: {inside}"
     assert sheet.limit is not None
     if sheet.limit.holds(figure.tensor):
         return f"the input: on the same prepared tensor the limit holds; {_of_the_input(evidence, rows)}"
     rest = ""
-    if figure.tensor != figure.chain:
+    if _unlike(figure.tensor, figure.chain):
         rest = f", but for the input's share, {number(figure.chain)} in place of {number(figure.tensor)}"
     cure = "check calibration data and per-layer ranges"
     return f"the int8 oracle is as far off: the loss is in quantisation{rest}; {cure}"
@@ -267,7 +272,7 @@ def _worst(metric: _Metric, evidence: Evidence, rows: Rows) -> str:
     values = _per_vector(metric, evidence, rows, evidence.records.output, evidence.references.float_chain)
     if len(values) != len(rows):
         return ""
-    badness = metric.badness(values)
+    badness = np.nan_to_num(metric.badness(values), nan=np.inf)  # nothing is worse than no number
     order = np.argsort(-badness, kind="stable")[:3]
     names = [evidence.case.vectors.name(int(rows[place])) for place in order if badness[place] > 0]
     return f" over {plural(len(rows), 'vector')}; worst: {', '.join(names)}" if names else ""

@@ -52,7 +52,7 @@ class Sheet:
             Finding(
                 case=self.evidence.case.name,
                 vector=vector,
-                contract=self.check.split(".", 1)[0],
+                contract=self.check.split(".")[0],
                 check=self.check,
                 expected=expected,
                 observed=observed,
@@ -64,7 +64,7 @@ class Sheet:
 
     def each(self, vectors: Index, describe: Callable[[int], None]) -> None:
         """Let `describe` add the finding of each vector; past the last one that is kept, only count."""
-        room = max(0, MAX_FINDINGS - len(self.findings))
+        room = MAX_FINDINGS - len(self.findings)
         for vector in vectors[:room]:
             describe(int(vector))
         self.total += len(vectors[room:])
@@ -128,4 +128,4 @@ def broke_first(evidence: Evidence, blame: Blame, vector: int) -> str:
     origin = blame.origin(vector)
     check = blame.check(origin)
     place = "this vector" if origin == vector else f"{evidence.case.vectors.name(origin)} of the same stream"
-    return f"{check.split('.', 1)[0]} broke first on {place}: see {check}"
+    return f"{check.split('.')[0]} broke first on {place}: see {check}"

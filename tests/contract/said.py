@@ -13,8 +13,11 @@ from pathlib import Path
 
 import numpy as np
 from made_evidence import build_evidence
+from situations import OF_A_BASELINE
+from situations import SITUATIONS as OTHERS
 from test_contract_defects import BY_ID, DEFECTS, INSTRUMENTS
 
+from hil.case.types import BASELINES
 from hil.contract import checks_for, judge
 from hil.contract.types import CheckResult, Evidence, Outcome, VectorFault
 from hil.records import FaultReport, GateReason, Status
@@ -101,12 +104,14 @@ SITUATIONS: tuple[Callable[[Evidence], Evidence], ...] = (
     other_tensors,
     other_outputs,
     other_answers,
+    *OTHERS,
+    *OF_A_BASELINE,
 )
 
 
 def of_situation(change: Callable[[Evidence], Evidence]) -> str:
     """What every check says of it: in full what differs from the run as built, and by name what is as built or is not
-    judged for one reason.
+    judged for one reason. Of what is about a baseline only that.
     """
     usual = {} if change is as_built else {title: text for title, text in verdicts(as_built)}
     alike: dict[str, list[str]] = {}
@@ -123,7 +128,8 @@ def of_situation(change: Callable[[Evidence], Evidence]) -> str:
 
 def verdicts(change: Callable[[Evidence], Evidence]) -> Iterator[tuple[str, str]]:
     evidence = change(build_evidence())
-    for check in checks_for(evidence.case):
+    asked = checks_for(evidence.case)
+    for check in [check for check in asked if check.contract == BASELINES] if change in OF_A_BASELINE else asked:
         yield check.id, verdict(judge(check, evidence))
 
 
@@ -147,7 +153,8 @@ def verdict(result: CheckResult) -> str:
     lines += [f"  {name:<12}{text}" for name, text in parts.items() if text]
     for finding in result.findings[:1]:
         rows = str(replace(finding, case="", contract="", check="")).splitlines()
-        lines += [row.rstrip() for row in rows if row.strip() != f"limit       {result.limit}"]
+        of_the_check = f"limit       {result.limit}" if result.limit is not None else None
+        lines += [row.rstrip() for row in rows if row.strip() != of_the_check]
     more = [finding.vector or "the run" for finding in result.findings[1:]]
     return "\n".join([*lines, *([f"  and {', '.join(more)}"] if more else [])])
 
