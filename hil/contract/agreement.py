@@ -6,6 +6,7 @@ two is the input's share: the rounding and the clamp of prepare, on the scale th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -236,11 +237,13 @@ def _own_finding(sheet: Sheet, metric: _Metric, evidence: Evidence, rows: Rows, 
 
 def _unlike(one: float, other: float) -> bool:
     """NaN is like NaN."""
-    return one != other and not (one != one and other != other)
+    return one != other and not (math.isnan(one) and math.isnan(other))
 
 
 def _hint(sheet: Sheet, evidence: Evidence, rows: Rows, figure: Figure, oracle: Figure) -> str:
     """Whose the loss is: the device's, the input's, or quantisation's."""
+    if math.isnan(figure.chain):
+        return "an answer is no number, the device's or the float model's: see execution.complete, then the float model"
     if _unlike(oracle.chain, figure.chain):
         inside = "the difference is inside the budget of execution.output; lower that"
         return f"the int8 oracle gives {number(oracle.chain)}: {inside}"

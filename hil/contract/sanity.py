@@ -147,11 +147,12 @@ def _step(evidence: Evidence, rows: Rows) -> float:
 
 
 def _moves(column: NDArray[Any], rows: Rows) -> float:
-    """Largest max - min of an element over these rows."""
+    """Largest max - min of an element over these rows, as far as they are numbers."""
     parts = [column[block] for block in blocks(rows, column.shape[1])]
-    high = np.max([part.max(axis=0) for part in parts], axis=0).astype(np.float64)
-    low = np.min([part.min(axis=0) for part in parts], axis=0).astype(np.float64)
-    return float((high - low).max())
+    high = np.fmax.reduce([np.fmax.reduce(part) for part in parts]).astype(np.float64)
+    low = np.fmin.reduce([np.fmin.reduce(part) for part in parts]).astype(np.float64)
+    with np.errstate(invalid="ignore"):  # between infinities
+        return float(np.fmax.reduce(high - low, initial=0.0))
 
 
 # ---- answers ---------------------------------------------------------------------------------------------------------
