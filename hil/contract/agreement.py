@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -175,34 +176,30 @@ def figures(
     }
 
 
-def _judge(metric: _Metric) -> Callable[[Evidence], CheckResult]:
+def _judge(metric: _Metric, evidence: Evidence) -> CheckResult:
     check = f"agreement.{metric.key}"
-
-    def judge(evidence: Evidence) -> CheckResult:
-        limit = evidence.case.contracts.agreement.get(metric.key)
-        if limit is None:  # of one of several outputs: applies() asks for any
-            return Sheet(check, evidence).result(reason="the case limits it for other outputs alone")
-        sheet = Sheet(check, evidence, limit)
-        population = comparable(evidence)
-        if reason := _impossible(metric, evidence) or unready(evidence) or asked(population, evidence):
-            return sheet.not_judged(reason)
-        found = blame(evidence)
-        broken = population & found.broke_here  # not before_decide: state that a stream carries on has no part in this
-        clean = population & ~broken
-        if not clean.any():
-            return _none_clean(sheet, metric, evidence, np.flatnonzero(population), limit)
-        figure = kept = _figure(metric, evidence, np.flatnonzero(population), evidence.records.output)
-        if broken.any():
-            kept = _figure(metric, evidence, np.flatnonzero(clean), evidence.records.output)
-        if not limit.holds(kept.chain):
-            _own_finding(sheet, metric, evidence, np.flatnonzero(clean), kept)
-            figure = kept
-        elif not limit.holds(figure.chain):
-            sheet.blame_earlier(np.flatnonzero(broken), found, f"{metric.key} {limit}")
-        numbers = {"vectors": int(population.sum()), "vectors_unbroken": int(clean.sum()), **_shares(figure)}
-        return sheet.result(value=figure.chain, unit=limit.unit or metric.unit, numbers=numbers)
-
-    return judge
+    limit = evidence.case.contracts.agreement.get(metric.key)
+    if limit is None:  # of one of several outputs: applies() asks for any
+        return Sheet(check, evidence).result(reason="the case limits it for other outputs alone")
+    sheet = Sheet(check, evidence, limit)
+    population = comparable(evidence)
+    if reason := _impossible(metric, evidence) or unready(evidence) or asked(population, evidence):
+        return sheet.not_judged(reason)
+    found = blame(evidence)
+    broken = population & found.broke_here  # not before_decide: state that a stream carries on has no part in this
+    clean = population & ~broken
+    if not clean.any():
+        return _none_clean(sheet, metric, evidence, np.flatnonzero(population), limit)
+    figure = kept = _figure(metric, evidence, np.flatnonzero(population), evidence.records.output)
+    if broken.any():
+        kept = _figure(metric, evidence, np.flatnonzero(clean), evidence.records.output)
+    if not limit.holds(kept.chain):
+        _own_finding(sheet, metric, evidence, np.flatnonzero(clean), kept)
+        figure = kept
+    elif not limit.holds(figure.chain):
+        sheet.blame_earlier(np.flatnonzero(broken), found, f"{metric.key} {limit}")
+    numbers = {"vectors": int(population.sum()), "vectors_unbroken": int(clean.sum()), **_shares(figure)}
+    return sheet.result(value=figure.chain, unit=limit.unit or metric.unit, numbers=numbers)
 
 
 def _shares(figure: Figure) -> dict[str, float]:
@@ -321,8 +318,8 @@ def _per_vector(
     return np.concatenate(parts)
 
 
-def _asks(key: str) -> Callable[[Case], bool]:
-    return lambda case: any(key in each.contracts.agreement for each in case.of_outputs)
+def _asks(key: str, case: Case) -> bool:
+    return any(key in each.contracts.agreement for each in case.of_outputs)
 
 
 CHECKS = tuple(
@@ -330,8 +327,8 @@ CHECKS = tuple(
         f"agreement.{metric.key}",
         metric.title,
         metric.formula,
-        _asks(metric.key),
-        _judge(metric) if metric.of_scores else of_each_output(_judge(metric)),
+        partial(_asks, metric.key),
+        partial(_judge, metric) if metric.of_scores else of_each_output(partial(_judge, metric)),
     )
     for metric in _METRICS
 )

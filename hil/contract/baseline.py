@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -213,32 +214,26 @@ _OLD_FIGURES = "from the same prepared tensor: the baseline is older than the fi
 
 
 def _judge_memory(
-    noun: str, judged: Sequence[str], next_step: str, shown: Sequence[str] = ()
-) -> Callable[[Evidence], CheckResult]:
+    noun: str, judged: Sequence[str], next_step: str, evidence: Evidence, shown: Sequence[str] = ()
+) -> CheckResult:
     """A check of sizes that must not grow. judged: those of MemoryFacts that count, each alone; shown: also named."""
-
-    def judge(evidence: Evidence) -> CheckResult:
-        sheet = Sheet(f"baseline.{noun}", evidence)
-        by_running = noun in ("arena", "stack")
-        if reason := standing(evidence) or _sizes(evidence, noun) or (unready(evidence) if by_running else ""):
-            return sheet.not_judged(reason)
-        before_all, now_all = accepted(evidence).memory, measured.memory(evidence)
-        sizes = [(name, getattr(before_all, name), getattr(now_all, name)) for name in (*judged, *shown)]
-        if by_running and not (sizes[0][1] and sizes[0][2]):
-            return sheet.not_judged(f"no high-water mark was measured: see memory.{noun}")
-        allowed = memory_tolerance(evidence, noun)
-        if any(now - before > allowed for _, before, now in sizes[: len(judged)]):
-            sheet.add(
-                f"{noun} not above the accepted size{f' by more than {number(allowed)} bytes' if allowed else ''}",
-                "; ".join(_grown(name, before, now) for name, before, now in sizes),
-                hint=f"{next_step}; {put_in(evidence)}",
-            )
-        numbers = {
-            key: size for name, before, now in sizes for key, size in ((name, now), (f"{name}_accepted", before))
-        }
-        return sheet.result(value=float(sizes[0][2]), unit="bytes", numbers=numbers)
-
-    return judge
+    sheet = Sheet(f"baseline.{noun}", evidence)
+    by_running = noun in ("arena", "stack")
+    if reason := standing(evidence) or _sizes(evidence, noun) or (unready(evidence) if by_running else ""):
+        return sheet.not_judged(reason)
+    before_all, now_all = accepted(evidence).memory, measured.memory(evidence)
+    sizes = [(name, getattr(before_all, name), getattr(now_all, name)) for name in (*judged, *shown)]
+    if by_running and not (sizes[0][1] and sizes[0][2]):
+        return sheet.not_judged(f"no high-water mark was measured: see memory.{noun}")
+    allowed = memory_tolerance(evidence, noun)
+    if any(now - before > allowed for _, before, now in sizes[: len(judged)]):
+        sheet.add(
+            f"{noun} not above the accepted size{f' by more than {number(allowed)} bytes' if allowed else ''}",
+            "; ".join(_grown(name, before, now) for name, before, now in sizes),
+            hint=f"{next_step}; {put_in(evidence)}",
+        )
+    numbers = {key: size for name, before, now in sizes for key, size in ((name, now), (f"{name}_accepted", before))}
+    return sheet.result(value=float(sizes[0][2]), unit="bytes", numbers=numbers)
 
 
 def memory_tolerance(evidence: Evidence, noun: str) -> int:
@@ -305,7 +300,7 @@ CHECKS = (
             f"time of {stage if stage != 'total' else 'all stages together'} against the accepted one",
             "deterministic clock: each of p50, p95, p99, max, mean <= accepted * (1 + latency); "
             "cycles: no test over the pairs of windows finds growth",
-            judge_stage(stage),
+            partial(judge_stage, stage),
         )
         for stage in STAGES
     ),
@@ -313,7 +308,8 @@ CHECKS = (
         "arena",
         "arena against the accepted one",
         "high-water mark, arena_used - accepted <= arena_bytes, each",
-        _judge_memory(
+        partial(
+            _judge_memory,
             "arena",
             ("arena_high_water", "arena_used"),
             "look at the tensors' shapes and the persistent buffers of kernels",
@@ -323,23 +319,26 @@ CHECKS = (
         "stack",
         "high-water mark of the stack against the accepted one",
         "high-water mark - accepted <= stack_bytes (+ 128 on a clock that does not repeat)",
-        _judge_memory("stack", ("stack_high_water",), "look for larger locals and deeper calls (-fstack-usage)"),
+        partial(
+            _judge_memory, "stack", ("stack_high_water",), "look for larger locals and deeper calls (-fstack-usage)"
+        ),
     ),
     _check(
         "flash",
         "flash of image and bundle against the accepted one",
         "image flash + bundle - accepted <= flash_bytes",
-        _judge_memory(
+        partial(
+            _judge_memory,
             "flash",
             ("flash_bytes",),
             "compare the map files of the two images",
-            ("image_flash_bytes", "bundle_bytes", "model_bytes"),
+            shown=("image_flash_bytes", "bundle_bytes", "model_bytes"),
         ),
     ),
     _check(
         "ram",
         "static RAM of the image against the accepted one",
         "image static RAM - accepted <= ram_bytes",
-        _judge_memory("ram", ("ram_bytes",), "compare the map files of the two images"),
+        partial(_judge_memory, "ram", ("ram_bytes",), "compare the map files of the two images"),
     ),
 )

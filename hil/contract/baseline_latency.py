@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,27 +77,23 @@ def pair(evidence: Evidence) -> Pair:
     return Pair(rows, before, after, *figures)
 
 
-def judge_stage(stage: str) -> Callable[[Evidence], CheckResult]:
+def judge_stage(stage: str, evidence: Evidence) -> CheckResult:
     """The check of one stage. That of the total is not judged when a stage explains it."""
-
-    def judge(evidence: Evidence) -> CheckResult:
-        sheet = Sheet(f"baseline.latency.{stage}", evidence)
-        if reason := standing(evidence) or _no_times(evidence):
-            return sheet.not_judged(reason)
-        both = pair(evidence)
-        if reason := _too_few(evidence, both):
-            return sheet.not_judged(reason)
-        before, now = both.figures(stage)
-        numbers = {key: value for name in STATISTICS for key, value in _pair_of(name, before, now)}
-        blamed = [part for part in PARTS if stage == "total" and regressed(evidence, both, part)]
-        if blamed:
-            see = ", ".join(f"baseline.latency.{part}" for part in blamed)
-            return sheet.not_judged(f"a stage explains it: see {see}", numbers)
-        if found := regressed(evidence, both, stage):
-            _add(sheet, both, stage, found)
-        return sheet.result(value=_percent(before.mean, now.mean), unit="% of the accepted mean", numbers=numbers)
-
-    return judge
+    sheet = Sheet(f"baseline.latency.{stage}", evidence)
+    if reason := standing(evidence) or _no_times(evidence):
+        return sheet.not_judged(reason)
+    both = pair(evidence)
+    if reason := _too_few(evidence, both):
+        return sheet.not_judged(reason)
+    before, now = both.figures(stage)
+    numbers = {key: value for name in STATISTICS for key, value in _pair_of(name, before, now)}
+    blamed = [part for part in PARTS if stage == "total" and regressed(evidence, both, part)]
+    if blamed:
+        see = ", ".join(f"baseline.latency.{part}" for part in blamed)
+        return sheet.not_judged(f"a stage explains it: see {see}", numbers)
+    if found := regressed(evidence, both, stage):
+        _add(sheet, both, stage, found)
+    return sheet.result(value=_percent(before.mean, now.mean), unit="% of the accepted mean", numbers=numbers)
 
 
 def regressed(evidence: Evidence, both: Pair, stage: str) -> Slower | None:

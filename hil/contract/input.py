@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -112,20 +113,17 @@ _FIELDS = (
 )
 
 
-def _judge_field(field: _Field) -> Callable[[Evidence], CheckResult]:
-    def judge(evidence: Evidence) -> CheckResult:
-        hello = evidence.hello
-        sheet = Sheet(f"input.{field.name}", evidence)
-        expected = field.value(evidence.case.model.input)
-        if hello.bundle_status == field.status:
-            sheet.add(expected, field.detail(hello.bundle_detail), hint=field.hint)
-        elif reason := refused(evidence):
-            return sheet.not_judged(reason)
-        elif (observed := field.value(hello.input)) != expected:
-            sheet.add(expected, observed, hint=field.hint)
-        return sheet.result()
-
-    return judge
+def _judge_field(field: _Field, evidence: Evidence) -> CheckResult:
+    hello = evidence.hello
+    sheet = Sheet(f"input.{field.name}", evidence)
+    expected = field.value(evidence.case.model.input)
+    if hello.bundle_status == field.status:
+        sheet.add(expected, field.detail(hello.bundle_detail), hint=field.hint)
+    elif reason := refused(evidence):
+        return sheet.not_judged(reason)
+    elif (observed := field.value(hello.input)) != expected:
+        sheet.add(expected, observed, hint=field.hint)
+    return sheet.result()
 
 
 # ---- what the bundle says of gate and prepare ------------------------------------------------------------------------
@@ -467,7 +465,7 @@ CHECKS = (
             f"{field.name.replace('_', ' ')} of the input tensor: the device's against the case's model",
             formula,
             _always,
-            of_each_input(_judge_field(field)),
+            of_each_input(partial(_judge_field, field)),
         )
         for field, formula in zip(
             _FIELDS,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TypedDict
 
 import numpy as np
@@ -133,23 +134,19 @@ def not_judged_here(evidence: Evidence, limit: LatencyLimit) -> str:
     return ""
 
 
-def _judge(stage: str, statistic: str) -> Callable[[Evidence], CheckResult]:
+def _judge(stage: str, statistic: str, evidence: Evidence) -> CheckResult:
     check = f"latency.{stage}.{statistic}"
-
-    def judge(evidence: Evidence) -> CheckResult:
-        limits = limits_of(evidence.case, stage, statistic)
-        foreign = "; ".join(filter(None, (not_judged_here(evidence, limit) for limit in limits)))
-        own = [limit for limit in limits if not not_judged_here(evidence, limit)]
-        sheet = Sheet(check, evidence, (own or limits)[0].limit)
-        if not own:
-            return sheet.not_judged(foreign)
-        if reason := unready(evidence) or asked(done(evidence.records), evidence):
-            return sheet.not_judged(reason)
-        if _clock_stands(sheet):
-            return sheet.result()
-        return _judge_limits(sheet, stage, statistic, own, f"not judged here: {foreign}" if foreign else "")
-
-    return judge
+    limits = limits_of(evidence.case, stage, statistic)
+    foreign = "; ".join(filter(None, (not_judged_here(evidence, limit) for limit in limits)))
+    own = [limit for limit in limits if not not_judged_here(evidence, limit)]
+    sheet = Sheet(check, evidence, (own or limits)[0].limit)
+    if not own:
+        return sheet.not_judged(foreign)
+    if reason := unready(evidence) or asked(done(evidence.records), evidence):
+        return sheet.not_judged(reason)
+    if _clock_stands(sheet):
+        return sheet.result()
+    return _judge_limits(sheet, stage, statistic, own, f"not judged here: {foreign}" if foreign else "")
 
 
 def _clock_stands(sheet: Sheet) -> bool:
@@ -294,8 +291,8 @@ def _where(evidence: Evidence, slowest: int) -> tuple[str, str]:
     return STAGES[heaviest], f"most goes to {STAGES[heaviest]}: {total}"
 
 
-def _asks(stage: str, statistic: str) -> Callable[[Case], bool]:
-    return lambda case: bool(limits_of(case, stage, statistic))
+def _asks(stage: str, statistic: str, case: Case) -> bool:
+    return bool(limits_of(case, stage, statistic))
 
 
 def _formula(statistic: str) -> str:
@@ -356,8 +353,8 @@ CHECKS = (
             f"latency.{stage}.{statistic}",
             f"{statistic} of {stage if stage != 'total' else 'all stages together'}",
             _formula(statistic),
-            _asks(stage, statistic),
-            _judge(stage, statistic),
+            partial(_asks, stage, statistic),
+            partial(_judge, stage, statistic),
         )
         for stage in STAGES
         for statistic in STATISTICS

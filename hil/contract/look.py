@@ -49,30 +49,26 @@ class _Expectation:
 
 
 def judge_look(
-    kind: str, look: Callable[[Evidence, Rows], Look], side: Side | None = None
-) -> Callable[[Evidence], CheckResult]:
+    kind: str, look: Callable[[Evidence, Rows], Look], evidence: Evidence, side: Side | None = None
+) -> CheckResult:
     """The check `sanity.<kind>`. look: is given the evidence and the vectors that the gate accepts, at least one. side:
     it is taken of each tensor of that side.
     """
-
-    def judge(evidence: Evidence) -> CheckResult:
-        sheet = Sheet(f"sanity.{kind}", evidence)
-        rows = np.flatnonzero((evidence.references.gate == GateReason.VALID) & ~unknown(evidence))
-        if reason := unready(evidence) or ("" if len(rows) else "the gate rejects every vector of the case"):
-            return sheet.not_judged(reason)
-        views = side.views(evidence) if side else (evidence,)
-        looks = [look(view, rows) for view in views]
-        expected = [_expectation(kind, evidence, side, view, len(views)) for view in views]
-        common = any(seen.odd for seen, each in zip(looks, expected, strict=True) if not each.own)
-        results = [
-            _result(sheet, kind, seen, each, met=bool(seen.odd) if each.own else common)
-            for seen, each in zip(looks, expected, strict=True)
-        ]
-        if side is None or len(results) == 1:
-            return results[0]
-        return _of_each([*map(side.name, views)], looks, results)
-
-    return judge
+    sheet = Sheet(f"sanity.{kind}", evidence)
+    rows = np.flatnonzero((evidence.references.gate == GateReason.VALID) & ~unknown(evidence))
+    if reason := unready(evidence) or ("" if len(rows) else "the gate rejects every vector of the case"):
+        return sheet.not_judged(reason)
+    views = side.views(evidence) if side else (evidence,)
+    looks = [look(view, rows) for view in views]
+    expected = [_expectation(kind, evidence, side, view, len(views)) for view in views]
+    common = any(seen.odd for seen, each in zip(looks, expected, strict=True) if not each.own)
+    results = [
+        _result(sheet, kind, seen, each, met=bool(seen.odd) if each.own else common)
+        for seen, each in zip(looks, expected, strict=True)
+    ]
+    if side is None or len(results) == 1:
+        return results[0]
+    return _of_each([*map(side.name, views)], looks, results)
 
 
 def _expectation(kind: str, evidence: Evidence, side: Side | None, view: Evidence, tensors: int) -> _Expectation:

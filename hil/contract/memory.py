@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -245,8 +245,8 @@ def _size_leaving(mark: int, headroom: float) -> int:
     return size if (size - mark) / size > headroom or not headroom else size + _STEP
 
 
-def _limits(name: str) -> Callable[[Case], bool]:
-    return lambda case: getattr(case.contracts, name) is not None
+def _limits(name: str, case: Case) -> bool:
+    return getattr(case.contracts, name) is not None
 
 
 CHECKS = (
@@ -261,15 +261,21 @@ CHECKS = (
         "memory.arena_headroom",
         "share of the arena that nothing touched",
         "(arena_bytes - high water) / arena_bytes",
-        _limits("arena_headroom"),
+        partial(_limits, "arena_headroom"),
         _judge_arena_headroom,
     ),
-    Check("memory.flash", "flash of image and bundle", "image flash + bundle", _limits("flash_bytes"), _judge_flash),
+    Check(
+        "memory.flash",
+        "flash of image and bundle",
+        "image flash + bundle",
+        partial(_limits, "flash_bytes"),
+        _judge_flash,
+    ),
     Check(
         "memory.ram",
         "static RAM of the image without the painted stack, arena included",
         "image static RAM",
-        _limits("ram_bytes"),
+        partial(_limits, "ram_bytes"),
         _judge_ram,
     ),
     Check(
@@ -283,7 +289,7 @@ CHECKS = (
         "memory.stack_headroom",
         "share of the stack that nothing touched",
         "(stack size - high water) / stack size",
-        _limits("stack_headroom"),
+        partial(_limits, "stack_headroom"),
         _judge_stack_headroom,
     ),
 )

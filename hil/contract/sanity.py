@@ -7,6 +7,7 @@ All of it is seen in the references, so that a defect of the device is told once
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -290,34 +291,34 @@ CHECKS = (
         "vectors that are one window again and again",
         "vectors of the most frequent window / vectors > 1/2",
         _always,
-        judge_look("identical_windows", _identical_windows),
+        partial(judge_look, "identical_windows", _identical_windows),
     ),
     Check(
         "sanity.saturated_input",
         "input that the clamp of prepare cuts, on the channel where it is most",
         "elements whose real value the type cannot show / those of the channel > 1/4 (tensor/1: of all elements > 1/2)",
         _has_truth,
-        judge_look("saturated_input", _saturated_input, INPUTS),
+        partial(judge_look, "saturated_input", _saturated_input, side=INPUTS),
     ),
     Check(
         "sanity.constant_output",
         "outputs that do not depend on the window",
         "max - min of each output of the oracle over all windows <= 1 LSB (float32: ULP of the largest)",
         _has_truth,
-        judge_look("constant_output", _constant_output, OUTPUTS),
+        partial(judge_look, "constant_output", _constant_output, side=OUTPUTS),
     ),
     Check(
         "sanity.chance_accuracy",
         "answers that know no more of the label than chance",
         "P[Binomial(n, c) >= right] > 0.05 and right / n < (1 + c) / 2, c = sum of share(label) * share(answer)",
         _answers_can_be_held,
-        judge_look("chance_accuracy", _chance_accuracy),
+        partial(judge_look, "chance_accuracy", _chance_accuracy),
     ),
     Check(
         "sanity.unanswered_class",
         "classes that are never answered",
         "labels of 5 vectors or more that the oracle answers on no window > 0",
         _answers_can_be_held,
-        judge_look("unanswered_class", _unanswered_class),
+        partial(judge_look, "unanswered_class", _unanswered_class),
     ),
 )

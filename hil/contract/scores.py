@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from hil.case.types import Case
 from hil.contract.blame import has_decide
@@ -43,32 +43,29 @@ def _all_probes(evidence: Evidence) -> tuple[ScoreProbe, ...]:
     return (*evidence.section(ScoreProbes).probes, *evidence.section(StreamProbes).probes)
 
 
-def _judge_probes(prefix: str, check: str, hint: str) -> Callable[[Evidence], CheckResult]:
-    def judge(evidence: Evidence) -> CheckResult:
-        sheet = Sheet(check, evidence)
-        if reason := unready(evidence):
-            return sheet.not_judged(reason)
-        probes = [probe for probe in _all_probes(evidence) if probe.name.startswith(prefix)]
-        if not probes:
-            if found := without(check, evidence, Can.DECIDE):
-                return found
-            if evidence.faults:
-                return sheet.not_judged(ended_before(evidence))
-            hint_none = "run the probes of this case"
-            sheet.add("scores given straight to the decide stage", "none were given", hint=hint_none)
-        for probe in probes:
-            if not _as_expected(evidence.case, probe):
-                expected, observed = _decision_words(evidence.case, probe)
-                sheet.add(
-                    expected,
-                    f"{observed}, for raw scores {list(probe.scores)}",
-                    vector=probe.name,
-                    stage="decide",
-                    hint=hint,
-                )
-        return sheet.result(numbers={"steps_compared": len(probes)})
-
-    return judge
+def _judge_probes(prefix: str, check: str, hint: str, evidence: Evidence) -> CheckResult:
+    sheet = Sheet(check, evidence)
+    if reason := unready(evidence):
+        return sheet.not_judged(reason)
+    probes = [probe for probe in _all_probes(evidence) if probe.name.startswith(prefix)]
+    if not probes:
+        if found := without(check, evidence, Can.DECIDE):
+            return found
+        if evidence.faults:
+            return sheet.not_judged(ended_before(evidence))
+        hint_none = "run the probes of this case"
+        sheet.add("scores given straight to the decide stage", "none were given", hint=hint_none)
+    for probe in probes:
+        if not _as_expected(evidence.case, probe):
+            expected, observed = _decision_words(evidence.case, probe)
+            sheet.add(
+                expected,
+                f"{observed}, for raw scores {list(probe.scores)}",
+                vector=probe.name,
+                stage="decide",
+                hint=hint,
+            )
+    return sheet.result(numbers={"steps_compared": len(probes)})
 
 
 def _as_expected(case: Case, probe: ScoreProbe) -> bool:
@@ -93,7 +90,8 @@ CHECKS = (
         "scores just above and just below the threshold",
         "decision = reference decision for every probe `threshold*`",
         has_decide,
-        _judge_probes(
+        partial(
+            _judge_probes,
             "threshold",
             "decision.threshold",
             "accepted only above the raw threshold: is the comparison signed, and `<=`?",
@@ -104,14 +102,20 @@ CHECKS = (
         "equal scores: the lowest index wins",
         "decision = reference decision for every probe `tie*`",
         lambda case: has_decide(case) and len(case.decide.labels) > 1,
-        _judge_probes("tie", "decision.ties", "of equal scores the lowest index wins: compare with `>`, not `>=`"),
+        partial(
+            _judge_probes,
+            "tie",
+            "decision.ties",
+            "of equal scores the lowest index wins: compare with `>`, not `>=`",
+        ),
     ),
     Check(
         "decision.stream",
         "sequences of scores that drive hysteresis, debounce and cooldown",
         "decision = reference decision for every step `stream*`",
         has_decide,
-        _judge_probes(
+        partial(
+            _judge_probes,
             "stream",
             "decision.stream",
             "follow the state active, candidate, run, cool in docs/pipeline.md from the first step that differs",

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -43,20 +44,17 @@ class Side:
 
 def of_each_input(judge: Judge) -> Judge:
     """The check `judge` of an input tensor, made of every input."""
-    return _of_each(judge, INPUTS)
+    return partial(_of_each, judge, INPUTS)
 
 
 def of_each_output(judge: Judge) -> Judge:
     """The check `judge` of an output tensor, made of every output."""
-    return _of_each(judge, OUTPUTS)
+    return partial(_of_each, judge, OUTPUTS)
 
 
-def _of_each(judge: Judge, side: Side) -> Judge:
-    def each(evidence: Evidence) -> CheckResult:
-        views = side.views(evidence)
-        return _merged([side.name(view) for view in views], [judge(view) for view in views])
-
-    return each
+def _of_each(judge: Judge, side: Side, evidence: Evidence) -> CheckResult:
+    views = side.views(evidence)
+    return _merged([side.name(view) for view in views], [judge(view) for view in views])
 
 
 def input_views(evidence: Evidence) -> tuple[Evidence, ...]:
