@@ -105,11 +105,12 @@ def _judge_latency(evidence: Evidence) -> CheckResult:
     rows = np.flatnonzero(soak.total > 0)
     if not len(rows):
         return sheet.not_judged("no window was done: see soak.output")
-    excess = slowness(soak.vector[rows], soak.total[rows])
+    vectors, totals = soak.vector[rows], soak.total[rows]
+    excess = slowness(vectors, totals)
     before = _answers_first(evidence)
     for row in rows[excess > most]:
         vector, spent = int(soak.vector[row]), int(soak.total[row])
-        usual = float(np.median(soak.total[soak.vector == vector]))
+        usual = float(np.median(totals[vectors == vector]))
         unit = evidence.clock.unit
         sheet.add(
             f"{number(usual)} {unit}, the median of {evidence.case.vectors.name(vector)}, + {number(100 * most)} %",

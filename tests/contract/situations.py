@@ -10,16 +10,19 @@ from dataclasses import replace
 
 import numpy as np
 from made_baseline import FILE, OPERATORS, accepted_evidence, tolerating
-from made_evidence import CYCLES, LABELS, STREAM, N, record_of
+from made_evidence import CYCLES, LABELS, STREAM, N, record_of, with_section
 from made_several import each_twice
 
-from hil.case.types import OWN, Decide, Prepare, Window
+from hil.case.types import OWN, Decide, LatencyLimit, Limit, Prepare, Window
 from hil.contract.history import History
 from hil.contract.input import PreparedDifference, PreparedTensors
 from hil.contract.operators import FirstOperator, OperatorProfile
+from hil.contract.plain import PlainRuns
+from hil.contract.repeats import Repeats
+from hil.contract.soak import Soak
 from hil.contract.state import OtherState, OtherStates, Slip, WrongPairs
-from hil.contract.types import Evidence, VectorFault
-from hil.records import Can, FaultReport, GateReason, Prepared, Status
+from hil.contract.types import Evidence, ReplayDifference, VectorFault
+from hil.records import Can, ClockSpec, FaultReport, GateReason, Prepared, Status
 from hil.tensor import FLOAT32, Quantisation, TensorContract, ranks
 
 FACTS = ("digest", "minimum", "maximum", "saturated")
@@ -270,6 +273,118 @@ def wrong_from_an_operator_on(evidence: Evidence) -> Evidence:
     return evidence.having(FirstOperator("#0", ((1, "FULLY_CONNECTED"), (2, "SOFTMAX"))))
 
 
+# ---- other boards, and runs that ended early
+
+HOST_TIME = ClockSpec("host time", "ns", 1, 1, 1_000_000_000, False)
+
+
+def on_a_workstation(evidence: Evidence) -> Evidence:
+    """Wider pointers, a clock that says nothing, and no budget of the arena in the case."""
+    image = replace(evidence.image, host=True)
+    return of_case(replace(evidence, board="native", image=image, clock=HOST_TIME), arena_bytes=None)
+
+
+def on_a_workstation_beyond_its_arena(evidence: Evidence) -> Evidence:
+    image = replace(evidence.image, host=True)
+    hello = replace(evidence.hello, arena_used=9000, arena_high_water=9000)
+    return replace(evidence, board="native", image=image, hello=hello)
+
+
+def without_a_budget_of_the_arena(evidence: Evidence) -> Evidence:
+    return of_case(evidence, arena_bytes=None)
+
+
+def without_room_for_the_usual_headroom(evidence: Evidence) -> Evidence:
+    hello = replace(evidence.hello, arena_bytes=6200)
+    return held_to(of_case(replace(evidence, hello=hello), arena_bytes=None), arena_headroom=None, margin=0.2)
+
+
+def on_a_clock_of_cycles(evidence: Evidence) -> Evidence:
+    """100 MHz. One limit holds, one is close, two are broken, and those in instructions are not judged here."""
+    wanted = (
+        ("prepare", "p50", Limit(maximum=2000, unit="cycles")),
+        ("invoke", "p99", Limit(maximum=0.82, unit="ms")),
+        ("decide", "max", Limit(maximum=50, unit="cycles")),
+        ("total", "p95", Limit(maximum=0.8, unit="ms")),
+        ("total", "p95", Limit(maximum=90_000, unit="cycles")),
+    )
+    limits = tuple(LatencyLimit(stage, statistic, "cycles", limit) for stage, statistic, limit in wanted)
+    instructions = tuple(each for each in evidence.case.contracts.latency if each.stage == "total")
+    evidence = held_to(evidence, latency=(*limits, *instructions), margin=0.05)
+    units = evidence.records.ticks[evidence.section(PlainRuns).vectors, 2] + 30
+    return with_section(replace(evidence, board="nucleo", clock=CYCLES), PlainRuns, units=units)
+
+
+def with_too_few_windows(evidence: Evidence) -> Evidence:
+    """For the bounds of all percentiles: three windows again and again, of which one was lost in a fault."""
+    evidence.case.vectors.windows[:] = evidence.case.vectors.windows[np.arange(N) % 3]
+    evidence.records.status[5] = Status.HANG
+    return evidence
+
+
+def with_a_clock_that_stands(evidence: Evidence) -> Evidence:
+    evidence.records.ticks[[0, 9], 1] = evidence.records.ticks[[0, 9], 0]
+    evidence.records.ticks[[9, 10], 2] -= 5000
+    evidence.records.output[9, 0] ^= 1
+    return evidence
+
+
+def refused_for_its_arena(evidence: Evidence) -> Evidence:
+    evidence = _refused(evidence, 34, 9000)
+    return replace(evidence, hello=replace(evidence.hello, arena_used=0))
+
+
+def refused_for_the_arena_of_the_firmware(evidence: Evidence) -> Evidence:
+    return _refused(evidence, 21, 4096)
+
+
+def refused_for_more_than_anybody_can_say(evidence: Evidence) -> Evidence:
+    return _refused(evidence, 34, 0)
+
+
+def refused_for_the_labels(evidence: Evidence) -> Evidence:
+    return _refused(evidence, 20, 3)
+
+
+def _refused(evidence: Evidence, status: int, detail: int) -> Evidence:
+    evidence.records.status[:] = Status.NOT_RUN
+    hello = replace(evidence.hello, bundle_status=status, bundle_detail=detail)
+    return replace(evidence, hello=hello, sections={})
+
+
+def broken_at_its_start(evidence: Evidence) -> Evidence:
+    """The firmware breaks while it sets the model up, and says hello without a bundle."""
+    fault = VectorFault(-1, Status.FAULT, FaultReport("usage fault", "start", "pc 0x00001234 svdf.cc:88"))
+    return replace(_refused(evidence, 1, 0), faults=(fault,))
+
+
+def ended_in_the_first_probe(evidence: Evidence) -> Evidence:
+    """All vectors ran; nothing came behind them."""
+    fault = VectorFault(-1, Status.RESET, FaultReport("reset", "invoke", "pc 0"))
+    return replace(evidence, faults=(fault,), sections={})
+
+
+def ended_without_a_fault(evidence: Evidence) -> Evidence:
+    return replace(evidence, sections={})
+
+
+def ended_in_the_long_run(evidence: Evidence) -> Evidence:
+    """With windows that were not done, the last one slow; in shorter runs answers did not repeat either."""
+    fault = VectorFault(3, Status.HANG, FaultReport("hang", "invoke", "pc 0"))
+    soak = evidence.section(Soak)
+    total = soak.total[:150].copy()
+    total[[3, 13, 23]], total[149] = 0, 2 * total[149]
+    differences = (ReplayDifference(3, "soak", 4, "status", "DONE", "INVOKE_FAILED", "after #2"),)
+    again = ReplayDifference(5, "replay", 2, "output", "00", "01")
+    evidence = with_section(evidence, Repeats, differences=(again,))
+    return replace(
+        with_section(
+            evidence, Soak, windows=150, vector=soak.vector[:150], total=total, differences=differences, wrong=3, slow=1
+        ),
+        faults=(fault,),
+    )
+
+
 # ---- an accepted baseline
 
 
@@ -356,6 +471,21 @@ SITUATIONS: Sequence[Callable[[Evidence], Evidence]] = (
     state_that_is_cleared,
     state_that_is_carried_wrongly,
     wrong_from_an_operator_on,
+    on_a_workstation,
+    on_a_workstation_beyond_its_arena,
+    without_a_budget_of_the_arena,
+    without_room_for_the_usual_headroom,
+    on_a_clock_of_cycles,
+    with_too_few_windows,
+    with_a_clock_that_stands,
+    refused_for_its_arena,
+    refused_for_the_arena_of_the_firmware,
+    refused_for_more_than_anybody_can_say,
+    refused_for_the_labels,
+    broken_at_its_start,
+    ended_in_the_first_probe,
+    ended_without_a_fault,
+    ended_in_the_long_run,
 )
 OF_A_BASELINE: Sequence[Callable[[Evidence], Evidence]] = (
     as_accepted,
