@@ -7,12 +7,17 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from hil.bundle.status import BUNDLE_STATUS
 from hil.can import FUNCTIONS
 from hil.errors import UsageError
 from hil.records import Can, Hello
 from hil.tensor import TensorContract
+
+if TYPE_CHECKING:
+    from hil.board.config import BoardConfig
+    from hil.image.elf import Image
 
 Folders = Callable[[], list[Path]]
 _LAST = ("operators", "labels", "input", "output")  # behind the short ones; `can` comes at the end
@@ -22,7 +27,10 @@ _BYTES = "_bytes"
 def add_ping_command(commands: Any, board_folders: Folders) -> None:
     """`hil ping`."""
     parser = commands.add_parser("ping", help="say hello to the firmware of a board and print what it tells")
-    parser.add_argument("--board", required=True, help="a board of kind serial, or of kind qemu over its UART")
+    parser.add_argument("--board", required=True, help="the board whose firmware is asked")
+    parser.add_argument(
+        "--image", type=Path, metavar="ELF", help="what an emulator starts, in place of the image of the board file"
+    )
     parser.set_defaults(run=lambda options: _ping(options, board_folders()))
 
 
@@ -34,13 +42,26 @@ def _ping(options: argparse.Namespace, folders: Sequence[Path]) -> int:
         tempfile.TemporaryDirectory(prefix="hil-ping-") as folder,
         kind_module(config).open_board(config, (Path(folder) / "ping.log").resolve()) as board,
     ):
-        if not hasattr(board, "ping"):
-            raise UsageError(
-                f"{config.file}: a board of kind {config.kind!r} runs no firmware before it is provisioned\n"
-                f"  fix: run a case on it: pytest --board={config.name}"
-            )
-        print("\n".join(lines(board.ping())))
+        print("\n".join(lines(board.ping(lambda: _image(config, options.image, Path(folder))))))
     return 0
+
+
+def _image(config: BoardConfig, named: Path | None, folder: Path) -> Image:
+    """What an emulator starts: the image that was named, that of the board file as it is, or ours, which is built.
+    folder: for the build's log. Raises UsageError, BuildError.
+    """
+    from hil.image.build import build
+    from hil.image.elf import Image
+    from hil.project.places import kit
+
+    own = config.firmware
+    if named is not None:
+        return Image(named)
+    if own is None:
+        return Image(build(config.target, kit(), log=folder / "build.log", tflm=config.built_with()))
+    if own.image is None:
+        raise UsageError(f"{config.file}: [firmware] image: it is missing\n  fix: name the ELF that is to say hello")
+    return Image(config.file.parent / own.image)
 
 
 def lines(hello: Hello) -> Iterator[str]:
@@ -60,6 +81,8 @@ def _words(name: str, value: Any) -> str:
         return f"{value.dtype} {list(value.shape)}, scale {quantisation.scale:g}, zero point {quantisation.zero_point}"
     if isinstance(value, tuple):
         return ", ".join(map(str, value)) or "none"
+    if name == "bundle_status" and value in BUNDLE_STATUS:
+        return f"{value} ({BUNDLE_STATUS[value][0]})"
     if name.endswith(_BYTES):
         return f"{value:,} bytes"
     return f"{value:,} Hz" if name == "clock_hz" else str(value)

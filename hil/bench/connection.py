@@ -22,15 +22,18 @@ class Connection:
     follows raises BoardBroken.
 
     choices: settings of the boards that would do; the one whose probe is plugged in is taken. name, file: of the board.
+    as_found: its firmware must not notice: the core is attached to, never stopped or reset, and nobody reads its log.
     """
 
-    def __init__(self, name: str, file: Path, choices: Sequence[Settings], bench: Bench, log: Path) -> None:
+    def __init__(
+        self, name: str, file: Path, choices: Sequence[Settings], bench: Bench, log: Path, as_found: bool = False
+    ) -> None:
         self.choices, self.settings, self.bench = choices, choices[0], bench
         self.step = "connect"  # named by what goes wrong in it
         self.found: dict[str, str] = {}  # what is known of the board behind this connection; a new one knows nothing
         self.left_behind = ""  # what a loss now would leave in the board, said when it comes to that
         self.memory = _Memory(self)
-        self._name, self._file, self._log = name, file, log
+        self._name, self._file, self._log, self._as_found = name, file, log, as_found
         self._target: Target | None = None
         self._lock: ProbeLock | None = None
         self._serial: SerialLog | None = None
@@ -61,9 +64,13 @@ class Connection:
 
     def _ladder(self, come_back: bool = False) -> Ladder:
         settings = self.choices[0]  # they differ in probe and port only
-        wiring = Wiring(settings.pyocd_target, settings.connect_mode, settings.swd_hz)
+        mode, power_cycle = settings.connect_mode, settings.power_cycle
+        if self._as_found:
+            mode, power_cycle = "attach", ""
+        wiring = Wiring(settings.pyocd_target, mode, settings.swd_hz)
         identity = Identity(settings.board_id, settings.device_id, settings.device_id_register)
-        return Ladder(self._find, Connecting(wiring, identity, settings.connect_s, settings.power_cycle), come_back)
+        how = Connecting(wiring, identity, settings.connect_s, power_cycle, self._as_found)
+        return Ladder(self._find, how, come_back)
 
     def _find(self) -> Any:
         """The board's probe, locked for this run."""
@@ -89,7 +96,14 @@ class Connection:
         return target
 
     def close(self) -> None:
-        """Release target, serial port, bench and probe. Safe to call twice."""
+        """Release target, serial port, probe and bench. Safe to call twice."""
+        try:
+            self.release()
+        finally:
+            self.bench.close()
+
+    def release(self) -> None:
+        """The same without the bench, on which another connection may follow. Safe to call twice."""
         target, self._target = self._target, None
         serial, self._serial = self._serial, None
         lock, self._lock = self._lock, None
@@ -99,7 +113,6 @@ class Connection:
             if serial is not None:
                 serial.close()
         finally:
-            self.bench.close()
             if lock is not None:
                 lock.close()
 
@@ -165,7 +178,7 @@ class Connection:
             self._serial.close()
             self._serial = None
         settings = self.settings
-        if settings.serial == NO_LOG:
+        if settings.serial == NO_LOG or self._as_found:
             return
         port = settings.serial or self.bench.serial_port(self._number)
         if not port:

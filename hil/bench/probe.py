@@ -123,12 +123,16 @@ def find_probe(bench: Bench, wanted: Sequence[str], how: str) -> Any:
 
 @dataclass(frozen=True)
 class Connecting:
-    """How to connect: seconds for all attempts together, and a command that switches the board off and on, if any."""
+    """How to connect: seconds for all attempts together, and a command that switches the board off and on, if any.
+
+    as_found: the firmware must not notice, so nothing that resets it is tried.
+    """
 
     wiring: Wiring
     identity: Identity
     connect_s: float
     power_cycle: str
+    as_found: bool = False
 
 
 class Ladder:
@@ -147,7 +151,8 @@ class Ladder:
         """A connected target. Raises BoardBroken that tells every try; WrongTarget and what `find` raises at once
         when no power cycle can change it.
         """
-        for name, under_reset in ((first, False), ("connect again", False), ("connect under reset", True)):
+        gentle = ((first, False), ("connect again", False))
+        for name, under_reset in gentle if self._how.as_found else (*gentle, ("connect under reset", True)):
             try:
                 return self._attempt(name, under_reset)
             except Stuck:  # its thread may still hold the probe
@@ -205,7 +210,11 @@ class Ladder:
 
     def _verdict(self) -> str:
         rungs = "\n".join(f"    {line}" for line in self.tried)
-        power = "" if self._how.power_cycle else "; power_cycle in the board file could name a command for that"
+        power = (
+            ""
+            if self._how.power_cycle or self._how.as_found
+            else "; power_cycle in the board file could name a command for that"
+        )
         return (
             f"connect: the board does not answer; tried:\n{rungs}\n"
             f"  next: check its power and cables, unplug it and plug it in again{power}"

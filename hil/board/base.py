@@ -14,7 +14,7 @@ from hil.image.elf import Image
 from hil.link.channel import Channel
 from hil.link.rtt import Memory
 from hil.patience import Turn
-from hil.records import ClockSpec, FaultReport
+from hil.records import ClockSpec, FaultReport, Hello
 
 Progress = Callable[[str, int, int], None]  # what, done, of how many
 
@@ -63,6 +63,13 @@ class Board(Protocol):
 
     def reset(self) -> None:
         """Start the firmware again with the same image and bundle; fault record and link are made anew."""
+
+    def ping(self, image: Callable[[], Image]) -> Hello:
+        """What the firmware says in its hello, and nothing else: a firmware that runs somewhere already is neither
+        written nor reset; one that runs only while the harness has it run is started from `image`, without a bundle.
+
+        image: is called by such a board alone. Raises BoardError with what to do when nobody answers.
+        """
 
     def check(self) -> None:
         """Return when the board is alive and the firmware has left no fault record; raise otherwise. Cheap."""

@@ -14,7 +14,7 @@ from hil.errors import BoardError, DeviceEnded, DeviceFault
 from hil.image.elf import Image
 from hil.link.rtt import Memory, Rtt
 from hil.patience import Patience
-from hil.records import FaultReport
+from hil.records import FaultReport, Hello
 
 _BOOT_POLL_S = 0.5e-3
 _FAULT_RECORD = "hil_fault_record"
@@ -61,6 +61,11 @@ class FirmwareBoard(LoggedBoard):
         if not self.image.has_symbol("hil_last_request"):
             return None
         return int.from_bytes(self.memory.read(self.image.symbol("hil_last_request"), 4), "little")
+
+    def ping(self, image: Callable[[], Image]) -> Hello:
+        """Of a firmware that runs only while the harness has it run."""
+        self.provision(image(), b"")
+        return self._hello_by(self._client())
 
     def reset(self) -> None:
         self._stop()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -44,6 +44,10 @@ class LoggedBoard(ABC):
     @abstractmethod
     def provision(self, image: Image, bundle: bytes) -> None:
         """As `Board.provision`."""
+
+    @abstractmethod
+    def ping(self, image: Callable[[], Image]) -> Hello:
+        """As `Board.ping`."""
 
     @abstractmethod
     def channel(self) -> Channel:

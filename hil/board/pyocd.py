@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from hashlib import sha256
@@ -15,19 +15,19 @@ from hil.bench.port import check_port
 from hil.bench.probe import Bench
 from hil.bench.programmer import Programmer
 from hil.bench.settings import Settings
-from hil.bench.target import CoreState, check_chip, known_memory
+from hil.bench.target import CoreState, TargetLost, check_chip, known_memory
 from hil.bench.usb import UsbBench, examine_bench
 from hil.board.config import BoardConfig, check_settings, require_packages
 from hil.board.firmware import FirmwareBoard
 from hil.board.outside import FreeRunning, Outside
-from hil.errors import BoardError, DeviceEnded, MissingTool, UsageError
+from hil.errors import BoardError, DeviceEnded, LinkError, MissingTool, UsageError
 from hil.image.elf import Image
 from hil.image.flash import Layout, Piece, Range, bundle_room, check_apart, check_firmware, check_placement, contents
 from hil.link.client import LinkClient
 from hil.link.messages import hello_command
 from hil.link.rtt import Memory, Rtt
 from hil.need import Row
-from hil.records import ClockSpec
+from hil.records import ClockSpec, Hello
 
 _CYCCNT = 0xE0001004  # DWT_CYCCNT, ARMv7-M ARM, C1.8.8
 
@@ -149,6 +149,23 @@ class PyocdBoard(FirmwareBoard):
             self._check_clock()
         self.connection.step = "run"
 
+    def ping(self, image: Callable[[], Image]) -> Hello:
+        """Of the firmware that is there, as it was found: its link is looked for in RAM, as nobody knows its ELF."""
+        before = self.connection
+        before.release()
+        name, file = self.config.name, self.config.file
+        self.connection = Connection(name, file, before.choices, before.bench, self.log, as_found=True)
+        target = self.connection.target()
+        with self.connection.doing("hello"):
+            places = [at for ram in self._layout(target.layout).ram for at in self._links(ram)]
+            failure: LinkError | None = None
+            for address in places:  # what firmware of before left in RAM may lie there too
+                try:
+                    return self._hello_by(LinkClient(Rtt(self.memory, address), lambda: self._require_running(places)))
+                except LinkError as error:
+                    failure = error
+            raise BoardError(self._nobody(places)) from failure
+
     def reset(self) -> None:
         with self.connection.doing("boot"):
             super().reset()
@@ -208,6 +225,37 @@ class PyocdBoard(FirmwareBoard):
         )
 
     # ---- what only this kind has
+
+    def _links(self, ram: Range) -> list[int]:
+        """Where control blocks of the link lie; none in RAM that is not there, or has no clock."""
+        try:
+            return Rtt.find(self.memory, ram.start, ram.end - ram.start)
+        except TargetLost:
+            raise
+        except BoardError:
+            return []
+
+    def _require_running(self, places: Sequence[int]) -> None:
+        """Raise BoardError unless the core runs or sleeps. places: as in `_nobody`."""
+        if self.connection.target().state() in (CoreState.HALTED, CoreState.LOCKUP):
+            raise BoardError(self._nobody(places))
+
+    def _nobody(self, places: Sequence[int]) -> str:
+        """Why no agent answers, with what to do. places: where its link seemed to be."""
+        state = self.connection.target().state()
+        found = f"its link lies at {', '.join(f'{at:#010x}' for at in places)}" if places else "no link is in its RAM"
+        if state is CoreState.LOCKUP:
+            advice = "is its flash empty, or its firmware broken? Write firmware with the test agent:"
+        elif state is CoreState.HALTED:
+            advice = "let the core run (another debugger stopped it), or start it anew:"
+        elif places:
+            advice = "is the agent polled? Look where the firmware waits, or write one that polls it:"
+        else:
+            advice = "does this firmware have the test agent, over RTT? Write one that has it:"
+        return (
+            f"hello: no agent answers on board {self.config.name}: its core is {state.value}, and {found}\n"
+            f"  next: {advice} `pytest --board={self.config.name}` does (docs/own-firmware.md)"
+        )
 
     def _layout(self, memory: Layout) -> Layout:
         """pyOCD's map of the chip, with the RAM of the board file, which may know of more."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import select
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from hil.board.logged import LoggedBoard
 from hil.board.outside import OnlyMemory, Outside
 from hil.board.qemu_control import GIVES_UP, Control, ended_by_lockup, locked_up
 from hil.child import Child
-from hil.errors import BoardError, DeviceSilent, UsageError
+from hil.errors import BoardError, DeviceSilent
 from hil.image.elf import Image
 from hil.image.flash import Layout, check_machine, check_placement
 from hil.link.stream import PortGone, Stream
@@ -76,14 +76,10 @@ class UartBoard(LoggedBoard):
         self._start()
         self._greet()
 
-    def ping(self) -> Hello:
-        """Hello of the image that the board file names: it is started as it is, not built. Raises UsageError."""
-        own = self.config.firmware
-        if own is None or own.image is None:
-            file = self.config.file
-            raise UsageError(f"{file}: [firmware] image: it is missing\n  fix: name the ELF that is to say hello")
-        self.check_image(image := Image(self.config.file.parent / own.image))
-        self._image = image
+    def ping(self, image: Callable[[], Image]) -> Hello:
+        """Of the image, which is started as it is."""
+        self._image = image()
+        self.check_image(self._image)
         self._start()
         return self._greet()
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import shlex
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from hashlib import sha256
@@ -169,8 +170,8 @@ class SerialBoard(LoggedBoard):
             self.clock = replace(self.clock, hz=hello.clock_hz, tick_hz=hello.clock_hz)
         return hello
 
-    def ping(self) -> Hello:
-        """Hello of the firmware that runs there, as it was found: nothing is written, nothing is reset on purpose."""
+    def ping(self, image: Callable[[], Image]) -> Hello:
+        """Of the firmware that runs there, as it was found: nothing is written, nothing is reset on purpose."""
         self._open()
         return self.greet()
 

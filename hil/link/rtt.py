@@ -16,6 +16,7 @@ from hil.errors import LinkError
 from hil.link.frame import FrameReader
 
 ID = b"SEGGER RTT"
+_WHOLE_ID = ID.ljust(16, b"\0")
 BLOCK_BYTES = 24 + 2 * 24  # one up and one down ring
 _UP, _DOWN = 24, 48
 _WRITE, _READ = 12, 16
@@ -100,6 +101,20 @@ class Rtt:
     def ready(memory: Memory, address: int) -> bool:
         """Whether the firmware has published its block (it writes the id last)."""
         return memory.read(address, len(ID)) == ID
+
+    @staticmethod
+    def find(memory: Memory, address: int, size: int) -> list[int]:
+        """Where control blocks with one ring each way lie in `size` bytes of RAM from `address`; for a firmware whose
+        ELF is not at hand.
+        """
+        found, data = [], memory.read(address, size)
+        at = data.find(_WHOLE_ID)
+        while at >= 0:
+            block = data[at : at + BLOCK_BYTES]
+            if not (address + at) & 3 and len(block) == BLOCK_BYTES and struct.unpack_from("<ii", block, 16) == (1, 1):
+                found.append(address + at)
+            at = data.find(_WHOLE_ID, at + 1)
+        return found
 
     def read(self) -> bytes:
         """All bytes that wait in the up ring; empty when there are none."""

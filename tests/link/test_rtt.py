@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from ring_ram import BASE, Ram
 
 from hil.errors import LinkError
-from hil.link.rtt import Rtt
+from hil.link.rtt import BLOCK_BYTES, Rtt
 
 
 @settings(max_examples=200)
@@ -171,3 +171,27 @@ def test_room_that_the_firmware_made_is_found() -> None:
     assert rtt.write(b"more") == 0
     assert ram.take(3) == bytes(3)
     assert rtt.write(b"more") == 3
+
+
+def test_control_blocks_are_found_in_ram_whose_firmware_nobody_knows() -> None:
+    """A copy at an odd address, one with other rings, and one that the end of RAM cuts off are none."""
+    block = bytes(Ram().data[:BLOCK_BYTES])
+    others = block[:16] + b"\2" + block[17:]
+    places = {2: block, 100: block, 200: others, 300: block, 472 - BLOCK_BYTES + 4: block[:-4]}
+    ram = bytearray(472)
+    for at, data in places.items():
+        ram[at : at + len(data)] = data
+    assert Rtt.find(PlainMemory(ram), BASE, len(ram)) == [BASE + 100, BASE + 300]
+
+
+class PlainMemory:
+    """Bytes from BASE on."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = bytes(data)
+
+    def read(self, address: int, size: int) -> bytes:
+        return self.data[address - BASE :][:size]
+
+    def write(self, address: int, data: bytes) -> None:
+        raise AssertionError("looking for a link writes nothing")

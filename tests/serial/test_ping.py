@@ -43,8 +43,3 @@ def test_a_board_that_does_not_answer_ends_with_the_code_of_a_broken_bench(
         made.deaf = True
         assert main(["ping", "--board", "wired"]) == 3
     assert "did not say hello within 3 s" in capsys.readouterr().err
-
-
-def test_a_board_that_runs_nothing_yet_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["ping", "--board", "native"]) == 2
-    assert "runs no firmware before it is provisioned\n  fix: run a case on it" in capsys.readouterr().err
