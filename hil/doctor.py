@@ -9,6 +9,7 @@ from importlib import metadata
 from packaging.requirements import Requirement
 
 from hil.board.config import BoardConfig, kind_module
+from hil.board.pool import each
 from hil.image.toolchain import ARM_TOOLS, BUILD_TOOLS, HOST_GCC, install_command, tools_of_target
 from hil.need import Row, State, tool_row
 from hil.project import places
@@ -24,8 +25,8 @@ def examine(config: BoardConfig, path: str | None = None) -> list[Row]:
     built_with = tools_of_target(config.target)
     rows = [tool_row(tool, tool in built_with, path) for tool in (*BUILD_TOOLS, *ARM_TOOLS, HOST_GCC)]
     kind = kind_module(config)
-    own: list[Row] = kind.examine(config, path) if hasattr(kind, "examine") else []
-    return [*_python_rows(), *rows, *own]
+    own = [row for one in each(config) for row in kind.examine(one, path)] if hasattr(kind, "examine") else []
+    return [*_python_rows(), *rows, *dict.fromkeys(own)]
 
 
 def is_fine(rows: Iterable[Row]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,15 +36,29 @@ def add_ping_command(commands: Any, board_folders: Folders) -> None:
 
 
 def _ping(options: argparse.Namespace, folders: Sequence[Path]) -> int:
-    from hil.board.config import kind_module, load_board
+    from hil.board.config import load_board
+    from hil.board.pool import Held, devices
 
     config = load_board(options.board, [*folders])
+    pool = devices(config)
+    for device in pool:
+        print(f"{device.name}:")
+        with closing(Held(device)):
+            _greet(device.config, options.image)
+    if not pool:
+        _greet(config, options.image)
+    return 0
+
+
+def _greet(config: BoardConfig, named: Path | None) -> None:
+    """named: the image that an emulator is to start, if one was."""
+    from hil.board.config import kind_module
+
     with (
         tempfile.TemporaryDirectory(prefix="hil-ping-") as folder,
         kind_module(config).open_board(config, (Path(folder) / "ping.log").resolve()) as board,
     ):
-        print("\n".join(lines(board.ping(lambda: _image(config, options.image, Path(folder))))))
-    return 0
+        print("\n".join(lines(board.ping(lambda: _image(config, named, Path(folder))))))
 
 
 def _image(config: BoardConfig, named: Path | None, folder: Path) -> Image:

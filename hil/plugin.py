@@ -29,6 +29,7 @@ from hil.report.outdir import SUMMARY_FILE
 from hil.report.page.commands import write_page
 from hil.report.terminal import ProgressLine, case_table, run_notes
 from hil.run import HilRun, Refusal, Settings
+from hil.run.equipment import print_it
 from hil.runfile import Run, read_run
 from hil.workers import LeadPlugin, crew_of, is_lead, run_of, tell_misuse
 
@@ -147,7 +148,9 @@ def pytest_configure(config: pytest.Config) -> None:
         quarantine=_quarantine(config),
         options={name: value for name in BENCH_OPTIONS if (value := _option(config, name))},
     )
-    config.stash[_RUN] = run_of(config, settings, lambda title: _progress(config, title))
+    config.stash[_RUN] = run_of(
+        config, settings, lambda title: _progress(config, title), lambda text: _say(config, text)
+    )
     if is_lead(config):
         config.stash[_INTERRUPTION].guard()
         config.stash[_LEAD] = LeadPlugin(settings)
@@ -158,6 +161,12 @@ def pytest_configure(config: pytest.Config) -> None:
             _ = config.stash[_RUN].config
         except UsageError as error:
             raise pytest.UsageError(str(error)) from error
+
+
+def _say(config: pytest.Config, text: str) -> None:
+    """On standard error past pytest's capture: that of a worker is the terminal's too."""
+    with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        print_it(text)
 
 
 def _progress(config: pytest.Config, title: str) -> ProgressLine:

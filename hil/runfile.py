@@ -308,6 +308,7 @@ class Case(Part):
     ran: `error` says how. A refused case that could not be read has the version 0.
 
     title: the name, with the path behind it where another case of the run has the same; "" in runs of older versions.
+    devices: of a pool, the one that ran each share of the case; empty without a pool.
     """
 
     name: str
@@ -326,6 +327,7 @@ class Case(Part):
     records: str
     records_sha256: str
     log: str
+    devices: list[str] = []
     image: Image | None = None
     bundle: Bundle | None = None
     device: Device | None = None

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from hil.board.pool import Say
 from hil.run import Crew, CrewLead, HilRun, ProgressFactory, Settings, WorkerRun
 
 _FOLDER, _MISUSE = "hil_crew", "hil_misuse"
@@ -25,10 +26,12 @@ def crew_of(config: pytest.Config) -> Crew | None:
     return None if given is None else Crew(Path(given[_FOLDER]), given["workerid"], given["workercount"])
 
 
-def run_of(config: pytest.Config, settings: Settings, progress: ProgressFactory) -> HilRun:
+def run_of(config: pytest.Config, settings: Settings, progress: ProgressFactory, say: Say) -> HilRun:
     """The run of this process, that of a worker when it is one."""
     crew = crew_of(config)
-    return HilRun(settings, progress) if crew is None else WorkerRun(settings, progress, crew=crew)
+    if crew is None:
+        return HilRun(settings, progress, say=say)
+    return WorkerRun(settings, progress, crew=crew, say=say)
 
 
 def tell_misuse(config: pytest.Config, text: str) -> bool:

@@ -43,6 +43,11 @@ def read_hardware_map(file: Path, platform: str) -> list[MappedBoard]:
     return found
 
 
+def connected_platforms(file: Path) -> list[str]:
+    """Names of the platforms of all connected boards, sorted. Raises as `read_hardware_map`."""
+    return sorted({name for entry in _load(file) if entry["connected"] for name in _platforms(entry)})
+
+
 def _load(file: Path) -> list[dict[str, Any]]:
     try:
         import yaml

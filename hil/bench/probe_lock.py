@@ -16,6 +16,10 @@ _POLL_S = 0.1
 _QUEUE = 4096  # inquiries that nobody answers; the kernel keeps them until the holder ends
 
 
+class Taken(BoardBroken):
+    """Another process holds the lock."""
+
+
 class ProbeLock:
     """Held from the start until `close`.
 
@@ -24,7 +28,9 @@ class ProbeLock:
     """
 
     def __init__(self, probe: str, wait_s: float) -> None:
-        """Wait up to `wait_s` for another run. Raises BoardBroken with the holder's pid, or what else failed."""
+        """Wait up to `wait_s` for another run. Raises Taken with the holder's pid, BoardBroken when
+        something else failed.
+        """
         end = time.monotonic() + wait_s
         self._socket: socket.socket | None = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         while True:
@@ -42,7 +48,7 @@ class ProbeLock:
                 left = end - time.monotonic()
                 if left <= 0:
                     self.close()
-                    raise BoardBroken(_refusal(probe, wait_s)) from None
+                    raise Taken(_refusal(probe, wait_s)) from None
                 time.sleep(min(_POLL_S, left))
 
     def close(self) -> None:
@@ -66,7 +72,7 @@ def holder(probe: str) -> int | None:
 def command_line(pid: int, proc: Path = Path("/proc")) -> str:
     """What the process was started as, shortened; "" when that cannot be read."""
     with suppress(OSError):
-        return (proc / str(pid) / "cmdline").read_text(errors="replace").replace("\0", " ").strip()[:120]
+        return " ".join((proc / str(pid) / "cmdline").read_text(errors="replace").replace("\0", " ").split())[:120]
     return ""
 
 

@@ -75,7 +75,8 @@ class FirmwareTable(BaseModel):
 
 class BoardConfig(BaseModel):
     """One board file. `settings` is the table named after the kind; the kind's own module checks it. `options`: what
-    differs from machine to machine and so does not stand in the file, by the names of BENCH_OPTIONS.
+    differs from machine to machine and so does not stand in the file, by the names of BENCH_OPTIONS. `pool`: keys of
+    that table for each device, when there are several (hil.board.pool); pool_wait_s: longest wait for a free one.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -88,6 +89,8 @@ class BoardConfig(BaseModel):
     power: Power | None = None
     tflm: TflmTable | None = None
     firmware: FirmwareTable | None = None
+    pool: tuple[dict[str, Any], ...] = ()
+    pool_wait_s: float = Field(default=3600.0, gt=0)
     settings: dict[str, Any] = {}
     options: dict[str, str] = {}
 
@@ -154,7 +157,12 @@ def read_board(file: Path) -> BoardConfig:
 def kind_module(config: BoardConfig) -> Any:
     """The module of the board's kind. Raises UsageError when there is none."""
     _check_kind(config.file, config.kind)
-    return importlib.import_module(f"hil.board.{config.kind}")
+    return kind_module_of(config.kind)
+
+
+def kind_module_of(kind: str) -> Any:
+    """The module of a kind that there is."""
+    return importlib.import_module(f"hil.board.{kind}")
 
 
 def _check_kind(file: Path, kind: object) -> None:
@@ -175,7 +183,7 @@ def kind_names() -> list[str]:
 
 def kind_settings(kind: str) -> type[BaseModel]:
     """The model of the table that a kind of board has of its own."""
-    model: type[BaseModel] = importlib.import_module(f"hil.board.{kind}").Settings
+    model: type[BaseModel] = kind_module_of(kind).Settings
     return model
 
 
@@ -189,6 +197,11 @@ def check_settings(config: BoardConfig, model: type[Settings]) -> Settings:
 
 def require_packages(config: BoardConfig, extra: str, packages: Sequence[str]) -> None:
     """Raise MissingTool unless the Python packages of an optional extra are installed."""
+    require_modules(f"by board {config.name!r}", extra, packages)
+
+
+def require_modules(needed: str, extra: str, packages: Sequence[str]) -> None:
+    """The same for what is no board yet. needed: "by ..." or "to ..."."""
     for package in packages:
         if importlib.util.find_spec(package) is None:
-            raise MissingTool(f"Python package {package}", f"by board {config.name!r}", f"pip install -e '.[{extra}]'")
+            raise MissingTool(f"Python package {package}", needed, f"pip install -e '.[{extra}]'")

@@ -30,6 +30,9 @@ from hil.need import Row
 from hil.records import ClockSpec, Hello
 
 _CYCCNT = 0xE0001004  # DWT_CYCCNT, ARMv7-M ARM, C1.8.8
+DEVICE_KEYS = {
+    "probe": "hil-probe"
+}  # of the table: what tells one device of a pool from another; the option that chooses
 
 
 def open_board(config: BoardConfig, log: Path) -> PyocdBoard:

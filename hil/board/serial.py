@@ -36,6 +36,7 @@ LINES = ("dtr", "rts")  # that can reset a board
 _UNITS = {"cycles": "cycles", "host time": "ns"}  # of a clock of this kind
 _REOPEN_S = 0.02
 _MOSTLY = 4  # a part of the bytes as large as this is too much to be chance
+DEVICE_KEYS = {"port": ""}  # of the table: what tells one device of a pool from another; the option that chooses
 
 
 class Settings(BaseModel):

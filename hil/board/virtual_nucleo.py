@@ -22,17 +22,19 @@ from hil.records import ClockSpec
 
 if TYPE_CHECKING:
     from hil.virtual.board import VirtualNucleo
+DEVICE_KEYS = {"probe_id": ""}  # of the table: what tells one device of a pool from another; the option that chooses
 
 
 class Settings(BenchSettings):
     """The `[virtual_nucleo]` table: that of `pyocd`, and what is only possible in a simulation.
 
     misbehave: texts that hil/virtual/misbehaviour.py lists. flash_image: file that keeps the flash between two runs,
-    relative to the board file; without it every run starts with a blank chip.
+    relative to the board file; without it every run starts with a blank chip. probe_id: what the simulated probe says.
     """
 
     misbehave: list[str] = Field(default_factory=list)
     flash_image: str = ""
+    probe_id: str = Field(default="", pattern=r"^([0-9A-F]{24})?$")
     once_per_image: bool = False
 
 
@@ -45,7 +47,7 @@ def open_board(config: BoardConfig, log: Path) -> PyocdBoard:
     image = config.file.parent / settings.flash_image if settings.flash_image else None
     # One count of the simulated DWT_CYCCNT is one executed instruction, whatever silicon would take for it.
     clock = ClockSpec("instructions", "instructions", 1, 1, 0, True, settings.clock_hz)
-    return PyocdBoard(config, [settings], clock, VirtualBench(settings.misbehave, image), log)
+    return PyocdBoard(config, [settings], clock, VirtualBench(settings.misbehave, image, settings.probe_id), log)
 
 
 def own_models(_: BoardConfig) -> bool:
@@ -54,8 +56,9 @@ def own_models(_: BoardConfig) -> bool:
 
 
 def one_board(config: BoardConfig) -> bool:
-    """Each worker simulates a board of its own, unless its flash is a file, which there is one of."""
-    return bool(check_settings(config, Settings).flash_image)
+    """Each worker simulates a board of its own, unless its flash is a file or its probe has an id: there is one."""
+    settings = check_settings(config, Settings)
+    return bool(settings.flash_image or settings.probe_id)
 
 
 def examine(config: BoardConfig, path: str | None = None) -> list[Row]:
@@ -75,8 +78,8 @@ def _check_misbehaviour(config: BoardConfig, texts: Sequence[str]) -> None:
 class VirtualBench:
     """A USB bus with nothing on it but the simulated probe. The simulation starts when it is first looked at."""
 
-    def __init__(self, misbehave: Sequence[str], flash_image: Path | None) -> None:
-        self._misbehave, self._flash_image = misbehave, flash_image
+    def __init__(self, misbehave: Sequence[str], flash_image: Path | None, probe_id: str = "") -> None:
+        self._misbehave, self._flash_image, self._probe_id = misbehave, flash_image, probe_id
         self._nucleo: VirtualNucleo | None = None
 
     def probes(self) -> list[Any]:
@@ -86,7 +89,7 @@ class VirtualBench:
         from hil.virtual.board import VirtualNucleo
 
         if self._nucleo is None:
-            self._nucleo = VirtualNucleo(self._misbehave, self._flash_image)
+            self._nucleo = VirtualNucleo(self._misbehave, self._flash_image, self._probe_id)
         with self._nucleo.plugged_in():
             return sorted(StlinkProbe.get_all_connected_probes(), key=lambda probe: str(probe.unique_id))
 
@@ -106,9 +109,11 @@ class VirtualBench:
         return frozenset() if self._nucleo is None else frozenset((self._nucleo.pid,))
 
     def lock_name(self, probe: str) -> str:
-        """Each simulation is a board of its own, but two cannot share one flash file."""
+        """Each simulation is a board of its own, but two cannot share one flash file, or one id."""
         if self._flash_image is not None:
             return f"virtual-{self._flash_image.resolve()}"
+        if self._probe_id:
+            return f"virtual-{self._probe_id}"
         return f"virtual-{os.getpid()}-{id(self)}"
 
     def close(self) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import hil
 from hil.board.config import BoardConfig, kind_module
+from hil.board.pool import each
 from hil.case.load import FILE_NAME
 from hil.case.schema import NAME
 from hil.case.start.new import new_case
@@ -107,7 +108,7 @@ def _files(wanted: Wanted) -> dict[str, bytes]:
 def _packages(board: BoardConfig) -> list[str]:
     """Debian's names of all that a CI machine needs. Raises UsageError for a board that needs more than packages."""
     kind = kind_module(board)
-    rows: list[Row] = kind.examine(board) if hasattr(kind, "examine") else []
+    rows: list[Row] = [row for one in each(board) for row in kind.examine(one)] if hasattr(kind, "examine") else []
     if others := [row.name for row in rows if not row.package]:
         raise UsageError(
             f"the CI jobs cannot be written for board {board.name!r}: no Debian package brings {', '.join(others)}\n"

@@ -54,6 +54,7 @@ class CaseReport:
     records_file: str = ""
     records_sha256: str = ""
     log_file: str = ""
+    devices: Sequence[str] = ()  # of a pool, one for each share
     quarantine: Mapping[str, Json] = field(default_factory=dict)  # check to reason, issue, expires
 
     @property
@@ -174,6 +175,7 @@ def case_document(report: CaseReport) -> Json:
         "records": report.records_file,
         "records_sha256": report.records_sha256,
         "log": report.log_file,
+        "devices": list(report.devices),
     }
     if report.evidence is not None:
         document |= _evidence(report.evidence)
@@ -202,6 +204,7 @@ def unreadable_document(path: Path, name: str, error: str) -> Json:
         "records": "",
         "records_sha256": "",
         "log": "",
+        "devices": [],
     }
 
 

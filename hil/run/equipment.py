@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
 from hil.bench.command import run_command
 from hil.board.base import Board
 from hil.board.config import BoardConfig, FirmwareTable, kind_module
+from hil.board.pool import Device, Held, Say, devices, take
 from hil.errors import BuildError, UsageError
 from hil.image.absent import AbsentImage
 from hil.image.build import FIRMWARE, WITH_KERNELS, build, check_programs
 from hil.image.elf import Image
 from hil.image.tflm import TFLM_2020, UPSTREAM, UPSTREAM_SYMBOL, Tflm
 from hil.project.places import kit
+from hil.records import ClockSpec
 from hil.report.outdir import OutDir
 from hil.run.names import kept_image
 from hil.run.settings import Settings
 
 
+def print_it(text: str) -> None:
+    """Tell a person who watches the terminal."""
+    print(f"hil: {text}", file=sys.stderr, flush=True)
+
+
 class Equipment:
     """Nothing is read or started before it is asked for; `close` releases everything."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings, say: Say = print_it) -> None:
+        """say: told what is waited for."""
+        self.settings, self._say = settings, say
+        self._held: Held | None = None  # of a pool
         self.opened_board: Board | None = None
         self._image: Image | None = None
         self._out: OutDir | None = None
@@ -38,9 +50,23 @@ class Equipment:
 
     def check(self) -> None:
         """Whether board and build have their tools, or the board takes the image that was named. Raises UsageError."""
-        board, own = self.board(), self.config.firmware
-        takes_own = getattr(kind_module(self.config), "own_models", lambda _: False)
-        if self.config.own_model and not takes_own(self.config):
+        with self._untouched() as board:
+            self._check(board)
+
+    @contextmanager
+    def _untouched(self) -> Iterator[Board]:
+        """A board to ask what it takes. Of a pool none is taken for that: who has to wait must not do so here."""
+        if not self.pool:
+            yield self.board()
+            return
+        config = self.pool[0].config
+        board: Board
+        with kind_module(config).open_board(config, (self.folder / f"{config.name}.log").resolve()) as board:
+            yield board
+
+    def _check(self, board: Board) -> None:
+        own, takes_own = self.config.firmware, getattr(kind_module(self.config), "own_models", lambda _: False)
+        if self.config.own_model and not takes_own(board.config):
             raise UsageError(
                 f"{self.config.file}: [firmware] bundle: kind {self.config.kind!r} needs firmware that reads bundles\n"
                 '  fix: leave bundle out, or use kind = "serial", or kind = "qemu" with link = "uart"'
@@ -115,18 +141,47 @@ class Equipment:
         return build(target, kit(), log=log, copy_to=copy, tflm=self.tflm, image=image)
 
     def board(self) -> Board:
-        """The one board, opened on first use. Raises MissingTool or UsageError."""
+        """The one board, opened on first use; of a pool, a device that is free. Raises MissingTool or UsageError, and
+        BoardBroken when none becomes free.
+        """
         if self.opened_board is None:
-            log = self.folder / self.log_name(self.config.name)
-            board: Board = kind_module(self.config).open_board(self.config, log.resolve())
+            config, log = self.config, self.folder / self.log_name(self.config.name)
+            if self.pool:
+                self._held = self._held or self._take()
+                config = self._held.device.config
+            board: Board = kind_module(config).open_board(config, log.resolve())
             self.opened_board = board
         return self.opened_board
+
+    @property
+    def clock(self) -> ClockSpec:
+        """Of the board, whether it could be opened or not."""
+        with self._untouched() as board:
+            return (self.opened_board or board).clock
+
+    @cached_property
+    def pool(self) -> tuple[Device, ...]:
+        """The devices of a board that there is several times; none of any other. Raises UsageError."""
+        return devices(self.config)
+
+    @property
+    def device(self) -> str:
+        """The device of a pool that this process holds; "" when it holds none."""
+        return self._held.device.name if self._held is not None else ""
+
+    def _take(self) -> Held:
+        return take(self.config, self.pool, self._say)
 
     def close_board(self) -> None:
         """Safe to call twice; `board` opens another one."""
         board, self.opened_board = self.opened_board, None
-        if board is not None:
-            board.close()
+        held, self._held = self._held, None
+        try:
+            if board is not None:
+                board.close()
+        finally:
+            if held is not None:
+                held.close()
 
     def log_name(self, stem: str) -> str:
         """File name of a log that this process writes alone."""

@@ -13,6 +13,8 @@ from hil.session import Share
 OUTCOME = "outcome."  # what came of a case
 HELD = "held"  # the output folder is taken
 BROKEN = "broken."  # a worker without a board
+BROKEN_DEVICE = "no-device."  # a device of a pool that broke
+PROCESS = "process."  # of a worker
 
 
 def kept_image(target: str) -> str:

@@ -16,7 +16,9 @@ from hil.session import Part, Share
 
 @dataclass
 class Attempt:
-    """A share of a case that was run, or tried. part: None when `error` ended it; records: what there is then."""
+    """A share of a case that was run, or tried. part: None when `error` ended it; records: what there is then. device:
+    of a pool, on which that was.
+    """
 
     began: float  # host seconds of a clock that all processes share
     share: Share
@@ -24,6 +26,7 @@ class Attempt:
     error: Exception | None = None
     ran: bool = True
     records: RunRecords | None = None
+    device: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,3 +52,9 @@ class Outcome:
 def seconds(attempts: Sequence[Attempt]) -> float:
     """Host time since the first of them began."""
     return time.monotonic() - min(attempt.began for attempt in attempts)
+
+
+def devices_of(attempts: Sequence[Attempt]) -> tuple[str, ...]:
+    """On which device of a pool each share was run, by the number of the share; () without a pool."""
+    found = tuple(attempt.device for attempt in sorted(attempts, key=lambda attempt: attempt.share.number))
+    return found if any(found) else ()

@@ -13,6 +13,7 @@ from pathlib import Path
 from hil.baseline.file import baseline_of
 from hil.board.base import Board
 from hil.board.config import BoardConfig
+from hil.board.pool import Say
 from hil.case.types import Case
 from hil.contract import checks_for, judge
 from hil.contract.types import Check, CheckResult
@@ -27,9 +28,9 @@ from hil.reference.compute import checked_models
 from hil.reference.models import CaseModels
 from hil.report.run_json import CaseReport, Json, case_document, clock_document, records_archive, unreadable_document
 from hil.run.document import RunClock, run_json
-from hil.run.equipment import Equipment
+from hil.run.equipment import Equipment, print_it
 from hil.run.names import file_stem, title
-from hil.run.outcome import Attempt, Outcome, Refusal, seconds
+from hil.run.outcome import Attempt, Outcome, Refusal, devices_of, seconds
 from hil.run.settings import Settings
 from hil.runfile import RUN_FILE
 from hil.session import Progress, Share, conclude, merge_records, run_share, whole
@@ -47,11 +48,17 @@ class HilRun:
     """Opens what is needed when it is needed, keeps one board for all cases, and releases everything in `close`."""
 
     def __init__(
-        self, settings: Settings, progress: ProgressFactory = no_progress, equipment: Equipment | None = None
+        self,
+        settings: Settings,
+        progress: ProgressFactory = no_progress,
+        equipment: Equipment | None = None,
+        say: Say = print_it,
     ) -> None:
-        """Nothing is read or started yet. equipment: of a run that does not have its own."""
+        """Nothing is read or started yet. equipment: of a run that does not have its own. say: told who holds a board
+        that this run waits for.
+        """
         self.settings, self._progress = settings, progress
-        self._equipment = equipment or Equipment(settings)
+        self._equipment = equipment or Equipment(settings, say)
         self._cases: list[Case] = []
         self._quarantine = Quarantine()
         self._outcomes: dict[Path, Outcome] = {}
@@ -223,6 +230,7 @@ class HilRun:
             with self._progress(self.title(case)) as progress, ready or nullcontext():
                 bundle = self.settings.given_bundle()
                 board = self._equipment.board()
+                attempt = replace(attempt, device=self._equipment.device)
                 board.begin_log(log.resolve())
                 keep = records.append
                 part = run_share(
@@ -244,7 +252,7 @@ class HilRun:
         """Judge what all shares of a case left behind."""
         log = self._gather_logs(case, attempts)
         parts = [attempt.part for attempt in attempts if attempt.part is not None]
-        clocks = [part.clock for part in parts] or [self._equipment.board().clock]
+        clocks = [part.clock for part in parts] or [self._equipment.clock]
         try:
             for attempt in attempts:
                 if attempt.error is not None:
@@ -271,6 +279,7 @@ class HilRun:
             records_file=self._equipment.write(f"{self._stem(case)}.npz", archive).name,
             records_sha256=hashlib.sha256(archive).hexdigest(),
             log_file=log,
+            devices=devices_of(attempts),
             quarantine=self.quarantined(case),
         )
         return Outcome(
@@ -281,7 +290,13 @@ class HilRun:
         """The case in run.json when its run did not come to its end. The records so far are kept."""
         stem = self._stem(case)
         report = CaseReport(
-            case, (), title=self.title(case), seconds=seconds(attempts), error=error, log_file=f"{stem}.log"
+            case,
+            (),
+            title=self.title(case),
+            seconds=seconds(attempts),
+            error=error,
+            log_file=f"{stem}.log",
+            devices=devices_of(attempts),
         )
         found = [(attempt.share, attempt.part.records if attempt.part else attempt.records) for attempt in attempts]
         kept = [(share, records) for share, records in found if records is not None]

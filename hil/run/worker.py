@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 
 from hil.board.base import Board
 from hil.board.config import BoardConfig, kind_module
+from hil.board.pool import Held, Say, take
 from hil.case.types import Case
 from hil.errors import BoardBroken, UsageError
 from hil.report.outdir import OutDir
 from hil.run.crew import Crew
-from hil.run.equipment import Equipment
-from hil.run.names import BROKEN, HELD, models_piece, outcome_piece, refusal_piece, said_piece, share_piece
+from hil.run.equipment import Equipment, print_it
+from hil.run.names import (
+    BROKEN,
+    BROKEN_DEVICE,
+    HELD,
+    PROCESS,
+    models_piece,
+    outcome_piece,
+    refusal_piece,
+    said_piece,
+    share_piece,
+)
 from hil.run.outcome import Attempt, Outcome, Refusal
 from hil.run.run import HilRun, ProgressFactory, no_progress
 from hil.run.settings import Settings
@@ -24,8 +37,8 @@ from hil.session import Share, case_cost, plan
 class _CrewEquipment(Equipment):
     """The image is built by one worker for all, the output folder is held by all, a log is a worker's own."""
 
-    def __init__(self, settings: Settings, crew: Crew) -> None:
-        super().__init__(settings)
+    def __init__(self, settings: Settings, crew: Crew, say: Say) -> None:
+        super().__init__(settings, say)
         self._crew = crew
 
     def _built(self) -> Path:
@@ -41,9 +54,33 @@ class _CrewEquipment(Equipment):
             self._out = OutDir(self.settings.out, self._crew.folder.name)
         self._crew.offer(HELD, lambda: True)
 
+    def _take(self) -> Held:
+        """A device that works, as far as the crew knows; the others of the crew are waited for, however long."""
+        self._crew.offer(f"{PROCESS}{os.getpid()}", os.getpid)
+        return take(
+            self.config,
+            self.pool,
+            self._say,
+            broken=lambda: self._crew.results(BROKEN_DEVICE),
+            ours=lambda: frozenset(self._crew.results(PROCESS)) - {os.getpid()},
+        )
+
+    def give_up_device(self) -> None:
+        """Let the others of the crew know that the device which this process holds is broken."""
+        if name := self.device:
+            piece = f"{BROKEN_DEVICE}{sha256(name.encode()).hexdigest()[:16]}"
+            self._crew.offer(piece, lambda: name)
+
+    @property
+    def boards(self) -> int:
+        """How many workers can have a board at the same time."""
+        return min(len(self.pool), self._crew.workers) if self.pool else self._crew.workers if self.many_boards else 1
+
     @property
     def many_boards(self) -> bool:
         """Whether each worker can have a board of its own, as it can when the board is a program."""
+        if self.pool:
+            return len(self.pool) >= self._crew.workers
         one_board: Callable[[BoardConfig], bool] = getattr(kind_module(self.config), "one_board", lambda _: False)
         return not one_board(self.config)
 
@@ -51,17 +88,22 @@ class _CrewEquipment(Equipment):
 class WorkerRun(HilRun):
     """A run that shares its cases with the rest of a crew; CrewLead writes what came of them."""
 
-    def __init__(self, settings: Settings, progress: ProgressFactory = no_progress, *, crew: Crew) -> None:
-        self._shared = _CrewEquipment(settings, crew)
+    def __init__(
+        self, settings: Settings, progress: ProgressFactory = no_progress, *, crew: Crew, say: Say = print_it
+    ) -> None:
+        self._shared = _CrewEquipment(settings, crew, say)
         super().__init__(settings, progress, self._shared)
         self._crew = crew
         self._helped = self._bench_held = False
         self._bench = ExitStack()
 
     def python_board(self) -> Board:
-        """The only board of a bench stays with the worker that has tests written in Python until it ends."""
+        """The only board of a bench, or the device of a pool, stays with the worker that has tests written in Python
+        until it ends.
+        """
         if not self._shared.many_boards and not self._bench_held:
-            self._bench.enter_context(self._crew.alone("bench"))
+            if not self._shared.pool:
+                self._bench.enter_context(self._crew.alone("bench"))
             self._bench_held = True
         return super().python_board()
 
@@ -99,15 +141,26 @@ class WorkerRun(HilRun):
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        """Programs are as many boards as there are workers; a bench has one, and the workers use it in turns."""
-        if self._shared.many_boards or self._bench_held:
-            yield
-            return
-        with self._crew.alone("bench"):
+        """Programs are as many boards as there are workers; a bench has one, and the workers use it in turns. Of a pool
+        a worker takes a device before any piece of work, so that nobody waits for a piece whose worker has to wait.
+        """
+        kept = self._shared.many_boards or self._bench_held
+        with nullcontext() if kept or self._shared.pool else self._crew.alone("bench"):
             try:
+                if self._shared.pool and self.board_broken is None:
+                    self._take_device()
                 yield
             finally:
-                self._shared.close_board()
+                if self.board_broken is not None:
+                    self._shared.give_up_device()
+                if not kept or (self._shared.pool and self.board_broken is not None):
+                    self._shared.close_board()
+
+    def _take_device(self) -> None:
+        try:
+            self._shared.board()
+        except BoardBroken as error:
+            self.board_broken = error
 
     def _help(self) -> None:
         """Run what no other worker has taken, the longest case first."""
@@ -124,7 +177,7 @@ class WorkerRun(HilRun):
         return len(self._crew.results(BROKEN)) >= self._crew.workers
 
     def _plan(self, case: Case) -> list[Share]:
-        return plan(case, self._crew.workers if self._shared.many_boards else 1)
+        return plan(case, self._shared.boards)
 
     def _interrupted(self, case: Case, cut: Attempt) -> None:
         """Nothing to report: of several workers none has the whole case."""

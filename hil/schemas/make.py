@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from hil.board.config import BoardConfig, kind_names, kind_settings
+from hil.board.config import BoardConfig, kind_module_of, kind_names, kind_settings
 from hil.case.schema import CaseFile
 from hil.gate.policy import Policy
 from hil.project.places import kit
@@ -63,6 +63,12 @@ def board_schema() -> Json:
     conditions = []
     for kind in kinds:
         table = kind_settings(kind).model_json_schema(by_alias=True)
+        own = getattr(kind_module_of(kind), "DEVICE_KEYS", {})
+        if alone := [key for key in table.get("required", []) if key in own]:  # with a pool they may stand there
+            table["required"] = [key for key in table["required"] if key not in own]
+            no_pool = {"properties": {"kind": {"const": kind}}, "not": {"required": ["pool"]}}
+            then = {"properties": {kind: {"required": alone}}, "required": [kind]}
+            conditions.append({"if": no_pool, "then": then})
         definitions |= table.pop("$defs", {})
         definitions[f"kind_{kind}"] = table
         properties[kind] = {"$ref": f"#/$defs/kind_{kind}"}
@@ -78,7 +84,7 @@ def board_schema() -> Json:
         "$defs": definitions,
     }
     texts = [_example("boards.md", 'kind = "qemu"'), _example("boards.md", "[firmware]")]
-    texts.append(_example("budgets.md", "[power]"))
+    texts += [_example("budgets.md", "[power]"), _example("boards.md", "[[pool]]")]
     texts += [file.read_text(encoding="utf-8") for file in sorted((kit() / "boards").glob("*.toml"))]
     return _finished(schema, "board file of hil", "\n".join(texts))
 

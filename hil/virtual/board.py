@@ -24,6 +24,7 @@ class VirtualNucleo:
 
     `misbehave`: texts such as "unplug:flash" (hil/virtual/misbehaviour.py lists them).
     `flash_image`: a file that keeps the 2 MB of flash between two runs; without it each one starts with a blank chip.
+    `probe_id`: the probe's USB serial number, 24 hexadecimal digits.
 
         with VirtualNucleo() as bench, bench.plugged_in():
             session = ConnectHelper.session_with_chosen_probe(unique_id=bench.serial_number, ...)
@@ -31,13 +32,15 @@ class VirtualNucleo:
     Raises UsageError for an unknown misbehaviour, BoardError when the process does not start.
     """
 
-    def __init__(self, misbehave: Sequence[str] = (), flash_image: Path | None = None) -> None:
+    def __init__(self, misbehave: Sequence[str] = (), flash_image: Path | None = None, probe_id: str = "") -> None:
+        self.serial_number = probe_id or SERIAL_NUMBER  # of the probe that the board hangs on
         self.misbehaviour = Misbehaviour.parse(misbehave)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         command = [sys.executable, "-m", "hil.virtual.server", "--control", str(theirs.fileno())]
         command += [f"--misbehave={text}" for text in misbehave]
         if flash_image is not None:
             command += ["--flash", str(flash_image)]
+        command += ["--probe-id", self.serial_number]
         try:
             self._child = Child(command, (theirs.fileno(),))
         except BaseException:
@@ -52,11 +55,6 @@ class VirtualNucleo:
             words = self._child.ended() or self._child.words() or "it said nothing"
             self.close()
             raise BoardError(f"start: the virtual board did not come up ({error}): {words}") from error
-
-    @property
-    def serial_number(self) -> str:
-        """USB serial number of the probe that the board hangs on."""
-        return SERIAL_NUMBER
 
     @property
     def serial_path(self) -> str:

@@ -1,6 +1,7 @@
 """The process of a simulated bench: a NUCLEO-F429ZI with its ST-LINK, behind sockets and a pty.
 
-`python -m hil.virtual.server --control FD [--flash FILE] [--misbehave TEXT]...`; it ends when the control line closes.
+`python -m hil.virtual.server --control FD --probe-id ID [--flash FILE] [--misbehave TEXT]...`; it ends when the control
+line closes.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ _SWITCH_INTERVAL_S = 1e-4  # so that a request does not wait long for the core's
 class Bench:
     """What stands on the simulated bench, and how it misbehaves."""
 
-    def __init__(self, wrong: Misbehaviour, flash: memoryview | None) -> None:
-        self._wrong = wrong
+    def __init__(self, wrong: Misbehaviour, flash: memoryview | None, probe_id: str) -> None:
+        self._wrong, self._probe_id = wrong, probe_id
         self._com_port: VirtualComPort | None = self._new_com_port()
         self.machine = Machine(
             flash,
@@ -43,7 +44,7 @@ class Bench:
         device_id = DEVICE_ID if wrong.device_id is None else wrong.device_id
         core = CoreDebug(self.machine, device_id)
         port = DebugPort(self.machine, core, powered=not wrong.no_target_power)
-        self.probes = {SERIAL_NUMBERS[0]: Probe(port, wrong.board_id or BOARD_ID)}
+        self.probes = {self._probe_id: Probe(port, wrong.board_id or BOARD_ID)}
         if wrong.two_probes:
             self.probes[SERIAL_NUMBERS[1]] = Probe(None)
         self._unplugged = False
@@ -57,8 +58,8 @@ class Bench:
             return []
         if self._unplugged and self._wrong.comes_back:
             self._come_back()
-            return [number for number in self.probes if number != SERIAL_NUMBERS[0]]
-        return [number for number in self.probes if not self._unplugged or number != SERIAL_NUMBERS[0]]
+            return [number for number in self.probes if number != self._probe_id]
+        return [number for number in self.probes if not self._unplugged or number != self._probe_id]
 
     def packet(self, serial_number: str, data: bytes) -> bytes | None:
         """A packet for a probe. Raises ConnectionError when that unplugs it."""
@@ -67,7 +68,7 @@ class Bench:
         probe = self.probes[serial_number]
         before = probe.transfers
         answer = probe.packet(data)
-        if serial_number == SERIAL_NUMBERS[0] and not self._unplugged:
+        if serial_number == self._probe_id and not self._unplugged:
             self._transfers_of_run += (probe.transfers - before) * self.machine.in_conversation
             if self._is_pulled_now():
                 self._pull_cable()
@@ -169,6 +170,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="hil.virtual.server")
     parser.add_argument("--control", type=int, required=True, help="file descriptor of the control line")
     parser.add_argument("--flash", type=Path, help="file that keeps the flash between runs")
+    parser.add_argument("--probe-id", required=True, help="USB serial number of the probe")
     parser.add_argument("--misbehave", action="append", default=[])
     options = parser.parse_args()
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
@@ -176,7 +178,7 @@ def main() -> None:
         flash = _flash_file(options.flash) if options.flash else None
     except OSError as error:
         sys.exit(f"flash image {options.flash}: {error.strerror}")
-    bench = Bench(Misbehaviour.parse(options.misbehave), flash)
+    bench = Bench(Misbehaviour.parse(options.misbehave), flash, options.probe_id)
     Server(socket.socket(fileno=options.control), bench).serve()
     bench.machine.halt()
     os._exit(0)  # the core's thread is parked inside the emulator's library: nothing is left to tidy up

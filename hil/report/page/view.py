@@ -368,6 +368,8 @@ def _facts(case: Case) -> Iterator[tuple[str, str]]:
     yield "host time", f"{case.host_seconds:,.1f} s"
     yield "records", clip(case.records) or "none"
     yield "log", clip(case.log) or "none"
+    if case.devices:
+        yield "run on", clip(", ".join(dict.fromkeys(case.devices)))
 
 
 def run_facts(run: Run) -> Pairs:
