@@ -16,6 +16,7 @@ from hil.errors import BenchError, HilError, UsageError
 from hil.gate.commands import add_gate_command
 from hil.init.commands import add_init_command
 from hil.model.commands import add_model_command
+from hil.newboard.commands import add_board_command
 from hil.ping import add_ping_command
 from hil.project import places
 from hil.release.commands import add_release_command
@@ -26,7 +27,7 @@ from hil.shell.overview import overview
 from hil.trend.commands import add_trend_command
 
 GROUPS = {
-    "start": ("init", "doctor", "boards", "ping"),
+    "start": ("init", "doctor", "boards", "board", "ping"),
     "cases and models": ("case", "model"),
     "runs": ("report", "compare", "trend", "budget"),
     "releases": ("baseline", "gate", "release"),
@@ -73,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     boards = commands.add_parser("boards", help="list the boards")
     boards.set_defaults(run=_boards)
 
+    add_board_command(commands, board_folders)
     case = commands.add_parser(
         "case", help="write a case, check it, fill in its limits, lock its files"
     ).add_subparsers(required=True, metavar="action")

@@ -22,7 +22,7 @@ def examine(config: BoardConfig, path: str | None = None) -> list[Row]:
 
     path: where programs are searched for, default the PATH of this process.
     """
-    built_with = tools_of_target(config.target)
+    built_with = () if config.firmware is not None else tools_of_target(config.target)
     rows = [tool_row(tool, tool in built_with, path) for tool in (*BUILD_TOOLS, *ARM_TOOLS, HOST_GCC)]
     kind = kind_module(config)
     own = [row for one in each(config) for row in kind.examine(one, path)] if hasattr(kind, "examine") else []
