@@ -69,7 +69,7 @@ bootstrap: ## system tools and .venv; all other targets do this first
 	@setup/bootstrap.sh
 
 .PHONY: bootstrap-tests
-bootstrap-tests: ## the same, and the browser that the tests of the report look through
+bootstrap-tests: ## the same, and what only tests need: a browser, and RISC-V's compiler and emulator
 	@setup/bootstrap.sh tests
 
 .PHONY: schema

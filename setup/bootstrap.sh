@@ -3,7 +3,8 @@
 # Quick and silent when there is nothing to do. Safe to interrupt, and to run twice at once.
 #
 #   setup/bootstrap.sh            tools and .venv
-#   setup/bootstrap.sh tests      the same, and what only the project's own tests need: a browser
+#   setup/bootstrap.sh tests      the same, and what only the project's own tests need: a browser,
+#                                 and a compiler and an emulator for RISC-V
 #   setup/bootstrap.sh tools      tools only
 #   setup/bootstrap.sh rebuild    .venv-rebuild, for the scripts that make cases
 #
@@ -52,8 +53,20 @@ has_browser() { command -v chromium || command -v chromium-browser || command -v
 
 # Ubuntu has Chromium as a snap only, which needs more than a package manager: there the tests are skipped without one.
 missing_browser() {
-  [ -n "$browser" ] && ! has_browser || return 0
+  [ -n "$tests" ] && ! has_browser || return 0
   [[ $(cat /etc/os-release 2>/dev/null) == *ID=ubuntu* ]] || printf '%s\n' chromium fonts-dejavu-core
+}
+
+# What firmware for RISC-V is built with, and run on. Debian 13 has an emulator's package of its own for it.
+missing_riscv() {
+  local gcc=riscv64-unknown-elf-gcc qemu=qemu-system-misc
+  [ -n "$tests" ] || return 0
+  if ! command -v qemu-system-riscv32 >/dev/null; then
+    ! apt_knows qemu-system-riscv || qemu=qemu-system-riscv
+    echo "$qemu"
+  fi
+  command -v "$gcc" >/dev/null || echo gcc-riscv64-unknown-elf
+  "$gcc" -specs=picolibc.specs -x c -fsyntax-only /dev/null 2>/dev/null || echo picolibc-riscv64-unknown-elf
 }
 
 as_root() {
@@ -84,7 +97,7 @@ apt_update() {
 
 ensure_tools() {
   local missing
-  mapfile -t missing < <(missing_packages; missing_browser; missing_python)
+  mapfile -t missing < <(missing_packages; missing_browser; missing_riscv; missing_python)
   [ ${#missing[@]} -gt 0 ] || return 0
   if ! may_install; then
     explain_missing "${missing[@]}"
@@ -95,7 +108,7 @@ ensure_tools() {
   # A list of packages that went stale names files that are no longer there: fetch it again once.
   apt_install "${missing[@]}" || { apt_update && apt_install "${missing[@]}"; } || failed "apt-get install ${missing[*]}"
   hash -r
-  mapfile -t missing < <(missing_packages; missing_browser)
+  mapfile -t missing < <(missing_packages; missing_browser; missing_riscv)
   [ ${#missing[@]} -eq 0 ] ||
     stop "still missing or too old after apt: ${missing[*]}. Install newer ones and put them first on PATH."
 }
@@ -192,10 +205,10 @@ failed() {
 
 # ---- main ----------------------------------------------------------------------------------------------------------
 
-browser=
+tests=
 case "${1:-all}" in
   all) venv=.venv lock=requirements.lock ;;
-  tests) venv=.venv lock=requirements.lock browser=1 ;;
+  tests) venv=.venv lock=requirements.lock tests=1 ;;
   rebuild) venv=.venv-rebuild lock=requirements-rebuild.lock ;;
   tools) venv='' lock='' ;;
   *) stop "unknown argument $1; use nothing, tests, tools or rebuild" ;;
@@ -203,7 +216,7 @@ esac
 
 # `command -v` of several names succeeds when one is found, so count the answers.
 warm() {
-  [ -n "$venv" ] && is_ready "$venv" "$lock" && [ -z "$(missing_browser)" ] &&
+  [ -n "$venv" ] && is_ready "$venv" "$lock" && [ -z "$(missing_browser; missing_riscv)" ] &&
     [ "$(command -v arm-none-eabi-g++ qemu-system-arm cmake ninja g++ cargo | wc -l)" -eq 6 ]
 }
 warm && exit 0

@@ -1,17 +1,12 @@
-"""Boards of kind `qemu`: a Cortex-M machine of qemu-system-arm, instructions counted by icount."""
+"""Boards of kind `qemu`: a machine of QEMU, instructions counted by icount. Here: with a memory that both share."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from fractions import Fraction
 from pathlib import Path
-from typing import Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from hil.board.base import Board
 from hil.board.config import BoardConfig, check_settings
@@ -19,121 +14,75 @@ from hil.board.gdb import GdbStub
 from hil.board.hosted import HostedBoard
 from hil.board.outside import Answer, Outside, Request, Spent
 from hil.board.qemu_control import GIVES_UP, Control, ended_by_lockup, locked_up
+from hil.board.qemu_machine import look_at
+from hil.board.qemu_settings import Settings, clock_of, icount, machine_of, serial_of
 from hil.board.qemu_uart import UartBoard
 from hil.child import Child
-from hil.errors import BoardError, MissingTool, UsageError
+from hil.errors import BoardError, UsageError
 from hil.image.elf import Image
-from hil.image.flash import Layout, Range, check_firmware, check_placement
-from hil.image.toolchain import Tool, install_command
+from hil.image.flash import check_firmware, check_placement
 from hil.link.rtt import Memory
 from hil.need import Row, tool_row
 from hil.records import ClockSpec
 
-_NS = 1_000_000_000
 _POLL = "hil_agent_poll"
-
-
-QEMU = Tool("qemu-system-arm", "qemu-system-arm", "to run the qemu board", "qemu-system-arm", minimum=(7,))
-
-
-class Settings(BaseModel):
-    """The `[qemu]` table of a board file. counter: address of a free-running 32-bit counter, at timer_hz,
-    that no firmware uses.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    program: str = "qemu-system-arm"
-    machine: str
-    icount_shift: int = Field(ge=0, le=10)
-    timer_hz: int = Field(gt=0)
-    flash_base: int
-    flash_bytes: int = Field(gt=0)
-    ram_base: int
-    ram_bytes: int = Field(gt=0)
-    link: Literal["memory", "uart"] = "memory"
-    shared_base: int | None = None
-    shared_bytes: int | None = Field(default=None, gt=0)
-    counter: int | None = None
-
-    @model_validator(mode="after")
-    def _has_memory_for_the_link(self) -> Self:
-        if self.link == "memory" and (self.shared_base is None or self.shared_bytes is None):
-            raise PydanticCustomError("shared", 'shared_base and shared_bytes are missing: link = "memory" needs them')
-        return self
-
-    @property
-    def layout(self) -> Layout:
-        """Where an image may lie; the core finds its vectors at the start of flash."""
-        flash = Range(self.flash_base, self.flash_base + self.flash_bytes)
-        ram = Range(self.ram_base, self.ram_base + self.ram_bytes)
-        return Layout((flash,), (ram,), self.flash_base)
+__all__ = ["Settings", "examine", "open_board", "own_models"]
 
 
 def open_board(config: BoardConfig, log: Path) -> Board:
-    """The board, not started yet. Raises MissingTool without QEMU, UsageError for a wrong table."""
+    """The board, not started yet. Raises MissingTool without QEMU, UsageError for a wrong table, or for a machine that
+    this QEMU does not have.
+    """
     settings = check_settings(config, Settings)
+    machine = machine_of(config, settings)
     if settings.link == "memory":
-        return QemuBoard(config, settings, log)
+        return QemuBoard(config, settings, machine, log)
     if not config.own_model:
         raise UsageError(
             f'{config.file}: [qemu] link: "uart" is for firmware that holds its own model\n'
             '  fix: say bundle = "none" in [firmware], or take link = "memory"'
         )
-    return UartBoard(config, _machine(config, settings), settings.layout, instruction_clock(settings), log)
+    return UartBoard(config, settings, machine, look_at(machine, f"{config.file}: [qemu]"), log)
 
 
-def own_models(config: BoardConfig) -> bool:
-    """Whether firmware whose model is compiled in runs on it: bundles are read from the shared memory alone."""
-    return check_settings(config, Settings).link == "uart"
+def own_models(_: BoardConfig) -> bool:
+    """Firmware whose model is compiled in runs on it: over a UART, or with its rings in the shared memory."""
+    return True
 
 
 def examine(config: BoardConfig, path: str | None = None) -> list[Row]:
     """What this board needs beside the tools that build its image."""
-    return [tool_row(QEMU, path=path)]
-
-
-def instruction_clock(settings: Settings) -> ClockSpec:
-    """Under icount each instruction lasts 2^shift ns of emulated time, so timer ticks are instructions times a
-    constant.
-    """
-    per_tick = Fraction(_NS, settings.timer_hz << settings.icount_shift)
-    return ClockSpec(
-        "instructions", "instructions", per_tick.numerator, per_tick.denominator, 0, True, settings.timer_hz
-    )
-
-
-def _machine(config: BoardConfig, settings: Settings) -> list[str]:
-    """The command line of a machine without devices of the host. Raises MissingTool."""
-    program = shutil.which(settings.program)
-    if program is None:
-        raise MissingTool(settings.program, f"by board {config.name!r}", install_command([QEMU.package]))
-    icount = f"shift={settings.icount_shift},sleep=on"
-    return [program, "-M", settings.machine, "-nodefaults", "-display", "none", "-icount", icount]
+    return [tool_row(check_settings(config, Settings).tool, path=path)]
 
 
 class QemuBoard(HostedBoard):
     """An emulated board; the machine's PSRAM is RAM shared with the host."""
 
-    def __init__(self, config: BoardConfig, settings: Settings, log: Path) -> None:
+    def __init__(self, config: BoardConfig, settings: Settings, machine: Sequence[str], log: Path) -> None:
         assert settings.shared_base is not None, "checked with the table"
         assert settings.shared_bytes is not None, "checked with the table"
-        self._machine = _machine(config, settings)
-        super().__init__(config, instruction_clock(settings), log, settings.shared_base, settings.shared_bytes)
+        assert settings.timer_hz is not None, "checked with the table"
+        self._machine = tuple(machine)
+        clock = clock_of(settings, settings.timer_hz)
+        super().__init__(config, clock, log, settings.shared_base, settings.shared_bytes)
         self._settings = settings
         self._control = Control(config.name, self.turns)
 
     def check_image(self, image: Image) -> None:
-        check_firmware(image)
-        check_placement(image, self._settings.layout)
+        layout = self._settings.layout
+        assert layout is not None, "checked with the table"
+        check_firmware(image, self.config.own_model, self._settings.elf_machine)
+        check_placement(image, layout)
 
     def command(self, image: Image) -> tuple[Sequence[str], Sequence[int]]:
         control, fds = self._control.open()
         size = self._settings.shared_bytes
         command = [
-            *(*self._machine, "-kernel", str(image.path)),
+            *(*self._machine, *icount(self._settings), "-kernel", str(image.path)),
             *("-object", f"memory-backend-file,id=ram,size={size},mem-path={self._memory.path},share=on"),
             *("-machine", "memory-backend=ram"),
-            *("-chardev", "file,id=log,append=on,path=" + str(self.log).replace(",", ",,"), "-serial", "chardev:log"),
+            *("-chardev", "file,id=log,append=on,path=" + str(self.log).replace(",", ",,")),
+            *serial_of(self._settings.uart, "log"),
             *control,
         ]
         return command, (self._memory.fd, *fds)
@@ -169,6 +118,15 @@ class QemuBoard(HostedBoard):
 
     def mute(self) -> str:
         return self._control.mute
+
+    def _require_alive(self) -> None:
+        """A machine that QEMU does not have is told as such."""
+        try:
+            super()._require_alive()
+        except BoardError:
+            if self._child is not None and (self._child.code or 0) > 0:
+                look_at(self._machine, f"{self.config.file}: [qemu]")
+            raise
 
     def _stop(self) -> None:
         super()._stop()

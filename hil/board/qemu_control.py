@@ -6,11 +6,14 @@ import json
 import re
 import socket
 from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 from hil.board.gdb import GdbStub
 from hil.child import Child
 from hil.errors import BoardError
 from hil.patience import Patience, Turns
+
+Answer = TypeVar("Answer", str, dict[str, Any])
 
 GIVES_UP = "qemu: fatal:"
 _QMP_TIMEOUT_S = 5.0  # it answers in milliseconds, whatever the firmware does
@@ -18,7 +21,9 @@ _MUTE = (
     f"QEMU does not answer its monitor within {_QMP_TIMEOUT_S:g} s\n"
     "  next: did somebody stop the process (SIGSTOP), or is the machine overloaded? Run it again"
 )
-_REGISTERS = {"pc": "R15", "lr": "R14", "sp": "R13", "xpsr": "XPSR"}  # names of the monitor
+# Names of the monitor: of an Arm core, and of a RISC-V one (where a trap leaves its reason in three CSRs).
+_REGISTERS = {"pc": r"(?:R15=|\bpc +)", "lr": r"(?:R14=|x1/ra +)", "sp": r"(?:R13=|x2/sp +)", "xpsr": "XPSR="}
+_TRAP = ("mcause", "mepc", "mtval")
 
 
 def ended_by_lockup(child: Child) -> bool:
@@ -82,20 +87,37 @@ class Control:
             return {}
         except (OSError, ValueError):
             return {}
-        found = {name: re.search(rf"{number}=([0-9a-f]{{8}})", answer) for name, number in _REGISTERS.items()}
+        wanted = {**_REGISTERS, **{name: rf"\b{name} +" for name in _TRAP}}
+        found = {name: re.search(rf"{pattern}([0-9a-f]{{8}})", answer) for name, pattern in wanted.items()}
         return {name: int(match[1], 16) for name, match in found.items() if match}
 
+    def go_on(self) -> None:
+        """Let a machine run that was started with -S. Raises BoardError."""
+        try:
+            self._ask("cont")
+        except (OSError, ValueError) as error:
+            raise BoardError(f"board {self._name}: QEMU does not let the machine run: {error}") from error
+
+    def instructions(self) -> int:
+        """Executed so far by a machine that stands still, as icount counts them. Raises BoardError."""
+        try:
+            return int(self._call({"execute": "query-replay"}, dict)["icount"])
+        except (OSError, ValueError, KeyError) as error:
+            raise BoardError(f"board {self._name}: QEMU tells no count of instructions: {error}") from error
+
     def _ask(self, command: str) -> str:
-        """One human-monitor command over QMP (docs/interop/qmp-spec of QEMU). Raises TimeoutError, OSError when it has
+        """One human-monitor command over QMP. Raises what `_call` raises."""
+        request = {"execute": "human-monitor-command", "arguments": {"command-line": command}}
+        return self._call(request, str)
+
+    def _call(self, request: object, kind: type[Answer]) -> Answer:
+        """A QMP command (docs/interop/qmp-spec of QEMU) and its answer. Raises TimeoutError, OSError when it has
         hung up, and ValueError when it says something else.
         """
         if self._monitor is None:
             raise ValueError("no monitor")
         monitor = self._monitor[0]
-        requests = (
-            {"execute": "qmp_capabilities"},
-            {"execute": "human-monitor-command", "arguments": {"command-line": command}},
-        )
+        requests = ({"execute": "qmp_capabilities"}, request)
         monitor.sendall(b"".join(json.dumps(request).encode() + b"\n" for request in requests))
         patience, received = Patience(_QMP_TIMEOUT_S, self._turns), b""
         while patience.await_data(monitor):
@@ -104,7 +126,8 @@ class Control:
                 raise ValueError("the monitor closed")
             *lines, received = (received + data).split(b"\n")
             for line in lines:
-                answer = json.loads(line).get("return")
-                if isinstance(answer, str):
+                said = json.loads(line)
+                answer = said.get("return")
+                if isinstance(answer, kind) and answer != {}:  # which is what qmp_capabilities returns
                     return answer
         raise TimeoutError

@@ -1,7 +1,7 @@
-"""Firmware of others in QEMU: it holds its own model and speaks over the first UART of its machine.
+"""Firmware of others on any machine of QEMU: it holds its own model and speaks over a UART of its machine.
 
-It gives no memory that the harness knows its way in, and so no fault record: a fault shows as a hang. Where the core
-then is, QEMU's monitor tells.
+It keeps no fault record that the harness knows of: a fault shows as a hang. Where the core then is, QEMU's monitor
+tells. Memory is read through QEMU's debug stub.
 """
 
 from __future__ import annotations
@@ -9,40 +9,52 @@ from __future__ import annotations
 import os
 import select
 import socket
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from hil.board.config import BoardConfig
 from hil.board.fault import causes
+from hil.board.gdb import GdbStub
 from hil.board.hosted import require_running
 from hil.board.logged import LoggedBoard
-from hil.board.outside import OnlyMemory, Outside
+from hil.board.outside import FreeRunning, OnlyMemory, Outside
 from hil.board.qemu_control import GIVES_UP, Control, ended_by_lockup, locked_up
+from hil.board.qemu_machine import Machine
+from hil.board.qemu_settings import Settings, clock_of, icount, serial_of
+from hil.board.unheard import Unheard
 from hil.child import Child
 from hil.errors import BoardError, DeviceSilent
 from hil.image.elf import Image
-from hil.image.flash import Layout, check_machine, check_placement
+from hil.image.flash import check_inside, check_machine, check_placement, check_start
 from hil.link.stream import PortGone, Stream
 from hil.patience import Turn
-from hil.records import ClockSpec, FaultReport, Hello
+from hil.records import FaultReport, Hello
 
 _AT_ONCE = 1 << 16  # bytes of one read
+COUNTER = "QEMU's count of executed instructions"
 
 
 class UartBoard(LoggedBoard):
-    """machine: QEMU's command line as far as it does not depend on the image. Each start is a new process."""
+    """command: QEMU's command line of the machine, without an image; machine: what it told of itself. Each start is a
+    new process. Raises UsageError when the machine has no such UART.
+    """
 
     request_s = 1e-2  # an emulated processor that is interrupted for each byte
 
     def __init__(
-        self, config: BoardConfig, machine: Sequence[str], layout: Layout, clock: ClockSpec, log: Path
+        self, config: BoardConfig, settings: Settings, command: Sequence[str], machine: Machine, log: Path
     ) -> None:
-        super().__init__(config, clock, log)
-        self._machine, self._layout = tuple(machine), layout
+        super().__init__(config, clock_of(settings, settings.timer_hz or 0), log)
+        if settings.uart >= machine.uarts:
+            raise UsageError(
+                f"{config.file}: [qemu]: uart: {settings.machine} has no UART {settings.uart}\n  fix: {_which(machine)}"
+            )
+        self._settings, self._machine = settings, machine
+        self._command = (*command, *icount(settings))
         self._control = Control(config.name, self.turns)
         self._child: Child | None = None
-        self._port = _Line()
+        self._port = _Line(f"UART {settings.uart} of {settings.machine}")
         self._stream = self._new_stream()
 
     # ---- Board
@@ -53,8 +65,11 @@ class UartBoard(LoggedBoard):
         return None
 
     def check_image(self, image: Image) -> None:
-        check_machine(image)
-        check_placement(image, self._layout)
+        check_machine(image, self._settings.elf_machine)
+        if (layout := self._settings.layout) is not None:
+            check_placement(image, layout)
+        else:
+            check_inside(image, self._machine.memory, self._settings.machine)
 
     def channel(self) -> Stream:
         self._stream.attach()
@@ -65,7 +80,28 @@ class UartBoard(LoggedBoard):
         return None
 
     def outside(self) -> AbstractContextManager[Outside]:
-        return nullcontext(OnlyMemory(None))
+        """All memory, through QEMU's debug stub, and the instructions that it executed, as icount counts them."""
+        return self._look()
+
+    @contextmanager
+    def _look(self) -> Iterator[Outside]:
+        if self._child is None:
+            raise BoardError(f"board {self.config.name} is not running")
+        stub = self._control.attached()
+        stub.resume()
+        try:
+            counted = self._settings.icount_shift is not None
+            yield FreeRunning(stub, COUNTER, lambda: self._count(stub)) if counted else OnlyMemory(stub)
+        finally:
+            with suppress(BoardError, OSError):  # what went wrong before is what there is to tell
+                stub.resume()
+
+    def _count(self, stub: GdbStub) -> int:
+        """A machine that runs has handed over what it executed some time ago; one that stands still, all of it."""
+        stub.stop()
+        count = self._control.instructions()
+        stub.resume()
+        return count
 
     def provision(self, image: Image, bundle: bytes) -> None:
         self.check_image(image)
@@ -112,12 +148,22 @@ class UartBoard(LoggedBoard):
         control, fds = self._control.open()
         theirs = self._port.open()
         command = [
-            *(*self._machine, "-kernel", str(self.image.path), *control),
-            *("-chardev", f"socket,id=link,fd={theirs}", "-serial", "chardev:link"),
+            *(*self._command, "-S", "-kernel", str(self.image.path), *control),
+            *("-chardev", f"socket,id=link,fd={theirs}", *serial_of(self._settings.uart, "link")),
         ]
         self._child = Child(command, (*fds, theirs))
         self._port.handed_over()
         self._stream = self._new_stream()
+        self._check_start()
+        self._control.go_on()
+
+    def _check_start(self) -> None:
+        """Whether the core starts in the image; where the board file says where it must lie, that is known."""
+        if self._settings.layout is not None or self._settings.system != "arm":
+            return  # a RISC-V core starts in a ROM of QEMU's
+        registers = self._control.registers()
+        if "pc" in registers:
+            check_start(self.image, registers["pc"], registers.get("sp"), self._settings.machine)
 
     def _new_stream(self) -> Stream:
         return Stream(self._port, 0.0, self._write)
@@ -137,24 +183,33 @@ class UartBoard(LoggedBoard):
 
     def _greet(self) -> Hello:
         """What the firmware says, once it does. Raises BoardError, with where the core is, when it does not."""
+        client = self._client()
         try:
-            return self._hello_by(self._client())
+            hello = self._hello_by(client)
         except DeviceSilent as error:
-            limit = self.config.timeout.boot_s
-            silent = f"boot: board {self.config.name} did not say hello within {limit:g} s: {self._stream.told()}"
-            raise BoardError(
-                f"{silent}\n{self.postmortem().text}\n"
-                f"  next: does {self.image.path} have the test agent, is it polled, and is its line the first UART?"
-            ) from error
+            self._stream.settle()
+            silent = f"board {self.config.name} did not say hello within {self.config.timeout.boot_s:g} s"
+            why = Unheard(self._stream.heard, bool(client.echoed), self._port.name, _which(self._machine))
+            raise BoardError(f"boot: {silent}: {why.what}\n{self.postmortem().text}\n  next: {why.next}") from error
+        if self._settings.timer_hz is None:
+            self.clock = clock_of(self._settings, hello.clock_hz)
+        return hello
+
+
+def _which(machine: Machine) -> str:
+    """The UARTs that there are, as a next step."""
+    if machine.uarts == 1:
+        return "it has one UART: uart = 0"
+    return f"it has UARTs 0 to {machine.uarts - 1}, in the order of the chip's manual: uart = NUMBER"
 
 
 class _Line:
     """A `Port` of hil.link.stream: the host's end of the UART."""
 
-    name = "QEMU's UART"
     baud = 1_000_000_000  # what is written is there
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self.name = name
         self._ours: socket.socket | None = None
         self._theirs: socket.socket | None = None
 

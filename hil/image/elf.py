@@ -32,7 +32,7 @@ STACK_SYMBOLS = ("__hil_stack_low", "__hil_stack_top")  # of the painted stack, 
 
 _SHF_WRITE, _SHF_ALLOC = 1, 2
 _ARM_SRAM_START = 0x2000_0000  # ARMv7-M architecture reference manual, B3.1: below it lies the code region
-_MACHINES = {"EM_ARM": "arm", "EM_X86_64": "x86_64", "EM_386": "x86", "EM_AARCH64": "aarch64"}
+_MACHINES = {"EM_ARM": "arm", "EM_X86_64": "x86_64", "EM_386": "x86", "EM_AARCH64": "aarch64", "EM_RISCV": "riscv"}
 _STT_FUNC = 2
 # By these the harness finds its link, the last words of a fault, and the room for the bundle.
 AGENT_SYMBOLS = ("_SEGGER_RTT", "hil_fault_record", "__hil_bundle_start", "__hil_bundle_bytes")

@@ -15,6 +15,8 @@ from hil.image.elf import Image
 Read = Callable[[int, int], bytes]  # address, size
 SectorOf = Callable[[int], tuple[int, int]]  # address -> start and size of its sector
 
+ARM = "arm"  # of `Image.machine`
+
 
 @dataclass(frozen=True)
 class Range:
@@ -65,11 +67,12 @@ def joined(ranges: Iterable[Range]) -> tuple[Range, ...]:
 # ---- before anything is written
 
 
-def check_firmware(image: Image, own_model: bool = False) -> None:
-    """Raise UsageError unless the image is whole firmware for a Cortex-M, with the test agent in it, of which no two
-    parts claim the same addresses. Needs no knowledge of the board's memory. own_model: nothing is put beside it.
+def check_firmware(image: Image, own_model: bool = False, machine: str = ARM) -> None:
+    """Raise UsageError unless the image is whole firmware for a core of kind `machine`, with the test agent in it, of
+    which no two parts claim the same addresses. Needs no knowledge of the board's memory. own_model: nothing is put
+    beside it.
     """
-    check_machine(image)
+    check_machine(image, machine)
     image.require_agent(own_model)
     _check_overlaps(image, None if own_model else bundle_room(image))
 
@@ -80,9 +83,9 @@ def bundle_room(image: Image) -> Range:
     return Range(start, start + image.symbol("__hil_bundle_bytes"))
 
 
-def check_machine(image: Image) -> None:
-    """Raise UsageError unless the image is linked for a 32-bit, little-endian Arm core."""
-    image.require_machine("arm")
+def check_machine(image: Image, machine: str = ARM) -> None:
+    """Raise UsageError unless the image is linked for a 32-bit, little-endian core of kind `machine`."""
+    image.require_machine(machine)
     fix = "  fix: give the image of this board's target"
     if not image.is_32_bit:
         raise UsageError(f"{image.path}: a 64-bit image\n{fix}")
@@ -127,7 +130,35 @@ def check_placement(image: Image, layout: Layout) -> None:
                 f"({', '.join(map(str, layout.flash))})\n"
                 f"  fix: link it for this board's target, or leave --hil-image out to have it built"
             )
-    _check_vectors(image, pieces, layout)
+    if image.machine == ARM:
+        _check_vectors(image, pieces, layout)
+
+
+def check_inside(image: Image, memory: Sequence[Range], whose: str) -> None:
+    """Raise UsageError unless all that the image loads, and all that it needs as RAM, lies where there is memory."""
+    pieces = contents(image)
+    if not pieces:
+        raise UsageError(f"{image.path}: has nothing to load\n  fix: give the linker's .elf output")
+    places = [(f"{len(piece.data):,} bytes", piece.range) for piece in pieces]
+    places += [(f"section {part.name}", Range(part.address, part.address + part.size)) for part in image.sections]
+    for what, place in places:
+        if not any(place.start in part and place.end <= part.end for part in memory):
+            raise UsageError(
+                f"{image.path}: {what} at {place}: {whose} has no memory there ({', '.join(map(str, memory))})\n"
+                f"  fix: link it for this machine, or name the machine that it is linked for"
+            )
+
+
+def check_start(image: Image, pc: int, sp: int | None, whose: str) -> None:
+    """Raise UsageError unless a core that starts with this program counter, and stack pointer where it has one, starts
+    in the image. Arm cores take both from the first two words of their vector table (ARMv7-M ARM, B1.5.5).
+    """
+    fix = f"  fix: link it so that {whose} starts in it: on a Cortex-M with the vector table where the core looks first"
+    inside = any(pc in Range(part.address, part.address + part.memory_bytes) for part in image.segments)
+    if not inside and not any(pc in piece.range for piece in contents(image)):
+        raise UsageError(f"{image.path}: the core starts at {pc:#010x}, where the image holds nothing\n{fix}")
+    if sp == 0:
+        raise UsageError(f"{image.path}: the core starts with stack pointer 0: there is no vector table\n{fix}")
 
 
 def _check_vectors(image: Image, pieces: Sequence[Piece], layout: Layout) -> None:

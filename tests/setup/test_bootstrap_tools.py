@@ -16,13 +16,13 @@ from pathlib import Path
 
 import pytest
 
-from hil.board.qemu import QEMU
+from hil.board.qemu_settings import TOOLS as EMULATORS
 from hil.image.toolchain import ARM_TOOLS, BUILD_TOOLS, HOST_GCC
 
 ROOT = Path(__file__).parents[2]
 BASICS = "bash env cat sha256sum id sed head tail sort date mkdir rm mv wc readlink flock printf ln dirname touch"
 TOOLS = ("arm-none-eabi-g++", "qemu-system-arm", "cmake", "ninja", "g++", "cargo")
-PACKAGES = {tool.package for tool in (*BUILD_TOOLS, *ARM_TOOLS, HOST_GCC, QEMU)}
+PACKAGES = {tool.package for tool in (*BUILD_TOOLS, *ARM_TOOLS, HOST_GCC, EMULATORS["arm"])}
 NOBODY = 65534
 
 
@@ -97,6 +97,11 @@ def install_really(machine: Machine) -> str:
     machine.bin.chmod(0o777)
     links = "; ".join(f"ln -sf {real_program(tool)} {machine.bin}/{tool}" for tool in TOOLS)
     return f"case $* in *install*) {links};; esac"
+
+
+def give_riscv(machine: Machine, compiles: str = "exit 0") -> None:
+    machine.stand_in("qemu-system-riscv32", "exit 0")
+    machine.stand_in("riscv64-unknown-elf-gcc", compiles)
 
 
 def packages_of(command: str) -> set[str]:
@@ -207,25 +212,36 @@ def test_tools_that_are_all_here_cost_no_word(machine: Machine) -> None:
 
 
 BROWSER = {"chromium", "fonts-dejavu-core"}
+# The stand-in of apt-cache knows every package, so also the emulator's of Debian 13.
+RISCV = {"qemu-system-riscv", "gcc-riscv64-unknown-elf", "picolibc-riscv64-unknown-elf"}
 needs_debian = pytest.mark.skipif("ID=ubuntu" in Path("/etc/os-release").read_text(), reason="Chromium is a snap here")
 
 
 @needs_debian
 def test_the_browser_is_asked_for_with_all_else_that_the_tests_lack(machine: Machine) -> None:
     commands = [line for line in machine.run("tests").stdout.splitlines() if "apt-get install" in line]
-    assert [packages_of(command) for command in commands] == [PACKAGES | BROWSER]
+    assert [packages_of(command) for command in commands] == [PACKAGES | BROWSER | RISCV]
 
 
 @needs_debian
 def test_the_browser_alone_is_asked_for_where_nothing_else_is_missing(machine: Machine) -> None:
     machine.link(*TOOLS)
+    give_riscv(machine)
     assert packages_of(machine.run("tests", PYTHON="/nowhere/python3").stdout) == BROWSER
 
 
 @pytest.mark.parametrize("program", ["chromium", "chromium-browser", "google-chrome"])
 def test_a_browser_that_is_here_is_not_asked_for(machine: Machine, program: str) -> None:
     machine.stand_in(program, "exit 0")
-    assert packages_of(machine.run("tests").stdout) == PACKAGES
+    assert packages_of(machine.run("tests").stdout) == PACKAGES | RISCV
+
+
+def test_a_library_for_riscv_is_asked_for_where_only_the_compiler_is_here(machine: Machine) -> None:
+    machine.link(*TOOLS)
+    give_riscv(machine, "exit 1")
+    machine.stand_in("chromium", "exit 0")
+    asked = packages_of(machine.run("tests", PYTHON="/nowhere/python3").stdout)
+    assert asked == {"picolibc-riscv64-unknown-elf"}
 
 
 @needs_debian
@@ -233,6 +249,7 @@ def test_the_browser_is_installed_with_the_tools_in_one_call(machine: Machine) -
     give_sudo(machine)
     browser = f"case $* in *install*chromium*) ln -sf {real_program('true')} {machine.bin}/chromium;; esac"
     machine.stand_in("apt-get", install_really(machine), browser)
+    give_riscv(machine)
     machine.run("tests", PYTHON="/nowhere/python3")
     calls = [call for call in machine.calls if call.startswith("apt-get")]
     assert [packages_of(call) for call in calls] == [PACKAGES | BROWSER]

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from hil.board.config import BoardConfig, load_board
-from hil.board.qemu import QEMU
+from hil.board.qemu_settings import TOOLS
 from hil.doctor import Row, State, examine, is_fine, table
 from hil.image.toolchain import ARM_TOOLS, BUILD_TOOLS, HOST_GCC
 
 PROJECT = Path(__file__).resolve().parents[2]
-SYSTEM_NAMES = {tool.name for tool in (*BUILD_TOOLS, *ARM_TOOLS, HOST_GCC, QEMU)}
+SYSTEM_NAMES = {tool.name for tool in (*BUILD_TOOLS, *ARM_TOOLS, HOST_GCC, TOOLS["arm"])}
 
 
 def board(name: str) -> BoardConfig:

@@ -170,4 +170,5 @@ static void describe(void* context, hil_facts* facts) {
   tell_tensor(&facts->output, LABELS, &model_output);
 }
 
-const hil_product product = {.describe = describe, .run = run, .decide = decide_on, .fetch = fetch, .plain = plain};
+const hil_product product = {
+    .describe = describe, .run = run, .decide = decide_on, .fetch = fetch, .plain = plain, .test = self_test};

@@ -6,4 +6,8 @@
 
 extern const hil_product product;
 
+/* Shows the instruments what they must detect, on boards that have it; on the others the function is null. */
+bool self_test(void* context, uint8_t test, uint32_t amount, uint32_t deadline, hil_record* record)
+    __attribute__((weak));
+
 #endif /* PRODUCT_H */
