@@ -72,6 +72,28 @@ def causes(registers: Mapping[str, int]) -> list[str]:
     return found
 
 
+# Of mcause, RISC-V Privileged Architecture 1.12, table 3.6; the highest bit means an interrupt.
+_TRAPS = {
+    0: "a jump to an address that is not aligned",
+    1: "instruction access fault: no code there",
+    2: "illegal instruction",
+    3: "breakpoint",
+    4: "load from an address that is not aligned",
+    5: "load access fault",
+    6: "store to an address that is not aligned",
+    7: "store access fault",
+    11: "environment call",
+}
+
+
+def trap(registers: Mapping[str, int]) -> str:
+    """What the CSRs of a RISC-V core say of its last trap, in words; "" when there was none, or on another core."""
+    mcause, mepc = registers.get("mcause", 0), registers.get("mepc", 0)
+    if not (mcause or mepc) or mcause >> 31:
+        return ""
+    return f"{_TRAPS.get(mcause, f'trap {mcause}')} (mcause {mcause}), mtval {registers.get('mtval', 0):#010x}"
+
+
 # What to look at next: of the first bits of CFSR that are set, or of the kind of fault where no bit tells more.
 _ADVICE_BY_CFSR = (
     (1 << 4 | 1 << 12, "the stack ran out while the core saved its registers: give it more, or look for a recursion"),

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from hil.board.config import BoardConfig
-from hil.board.fault import causes
+from hil.board.fault import causes, trap
 from hil.board.gdb import GdbStub
 from hil.board.hosted import require_running
 from hil.board.logged import LoggedBoard
@@ -129,6 +129,8 @@ class UartBoard(LoggedBoard):
         if mute := self._control.mute:
             raise BoardError(f"run: board {self.config.name}: {mute}")
         lines = ["this board keeps no fault record; the core was found here", *causes(registers)]
+        if why := trap(registers):
+            lines.append(f"  {why}, at mepc {registers['mepc']:#010x}  {self.image.locate(registers['mepc'])}")
         return FaultReport("hang", "unknown", self._explained(lines, registers), registers)
 
     def turns(self) -> Mapping[int, Turn]:

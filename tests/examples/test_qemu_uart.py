@@ -43,7 +43,9 @@ def test_a_firmware_that_never_polls_is_found_where_it_is(example: Path, tmp_pat
     with open_board(read_board(board_file(copy)), log) as board, pytest.raises(BoardError) as caught:
         board.provision(image, b"")
     said = str(caught.value)
-    assert said.startswith("boot: board bare-qemu did not say hello within 2 s: not one byte came from UART 0 of mps2-an386")
+    assert said.startswith(
+        "boot: board bare-qemu did not say hello within 2 s: not one byte came from UART 0 of mps2-an386"
+    )
     assert "main.c" in said
     assert "next: is the core above where it should be" in said
     assert "it has UARTs 0 to 4" in said
