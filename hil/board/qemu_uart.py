@@ -24,7 +24,7 @@ from hil.board.qemu_machine import Machine
 from hil.board.qemu_settings import Settings, clock_of, icount, serial_of
 from hil.board.unheard import Unheard
 from hil.child import Child
-from hil.errors import BoardError, DeviceSilent
+from hil.errors import BoardError, DeviceSilent, UsageError
 from hil.image.elf import Image
 from hil.image.flash import check_inside, check_machine, check_placement, check_start
 from hil.link.stream import PortGone, Stream
