@@ -24,12 +24,13 @@ from hil.report.page.commands import add_report_command
 from hil.schemas.commands import add_schema_command
 from hil.shell.commands import add_completion_command
 from hil.shell.overview import overview
+from hil.size.commands import add_size_command
 from hil.trend.commands import add_trend_command
 
 GROUPS = {
     "start": ("init", "doctor", "boards", "board", "ping"),
     "cases and models": ("case", "model"),
-    "runs": ("report", "compare", "trend", "budget"),
+    "runs": ("report", "compare", "trend", "budget", "size"),
     "releases": ("baseline", "gate", "release"),
     "editor and shell": ("schema", "completion"),
 }
@@ -93,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     add_report_command(commands)
     add_trend_command(commands)
     add_budget_command(commands, board_folders)
+    add_size_command(commands, board_folders)
     add_baseline_commands(commands)
     add_gate_command(commands, board_folders)
     add_release_command(commands, board_folders)

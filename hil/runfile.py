@@ -218,6 +218,45 @@ class Memory(Part):
         return f"{self.arena_high_water:,}{budget}"
 
 
+class SectionSizes(Part):
+    """One section of the image; memory: which one it lies in; counted: whether it is in the sums of `Memory`."""
+
+    name: str
+    address: int
+    memory: str
+    flash: int
+    ram: int
+    counted: bool
+
+
+class GroupSizes(Part):
+    name: str
+    flash: int
+    ram: int
+
+
+class SymbolSizes(Part):
+    """file: of a static one, "" where the image does not tell."""
+
+    name: str
+    file: str
+    group: str
+    flash: int
+    ram: int
+
+
+class Sizes(Part):
+    """What the image takes, in bytes: all sections, sums by purpose, and the largest symbols. stripped: it has no
+    symbol table. uncovered: bytes up to the top of the stack that lie in no section, 0 where symbols do not tell.
+    """
+
+    stripped: bool
+    uncovered: int
+    sections: list[SectionSizes]
+    groups: list[GroupSizes]
+    symbols: list[SymbolSizes]
+
+
 class Operator(Part):
     """Units of the clock that one operator of the model took on one vector."""
 
@@ -333,6 +372,7 @@ class Case(Part):
     device: Device | None = None
     latency: Latency | None = None
     memory: Memory | None = None
+    sizes: Sizes | None = None
     operators: list[Operator] = []
     operators_vector: str = ""
     baseline: BaselineFacts | None = None

@@ -17,6 +17,8 @@ from hil.case.types import Case
 from hil.contract.operators import OperatorProfile, OperatorTicks
 from hil.contract.types import Evidence, ImageFacts, InputReference, OutputReference, References
 from hil.errors import UsageError
+from hil.image.kept import kept_ledger
+from hil.ledger import Ledger
 from hil.records import FURTHER, Can, ClockSpec, Hello, PreparedColumns, RunRecords
 from hil.runfile import Columns, Run
 
@@ -65,7 +67,11 @@ def _evidence(run: Run, stored: runfile.Case, case: Case, columns: Columns) -> E
         board=run.document.board.name,
         # Stored units are units already: one a tick.
         clock=ClockSpec(clock.kind, clock.unit, 1, 1, clock.hz or 0, clock.deterministic),
-        image=ImageFacts(image.sha256, image.flash_bytes, image.ram_bytes, image.stack_bytes, memory.host),
+        image=ImageFacts(
+            *(image.sha256, image.flash_bytes, image.ram_bytes, image.stack_bytes),
+            host=memory.host,
+            ledger=Ledger() if memory.host else kept_ledger(run, image.sha256),
+        ),
         bundle_bytes=bundle.bytes,
         bundle_sha256=bundle.sha256,
         hello=_hello(stored, case),

@@ -64,6 +64,8 @@ def baseline_text(baseline: Baseline) -> str:
     for name in ("further_inputs", "further_outputs"):
         if not document[name]:
             del document[name]  # most models have one of each
+    if document["sizes"] is None:
+        del document["sizes"]
     document["seal"] = seal(document)
     return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 

@@ -16,7 +16,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PlainValidator, model_validator
 
 from hil.baseline.columns import Columns, pack, pack_column, unpack, unpack_column
+from hil.baseline.sizes import pack as pack_sizes
+from hil.baseline.sizes import unpack as unpack_sizes
 from hil.case.types import STAGES
+from hil.ledger import Ledger
 from hil.records import DecisionReason, GateReason, Status
 from hil.tensor import Elements
 
@@ -42,6 +45,7 @@ Digests = Annotated[
 Outputs = Annotated[
     Elements, PlainValidator(partial(unpack_column, "output")), PlainSerializer(partial(pack_column, "output"))
 ]
+Sizes = Annotated[Ledger | None, PlainValidator(unpack_sizes), PlainSerializer(pack_sizes)]
 
 
 class Part(BaseModel):
@@ -146,6 +150,7 @@ class Measurements(Part):
     agreement_chain: those of the whole chain, empty in a file that was accepted before they were kept. latency: by
     stage, empty when nothing was done. further_inputs, further_outputs: of a model with several, those beside the first
     input and the output that is decided on, which the other fields are about; a file without them does not name them.
+    sizes: of the image's symbols, None where the run kept no ELF.
     """
 
     accuracy: Number | None
@@ -163,6 +168,7 @@ class Measurements(Part):
     memory: MemoryFacts
     operators: list[OperatorFacts]
     operators_vector: str
+    sizes: Sizes = None
     target: str
     version: int
 

@@ -9,7 +9,7 @@ import os
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -61,6 +61,16 @@ class TflmTable(BaseModel):
     library: tuple[Path, ...] = ()
 
 
+class SizesTable(BaseModel):
+    """What the sizes of an image are called. symbols: group (arena, ring, scratch, stack, heap, model, or a name of
+    one's own) to patterns of symbols or sections, as in `nn_*`. memory: name to first address and bytes.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    symbols: dict[str, tuple[str, ...]] = {}
+    memory: dict[str, tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(gt=0)]]] = {}
+
+
 class FirmwareTable(BaseModel):
     """A firmware that is not ours. image: its ELF, relative to the file; none when the board is flashed elsewhere.
     build: a command that makes it, run in the folder of the file. bundle: "none" when its model is compiled in.
@@ -91,6 +101,7 @@ class BoardConfig(BaseModel):
     firmware: FirmwareTable | None = None
     pool: tuple[dict[str, Any], ...] = ()
     pool_wait_s: float = Field(default=3600.0, gt=0)
+    sizes: SizesTable = SizesTable()
     settings: dict[str, Any] = {}
     options: dict[str, str] = {}
 

@@ -38,6 +38,7 @@ def add_compare_command(commands: Any, board_folders: Callable[[], list[Path]]) 
 def _compare(options: argparse.Namespace, board_folders: list[Path]) -> int:
     from hil.compare.operators import ticks_side_by_side
     from hil.compare.runs import compare
+    from hil.compare.sizes import sizes_side_by_side
     from hil.compare.steps import parse_steps
 
     steps = parse_steps(options.lsb)  # a wrong one is told before the cases run
@@ -47,7 +48,7 @@ def _compare(options: argparse.Namespace, board_folders: list[Path]) -> int:
         print(line)
     for name, vectors in result.equal.items():
         print(f"{name}: equal in {vectors:,} vectors: gate, prepared tensor, output, decision")
-    for line in ticks_side_by_side(first, second):
+    for line in (*ticks_side_by_side(first, second), *sizes_side_by_side(first, second)):
         print(line)
     return EXIT_DIFFERENT if result.differences else 0
 

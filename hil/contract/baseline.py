@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.baseline.columns import Columns
+from hil.baseline.sizes import kept
 from hil.case.types import STAGES, Case
 from hil.contract import measured
 from hil.contract.accepted import (
@@ -37,6 +38,8 @@ from hil.contract.ready import unready
 from hil.contract.tensors import of_each_output
 from hil.contract.types import Check, CheckResult, Evidence
 from hil.contract.verdict import Sheet, number, plural
+from hil.ledger import changes
+from hil.ledger_text import grown
 from hil.records import DecisionReason, GateReason, RunRecords, Status
 
 Mask = NDArray[np.bool_]
@@ -47,6 +50,7 @@ ROUNDING_OTHERS = 1e-6
 # A window of a product ends in the same place each time; an interrupt may or may not fall on its deepest call. On a
 # clock that does not repeat, the run does not either: a frame with floating point registers is 104 bytes on Armv7-M.
 INTERRUPT_BYTES = 128
+_SHOWN_SYMBOLS = 6  # that grew, in a hint
 _LOOKED_AT = 1000  # vectors that a hint looks at
 
 
@@ -230,10 +234,19 @@ def _judge_memory(
         sheet.add(
             f"{noun} not above the accepted size{f' by more than {number(allowed)} bytes' if allowed else ''}",
             "; ".join(_grown(name, before, now) for name, before, now in sizes),
-            hint=f"{next_step}; {put_in(evidence)}",
+            hint=f"{_symbols_grown(evidence, noun) or next_step}; {put_in(evidence)}",
         )
     numbers = {key: size for name, before, now in sizes for key, size in ((name, now), (f"{name}_accepted", before))}
     return sheet.result(value=float(sizes[0][2]), unit="bytes", numbers=numbers)
+
+
+def _symbols_grown(evidence: Evidence, noun: str) -> str:
+    """The symbols that take more of the flash or the RAM, where baseline and run both know them; "" otherwise."""
+    before, now = accepted(evidence).sizes, evidence.image.ledger
+    if noun not in ("flash", "ram") or before is None or not now.known:
+        return ""
+    words = grown(changes(before, kept(now)), _SHOWN_SYMBOLS, ram=noun == "ram")
+    return f"more than accepted take {words}" if words else ""
 
 
 def memory_tolerance(evidence: Evidence, noun: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hil.baseline.columns import Columns
+from hil.baseline.sizes import kept
 from hil.baseline.types import (
     ClockFacts,
     DecisionFacts,
@@ -50,6 +51,7 @@ def measure(evidence: Evidence) -> Measurements:
         memory=memory(evidence),
         operators=operators(evidence),
         operators_vector=operators_vector(evidence),
+        sizes=kept(evidence.image.ledger) if evidence.image.ledger.known else None,
         target=evidence.hello.target,
         version=evidence.case.version,
     )

@@ -13,6 +13,7 @@ from hil.contract.blame import done
 from hil.contract.ready import asked, unlimited, unready
 from hil.contract.types import Check, CheckResult, Evidence
 from hil.contract.verdict import Sheet, number
+from hil.ledger_text import largest
 
 _GROW = "the high-water mark is measured, not reported: raise the budget or shrink the model's largest layer"
 
@@ -21,6 +22,7 @@ _ON_A_TARGET = "run the case on a board of a 32-bit target, such as qemu: that r
 _USUAL_HEADROOM = 0.10  # of the arena that is proposed to a case that asks for none
 _STEP = 16  # bytes, of an arena
 
+_LARGEST = 5  # symbols that a finding names
 _PADDING = 64  # bytes that the interpreter may count for alignment and never touch
 
 
@@ -143,10 +145,12 @@ def _judge_size(check: str, evidence: Evidence, most: int, size: int, parts: dic
         return sheet.not_judged(reason, parts)
     words = ", ".join(f"{name.replace('_', ' ')} {number(value)}" for name, value in parts.items())
     if size > most:
+        top = largest(evidence.image.ledger, _LARGEST, ram=noun != "flash")
+        where = f"the largest are {top}" if top else "look at the map file, and at operators that no model uses"
         sheet.add(
             f"{noun} <= {number(most)} bytes",
             f"{number(size)} bytes ({words})",
-            hint=f"{number(size - most)} bytes too many: look at the map file, and at operators that no model uses",
+            hint=f"{number(size - most)} bytes too many: {where}",
         )
     return sheet.result(value=float(size), numbers=parts)
 

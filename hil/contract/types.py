@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hil.baseline.types import BaselineFile
 from hil.case.types import Case, Limit
+from hil.ledger import UNKNOWN, Ledger
 from hil.records import ClockSpec, FaultReport, Hello, RunRecords
 from hil.tensor import Elements
 
@@ -24,7 +25,7 @@ class ImageFacts:
     bytes. `host`: built for a workstation, so that its sizes are not the product's. `own_kernels`: False when it is
     over the TFLM of 2020 and has none of the operators of our own. `optimised`: the operators that run in an optimised
     kernel, of those of the library; None when it is over the TFLM of 2020. `known`: False when no ELF was given; sizes
-    are 0 then.
+    are 0 then. `ledger`: the same by section and symbol, empty where that is not known.
     """
 
     sha256: str
@@ -35,6 +36,7 @@ class ImageFacts:
     own_kernels: bool = True
     optimised: frozenset[str] | None = None
     known: bool = True
+    ledger: Ledger = UNKNOWN
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,9 @@ from pathlib import Path
 from hil.contract.types import ImageFacts
 from hil.errors import UsageError
 from hil.image.elf import Image
+from hil.image.groups import Named
+from hil.image.sizes import Memories
+from hil.ledger import Ledger
 
 
 class AbsentImage(Image):
@@ -26,5 +29,8 @@ class AbsentImage(Image):
             "  fix: name the ELF: image under [firmware] of the board file, or --hil-image"
         )
 
-    def facts(self) -> ImageFacts:
+    def facts(self, named: Named | None = None, memories: Memories | None = None) -> ImageFacts:
         return ImageFacts("", 0, 0, 0, known=False)
+
+    def ledger(self, named: Named | None = None, memories: Memories | None = None, *, by_symbol: bool = True) -> Ledger:
+        return Ledger()

@@ -6,21 +6,23 @@ Header and sections are checked when an `Image` is made; symbols and DWARF are r
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
 import struct
-import subprocess
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hil.contract.types import ImageFacts
 from hil.errors import UsageError
+from hil.image.groups import Named
+from hil.image.lines import demangle, find_line, shorten
+from hil.image.sizes import Memories, Placed, Spot, ledger_of, memory_name
+from hil.image.symbols import FUNCTION, NO_TYPE, OBJECT, Symbol, symbols_of
 from hil.image.tflm import OPTIMISED, UPSTREAM_SYMBOL
+from hil.ledger import Ledger
 
 if TYPE_CHECKING:
     from elftools.elf.elffile import ELFFile
@@ -30,10 +32,10 @@ RESERVED_SECTIONS = frozenset({".hil_shared", ".hil_bundle", ".hil_stack", ".sta
 STACK_SECTIONS = (".hil_stack", ".stack")
 STACK_SYMBOLS = ("__hil_stack_low", "__hil_stack_top")  # of the painted stack, its guard left out
 
-_SHF_WRITE, _SHF_ALLOC = 1, 2
-_ARM_SRAM_START = 0x2000_0000  # ARMv7-M architecture reference manual, B3.1: below it lies the code region
+_SHF_WRITE, _SHF_ALLOC, _SHF_EXECUTE = 1, 2, 4
+# ARMv7-M architecture reference manual, B3.1: the code region, SRAM, peripherals, RAM or flash outside of the chip.
+_ARM_SRAM, _ARM_PERIPHERALS, _ARM_EXTERNAL = 0x2000_0000, 0x4000_0000, 0x6000_0000
 _MACHINES = {"EM_ARM": "arm", "EM_X86_64": "x86_64", "EM_386": "x86", "EM_AARCH64": "aarch64", "EM_RISCV": "riscv"}
-_STT_FUNC = 2
 # By these the harness finds its link, the last words of a fault, and the room for the bundle.
 AGENT_SYMBOLS = ("_SEGGER_RTT", "hil_fault_record", "__hil_bundle_start", "__hil_bundle_bytes")
 OWN_KERNELS_SYMBOL = "hil_own_kernels"  # in an image that has the operators of firmware/tflm/kernels
@@ -41,14 +43,19 @@ OWN_KERNELS_SYMBOL = "hil_own_kernels"  # in an image that has the operators of 
 
 @dataclass(frozen=True)
 class Section:
-    """One allocated section. `load_address` differs from `address` when start-up code copies it (.data)."""
+    """One allocated section. `load_address` differs from `address` when start-up code copies it (.data).
+
+    stored: has bytes that are written to the target; False for .bss and NOLOAD. index: in the table of sections.
+    """
 
     name: str
     address: int
     load_address: int
     size: int
     writable: bool
-    stored: bool  # has bytes in the file; False for .bss and NOLOAD
+    stored: bool
+    code: bool = False
+    index: int = 0
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,7 @@ class Segment:
     load_address: int
     file_bytes: int
     memory_bytes: int
+    offset: int = 0  # of its bytes in the file
 
 
 @dataclass(frozen=True)
@@ -120,29 +128,54 @@ class Image:
     def symbol_bytes(self, name: str) -> int:
         """Size of what a symbol names, 0 when the table tells none. Raises UsageError when it is not defined."""
         self.symbol(name)
-        return next(size for found, _, size, _ in self._rows if found == name)
+        return next(row.size for row in self._rows if row.name == name)
 
     def loads(self) -> list[tuple[int, bytes]]:
         """Load address and bytes of each LOAD segment that has any, by address."""
         segments = (segment for segment in self._elf.iter_segments() if segment["p_type"] == "PT_LOAD")
         return sorted((segment["p_paddr"], segment.data()) for segment in segments if segment["p_filesz"])
 
-    def facts(self) -> ImageFacts:
-        """What the image takes, in bytes, from its section headers.
+    def facts(self, named: Named | None = None, memories: Memories | None = None) -> ImageFacts:
+        """What the image takes, in bytes, as `ledger` has it.
 
         flash: stored sections (code, constants, initial data). ram: sections that lie in RAM (.data, .bss, ...) without
-        the stack and without the windows to the host.
+        the stack and without the windows to the host. No symbols of an image for a workstation: they say nothing.
         """
-        counted = [section for section in self.sections if section.name not in RESERVED_SECTIONS]
+        host = not self.is_32_bit
+        ledger = self.ledger(named, memories, by_symbol=not host)
+        counted = [section for section in ledger.sections if section.counted]
         return ImageFacts(
             sha256=self.sha256,
-            flash_bytes=sum(section.size for section in counted if section.stored),
-            ram_bytes=sum(section.size for section in counted if self._in_ram(section)),
+            flash_bytes=sum(section.flash for section in counted),
+            ram_bytes=sum(section.ram for section in counted),
             stack_bytes=self._stack_bytes(),
-            host=not self.is_32_bit,
+            host=host,
             own_kernels=self.has_symbol(OWN_KERNELS_SYMBOL) or self.has_symbol(UPSTREAM_SYMBOL),
             optimised=self._optimised() if self.has_symbol(UPSTREAM_SYMBOL) else None,
+            ledger=Ledger() if host else ledger,
         )
+
+    def ledger(self, named: Named | None = None, memories: Memories | None = None, *, by_symbol: bool = True) -> Ledger:
+        """What takes which bytes of flash and RAM. named: groups of a user's own, before the usual names (groups.py).
+        memories: names of address ranges. Raises UsageError for a damaged symbol table.
+        """
+        placed = [self._placed(section, memories or {}) for section in self.sections]
+        rows = self._rows if by_symbol else []
+        mask = ~1 if self.machine == "arm" else ~0
+        spots = [
+            Spot(row.name, row.file, row.section, row.value & (mask if row.kind == FUNCTION else ~0), row.size, code)
+            for row in rows
+            if row.size and row.section and row.kind in (FUNCTION, OBJECT, NO_TYPE)
+            for code in [row.kind == FUNCTION]
+        ]
+        return ledger_of(placed, spots, self._symbols if rows else {}, named or {})
+
+    def _placed(self, section: Section, memories: Memories) -> Placed:
+        in_ram = self._in_ram(section)
+        name = memory_name(section.address, in_ram, self.machine == "arm", memories)
+        counted = section.name not in RESERVED_SECTIONS
+        place = section.index, section.name, section.address, section.size
+        return Placed(*place, section.stored, in_ram, section.code, name, counted)
 
     def _optimised(self) -> frozenset[str]:
         return frozenset(name.removeprefix(OPTIMISED) for name in self._symbols if name.startswith(OPTIMISED))
@@ -162,9 +195,11 @@ class Image:
     def _in_ram(self, section: Section) -> bool:
         if not section.stored:
             return True
-        if self.machine == "arm":
-            return section.load_address != section.address or section.address >= _ARM_SRAM_START
-        return section.writable
+        if self.machine != "arm":
+            return section.writable
+        if section.load_address != section.address or _ARM_SRAM <= section.address < _ARM_PERIPHERALS:
+            return True
+        return section.address >= _ARM_EXTERNAL and section.writable  # what is only read there is flash that is mapped
 
     def _stack_bytes(self) -> int:
         low, top = STACK_SYMBOLS
@@ -173,23 +208,23 @@ class Image:
         return sum(section.size for section in self.sections if section.name in STACK_SECTIONS)
 
     @cached_property
-    def _rows(self) -> list[tuple[str, int, int, int]]:
+    def _rows(self) -> list[Symbol]:
         # What a damaged table makes of the reader is anything from struct.error to a missing attribute.
         try:
-            return list(_symbol_rows(self._elf))
+            return list(symbols_of(self._elf))
         except Exception as error:
             raise UsageError(f"{self.path}: damaged symbol table ({error})\n  fix: build it again") from error
 
     @cached_property
     def _symbols(self) -> dict[str, int]:
-        return {name: value for name, value, _, _ in self._rows}
+        return {row.name: row.value for row in self._rows}
 
     @cached_property
     def _functions(self) -> tuple[list[int], list[_Function]]:
         """Functions by address, and their addresses alone for the search."""
         mask = ~1 if self.machine == "arm" else ~0
         found = sorted(
-            (_Function(value & mask, size, name) for name, value, size, kind in self._rows if kind == _STT_FUNC),
+            (_Function(row.value & mask, row.size, row.name) for row in self._rows if row.kind == FUNCTION),
             key=lambda function: function.address,
         )
         return [function.address for function in found], found
@@ -201,15 +236,15 @@ class Image:
             return ""
         function = functions[index]
         inside = address < function.address + max(function.size, 2)  # assembler functions often have no size
-        return _demangle(function.name) if inside else ""
+        return demangle(function.name) if inside else ""
 
     def _line(self, address: int) -> str:
         # A file with damaged or unknown debug information still runs; only the line is lost.
         try:
-            found = _find_line(self._elf, address)
+            found = find_line(self._elf, address)
         except Exception:
             return ""
-        return f"{_shorten(found[0], self.path)}:{found[1]}" if found else ""
+        return f"{shorten(found[0], self.path)}:{found[1]}" if found else ""
 
 
 def _read(path: Path) -> bytes:
@@ -264,101 +299,29 @@ def _machine(elf: ELFFile) -> str:
 def _segments(elf: ELFFile) -> Iterator[Segment]:
     for segment in elf.iter_segments():
         if segment["p_type"] == "PT_LOAD":
-            yield Segment(segment["p_vaddr"], segment["p_paddr"], segment["p_filesz"], segment["p_memsz"])
+            names = ("p_vaddr", "p_paddr", "p_filesz", "p_memsz", "p_offset")
+            yield Segment(*(segment[name] for name in names))
 
 
 def _sections(elf: ELFFile, segments: tuple[Segment, ...]) -> Iterator[Section]:
-    for section in elf.iter_sections():
+    for index, section in enumerate(elf.iter_sections()):
         if not section["sh_flags"] & _SHF_ALLOC or section["sh_size"] == 0:
             continue
-        address = section["sh_addr"]
-        stored = section["sh_type"] != "SHT_NOBITS"
-        inside = (part for part in segments if part.address <= address < part.address + part.memory_bytes)
-        load = next((part.load_address + address - part.address for part in inside), address)
-        writable = bool(section["sh_flags"] & _SHF_WRITE)
-        yield Section(section.name, address, load, section["sh_size"], writable, stored)
-
-
-def _symbol_rows(elf: ELFFile) -> Iterator[tuple[str, int, int, int]]:
-    """Name, value, size and type of each defined, named symbol. Unpacked here: pyelftools takes 20 times as long."""
-    table = elf.get_section_by_name(".symtab")
-    if table is None:
-        return
-    names = elf.get_section(table["sh_link"]).data()
-    order = "<" if elf.little_endian else ">"
-    wide = elf.elfclass == 64
-    for row in struct.iter_unpack(order + ("IBBHQQ" if wide else "IIIBBH"), table.data()):
-        name, info, section, value, size = (
-            (row[0], row[1], row[3], row[4], row[5]) if wide else (row[0], row[3], row[5], row[1], row[2])
+        address, at = section["sh_addr"], section["sh_offset"]
+        # By its place in the file where it has one: armlink gives the addresses of a whole load region to one segment.
+        by_file = [part for part in segments if part.offset <= at < part.offset + part.file_bytes]
+        stored = section["sh_type"] != "SHT_NOBITS" and (bool(by_file) or not segments)
+        load = address
+        if stored and by_file:
+            load = by_file[0].load_address + at - by_file[0].offset
+        flags = section["sh_flags"]
+        yield Section(
+            section.name,
+            address,
+            load,
+            section["sh_size"],
+            bool(flags & _SHF_WRITE),
+            stored,
+            bool(flags & _SHF_EXECUTE),
+            index,
         )
-        if section != 0 and name != 0:
-            yield names[name : names.index(0, name)].decode("utf-8", "replace"), value, size, info & 15
-
-
-def _find_line(elf: ELFFile, address: int) -> tuple[str, int] | None:
-    """File and line of an address, from the DWARF line programs."""
-    if not elf.has_dwarf_info():
-        return None
-    dwarf: Any = elf.get_dwarf_info()
-    aranges = dwarf.get_aranges()
-    if aranges is None:
-        units = dwarf.iter_CUs()
-    else:
-        # An address that the index lacks is code without debug information; going through all units takes seconds.
-        offset = aranges.cu_offset_at_addr(address)
-        units = [] if offset is None else [dwarf.get_CU_at(offset)]
-    return next((found for unit in units if (found := _find_in_unit(dwarf, unit, address))), None)
-
-
-def _find_in_unit(dwarf: Any, unit: Any, address: int) -> tuple[str, int] | None:
-    program = dwarf.line_program_for_CU(unit)
-    if program is None:
-        return None
-    before = None
-    for entry in program.get_entries():
-        state = entry.state
-        if state is None:
-            continue
-        if before is not None and before.address <= address < state.address:
-            return _file_name(program, unit, before.file), before.line
-        before = None if state.end_sequence else state
-    return None
-
-
-def _file_name(program: Any, unit: Any, index: int) -> str:
-    """The file's path as the compiler wrote it, made whole with its folders. DWARF 5 counts from 0, older from 1."""
-    header = program.header
-    first = 0 if header["version"] >= 5 else 1
-    entry = header["file_entry"][index - first]
-    if entry.dir_index < first:
-        return _text(entry.name)
-    path = Path(_text(header["include_directory"][entry.dir_index - first]), _text(entry.name))
-    compiled_in = unit.get_top_DIE().attributes.get("DW_AT_comp_dir")
-    # A compilation folder that is not absolute was cut by -ffile-prefix-map, and so were all other paths.
-    if compiled_in is None or not _text(compiled_in.value).startswith("/"):
-        return str(path)
-    return str(Path(_text(compiled_in.value), path))
-
-
-def _text(raw: bytes) -> str:
-    return raw.decode("utf-8", "replace")
-
-
-def _shorten(file: str, image: Path) -> str:
-    """The path relative to the project that the image lies in, where the file is part of it."""
-    source = Path(os.path.normpath(file))
-    for folder in image.absolute().parents:
-        if any((folder / mark).exists() for mark in ("pyproject.toml", ".git")) and source.is_relative_to(folder):
-            return str(source.relative_to(folder))
-    return str(source)
-
-
-def _demangle(name: str) -> str:
-    """The C++ name without its parameters; the linker's name when no c++filt is installed."""
-    if not name.startswith("_Z"):
-        return name
-    tool = shutil.which("c++filt") or shutil.which("arm-none-eabi-c++filt")
-    if tool is None:
-        return name
-    answer = subprocess.run([tool, "-p", name], capture_output=True, text=True, check=False, timeout=10)
-    return answer.stdout.strip() or name

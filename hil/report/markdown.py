@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from hil.report import comparison, tensors
-from hil.report.page import cause
+from hil.report.page import cause, sizes
 from hil.report.page.words import change_text, clip, clock_text, limit_text, observed, plural, quantity
 from hil.runfile import Board, Case, Run
 from hil.verdict import HELD, MARGINAL, WORST_FIRST
@@ -33,6 +33,7 @@ def summary(run: Run) -> str:
         "",
         *_warning(run),
         *_overview(document.cases, document.board),
+        *_sizes(document.cases),
     ]
     # The worst first: what does not fit is what nobody misses.
     alone = len(document.cases) == 1
@@ -70,6 +71,13 @@ def _overview(cases: Sequence[Case], board: Board) -> Iterator[str]:
         yield _row(case.called, f"**{case.verdict}**", _counts(case), f"{case.vectors:,}", *_figures(case))
     if len(cases) > 200:
         yield f"\n{plural(len(cases) - 200, 'more case', 'more cases')}."
+
+
+def _sizes(cases: Sequence[Case]) -> Iterator[str]:
+    """A line for each image: what its flash and its RAM are for."""
+    told = {case.image.sha256: case.sizes for case in cases if case.image and case.sizes}
+    for found in told.values():
+        yield f"\n{_text(sizes.sentence(found))}"
 
 
 def _counts(case: Case) -> str:

@@ -24,6 +24,7 @@ from hil.contract.latency import latency_samples, latency_summary
 from hil.contract.memory import arena_high_water, stack_high_water, stack_size
 from hil.contract.operators import OperatorProfile
 from hil.contract.types import CheckResult, Evidence, Finding
+from hil.ledger import Ledger
 from hil.link.client import LinkCounters
 from hil.records import ClockSpec, Hello, RunRecords
 from hil.runfile import SCHEMA, seal
@@ -31,6 +32,7 @@ from hil.tensor import TensorContract
 from hil.verdict import case_verdict, run_verdict
 
 PACKAGES = ("numpy", "scipy", "tflite-micro", "ai-edge-litert", "cbor2", "zcbor", "pytest", "pydantic", "pyelftools")
+_SYMBOLS = 12  # the largest of flash, and of RAM
 Json = dict[str, Any]
 
 
@@ -242,6 +244,7 @@ def _evidence(evidence: Evidence) -> Json:
         "device": _hello(evidence.hello, evidence.case.model),
         "latency": latency_summary(evidence),
         "memory": _memory(evidence) if evidence.image.known else None,
+        "sizes": _sizes(evidence.image.ledger) if evidence.image.ledger.known else None,
         "operators": [vars(operator) for operator in profile.operators],
         "operators_vector": vectors.name(profile.vector) if profile.operators else "",
         "baseline": _baseline(evidence),
@@ -277,6 +280,21 @@ def _memory(evidence: Evidence) -> Json:
         "model_bytes": len(evidence.case.model.data),
         "ram_bytes": image.ram_bytes,
         "host": image.host,
+    }
+
+
+def _sizes(ledger: Ledger) -> Json:
+    """The largest symbols only: a run.json has a copy for each case, and the ELF in its folder has them all."""
+    symbols = {each: None for ram in (False, True) for each in ledger.largest(_SYMBOLS, ram=ram)}
+    return {
+        "stripped": ledger.stripped,
+        "uncovered": ledger.uncovered,
+        "sections": [asdict(section) for section in ledger.sections],
+        "groups": [{"name": each.group, "flash": each.flash, "ram": each.ram} for each in ledger.groups().values()],
+        "symbols": [
+            {"name": each.shown, "file": each.file, "group": each.group, "flash": each.flash, "ram": each.ram}
+            for each in symbols
+        ],
     }
 
 

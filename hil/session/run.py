@@ -159,7 +159,7 @@ def conclude(
         case=case,
         board=board.config.name,
         clock=part.clock,
-        image=image.facts(),
+        image=image.facts(board.config.sizes.symbols, board.config.sizes.memory),
         bundle_bytes=len(provisioned),
         bundle_sha256=sha256(provisioned) if provisioned else "",
         bundle_differences=differences(wanted_bundle, provisioned) if wanted_bundle else (),

@@ -8,7 +8,7 @@ from itertools import groupby
 
 from hil.contract import CHECKS
 from hil.report import comparison, tensors
-from hil.report.page import cause
+from hil.report.page import cause, sizes
 from hil.report.page.words import change_text, clip, limit_text, number, observed, plural, used_share
 from hil.runfile import BaselineFacts, Case, Check, Document, Finding, Firmware, Run
 from hil.verdict import PASSED
@@ -124,7 +124,9 @@ class ChangeView:
 
 @dataclass(frozen=True)
 class CaseView:
-    """One case; `facts` and `changes` are tables, `number` counts the cases of the page."""
+    """One case; `facts` and `changes` are tables, `groups` and `symbols` say what the image takes, `number` counts the
+    cases of the page.
+    """
 
     case: Case
     number: int
@@ -142,6 +144,8 @@ class CaseView:
     changes: Sequence[ChangeView]
     unchanged: Sequence[ChangeView]
     baseline: Pairs
+    groups: Sequence[Sequence[str]]
+    symbols: Sequence[Sequence[str]]
     faults: Sequence[str]
     facts: Pairs
     files: Pairs
@@ -212,6 +216,8 @@ def case_view(case: Case, at: int) -> CaseView:
         changes=_changes(case.baseline, ("worse", "better")) if case.baseline else (),
         unchanged=_changes(case.baseline, ("info", "same")) if case.baseline else (),
         baseline=_baseline(case.baseline) if case.baseline else (),
+        groups=sizes.groups(case.sizes),
+        symbols=sizes.symbols(case.sizes),
         faults=[_fault(case, index) for index in range(min(len(case.faults), 20))],
         facts=list(_facts(case)),
         files=[(clip(name, 200), digest) for name, digest in case.manifest.files.items()],

@@ -1,0 +1,1 @@
+"""What an image takes of flash and RAM, and what changed between two: the command."""
