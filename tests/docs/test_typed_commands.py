@@ -31,6 +31,9 @@ NOT_TYPED = {
     "hil compare --kernels 2020,upstream golden_vectors/imu_motion --lsb 1": "needs that library; "
     "tests/compare has two boards",
     "python -m pip install dist/hil_tinyml-0.1.0-py3-none-any.whl": "tests/installed/test_wheel.py installs it",
+    "west build -b mps2/an386 examples/zephyr -- -DHIL_PYTHON=$PWD/.venv/bin/python": "needs Zephyr; "
+    "tests/examples/test_zephyr.py checks what can be checked without",
+    "pytest examples/zephyr/case/case.toml --hil-boards=examples/zephyr/hil --board=zephyr-qemu": "needs that build",
     "ctest --test-dir build/firmware/native": "needs that build; tests/firmware/test_units.py runs the units",
 }
 # Needs TensorFlow, which CI does not have: typed where `setup/bootstrap.sh rebuild` was.

@@ -11,6 +11,10 @@
 
 #define INT8 9 /* TensorType of the TFLite schema */
 
+#ifndef CASE_NAME
+#define CASE_NAME "c_bare"
+#endif
+
 static struct {
   gate_state gate;
   decide_state decide;
@@ -162,7 +166,7 @@ static void describe(void* context, hil_facts* facts) {
   facts->clock = board_clock;
   facts->clock_hz = board_clock_hz;
   (void)memcpy(facts->model_hash, model_hash, sizeof facts->model_hash);
-  facts->case_name = text_of("c_bare");
+  facts->case_name = text_of(CASE_NAME);
   facts->case_version = 1;
   facts->label_count = LABELS;
   facts->labels = texts;
