@@ -146,18 +146,24 @@ def _windows(arrays: Arrays, wanted: WantedInput) -> NDArray[Any]:
     forms = [wanted.window_shape, (1, *wanted.window_shape)] if wanted.tensor_input else [wanted.window_shape]
     right = dtype.newbyteorder("=") == np.dtype(wanted.window.dtype)
     if not right or shape[1:] not in forms:
-        raise CaseError(arrays.file, where, *_wrong_windows(dtype, shape, wanted, right))
+        raise CaseError(arrays.file, where, *_wrong_windows(dtype, shape, wanted, right, forms))
     if shape[0] == 0:
         raise CaseError(arrays.file, where, "there are no vectors (n = 0)", "a case needs at least one window")
     return arrays.read(wanted.name).reshape(shape[0], *wanted.window_shape)
 
 
 def _wrong_windows(
-    dtype: np.dtype[Any], shape: tuple[int, ...], wanted: WantedInput, right_type: bool
+    dtype: np.dtype[Any],
+    shape: tuple[int, ...],
+    wanted: WantedInput,
+    right_type: bool,
+    forms: Sequence[tuple[int, ...]],
 ) -> tuple[str, str]:
     """Problem and fix of windows of another type or shape."""
     expected = f"{wanted.window.dtype} {_shape('n', wanted.window_shape)} {axes(wanted.window_shape)}"
     problem = f"expected {expected}, found {dtype.newbyteorder('=')} {list(shape)}"
+    if shape[1:] in forms:
+        return f"{problem}: the type is another one", _type_fix(dtype, wanted)
     fault = shape_fault(shape, wanted.window_shape)
     if fault is not None:
         type_fix = "" if right_type else f", and save them as {wanted.window.dtype}"
@@ -166,6 +172,17 @@ def _wrong_windows(
         return problem, "save quantised input tensors, or take another prepare stage in [input]"
     fix = f"save one window per row as {wanted.window.dtype}, or mend window, channels and prepare in [input]"
     return problem, fix
+
+
+def _type_fix(dtype: np.dtype[Any], wanted: WantedInput) -> str:
+    """What to do about windows of the right shape whose values have another type."""
+    if wanted.tensor_input:
+        return f"save input tensors of {wanted.window.dtype}, or take another prepare stage in [input]"
+    if wanted.window.dtype == "int16" and dtype.kind == "f":
+        return 'save the counts of the sensor as int16; for real values write prepare = "quantize/1" in [input]'
+    if wanted.window.dtype == "float32" and dtype.kind in "iu":
+        return 'save real values as float32; for the counts of a sensor write prepare = "scale/1" in [input]'
+    return f"save them as {wanted.window.dtype}"
 
 
 def _shape(first: str, rest: Sequence[int]) -> str:

@@ -160,7 +160,7 @@ WRONG: list[tuple[dict[str, object], str, str]] = [
     (
         {"windows": windows(3, "float32")},
         "'windows'",
-        "expected int16 [n, 4, 2] (windows, samples, channels), found float32 [3, 4, 2]",
+        "expected int16 [n, 4, 2] (windows, samples, channels), found float32 [3, 4, 2]: the type is another one",
     ),
     ({"windows": windows(3, "int16", (2, 4))}, "'windows'", "found int16 [3, 2, 4]: the channels come first"),
     ({"windows": windows(3, "int16", (8,))}, "'windows'", "found int16 [3, 8]: each window is flat"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tomllib
+import wave
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -247,6 +249,10 @@ def test_counts_in_a_csv_are_known_by_their_size(desk: Desk) -> None:
         ("1,2\nnan,2\n", "line 2: 'nan,2' is no row of finite numbers"),
         ("1,2\n1\n", "line 2: it has 1 values, the rows before have 2"),
         ("x,y\n", "it has no row of numbers"),
+        ("x;y\n1,5;2,5\n", "column 1 (x) is '1,5'\n  fix: write a decimal point in place of the comma"),
+        ("1 2\n3 4\n", "fix: put a comma, a semicolon or a tab between the columns"),
+        ("1,2,\n1,2,\n", "fix: take the separator at the end of each line away"),
+        ("x,y,label\n1,2,walk\n", "line 2: '1,2,walk' is no row of finite numbers: column 3 (label) is 'walk'"),
     ],
 )
 def test_a_csv_that_does_not_do_is_refused_with_its_line(desk: Desk, text: str, said: str) -> None:
@@ -266,6 +272,50 @@ def test_a_wav_of_other_samples_is_refused(desk: Desk) -> None:
     wavfile.write(desk.folder / "yes.wav", 16_000, np.zeros(20, np.float32))
     assert "its samples are float32, 16-bit PCM is wanted" in desk.refusal(desk.folder / "yes.wav")
     assert "no .wav file that can be read" in desk.refusal(desk.file("no.wav", b"RIFX nothing"))
+
+
+def test_the_width_of_a_wav_s_samples_is_told_as_it_was_recorded(desk: Desk) -> None:
+    with wave.open(str(desk.folder / "yes.wav"), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(3)
+        file.setframerate(16_000)
+        file.writeframes(bytes(60))
+    assert "its samples are 24 or 32 bits wide" in desk.refusal(desk.folder / "yes.wav")
+
+
+def test_a_wav_of_other_channels_than_the_model_s_is_refused_and_not_taken_as_it_lies(desk: Desk) -> None:
+    """With two channels in turn the window would have as many values as the model takes."""
+    stereo = RANDOM.integers(-3000, 3000, (20, 2)).astype(np.int16)
+    wavfile.write(desk.folder / "yes.wav", 16_000, stereo)
+    desk.model.write_bytes(int8_model((1, 8, 1)))
+    assert "it has 2 channels, the last axis of the model's input [8, 1]" in desk.refusal(desk.folder / "yes.wav")
+    desk.model.write_bytes(int8_model((1, 4, 2)))
+    assert np.array_equal(desk.case(desk.folder / "yes.wav").case.vectors.windows[0].reshape(4, 2), stereo[:4])
+
+
+def test_a_wav_that_ends_early_is_read_as_far_as_it_goes_and_that_is_said(desk: Desk) -> None:
+    wavfile.write(desk.folder / "whole.wav", 16_000, np.zeros(100, np.int16))
+    cut = desk.file("cut.wav", (desk.folder / "whole.wav").read_bytes()[:100])
+    found = read_windows(cut, Target((8, 1), "int8", -1.0, 1.0))
+    assert len(found.windows) == 3
+    assert any("cut.wav is damaged: Reached EOF prematurely" in remark for remark in found.remarks)
+
+
+def test_a_damaged_recording_is_refused_whatever_its_reader_stumbles_over(desk: Desk) -> None:
+    """Bytes of the header and of the directory at the end, one at a time."""
+    wavfile.write(desk.folder / "whole.wav", 16_000, np.zeros(100, np.int16))
+    whole = (desk.folder / "whole.wav").read_bytes()
+    for length in range(44):
+        with pytest.raises(CaseError):
+            read_windows(desk.file("cut.wav", whole[:length]), Target((4, 2), "int8", -1.0, 1.0))
+    packed = desk.folder / "packed.npz"
+    np.savez_compressed(packed, windows=RANDOM.normal(size=(9, 4, 2)))
+    whole = packed.read_bytes()
+    for place in range(0, len(whole), 3):
+        damaged = bytearray(whole)
+        damaged[place] ^= 0x5A
+        with suppress(CaseError):
+            read_windows(desk.file("damaged.npz", bytes(damaged)), Target((4, 2), "int8", -1.0, 1.0))
 
 
 def test_another_kind_of_file_is_refused(desk: Desk) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-import zipfile
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -169,12 +169,13 @@ def read_several(file: Path, targets: Mapping[str, Target]) -> tuple[list[Window
 
 
 def _arrays(file: Path) -> dict[str, NDArray[Any]]:
-    try:
-        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (ValueError, zipfile.BadZipFile, EOFError, KeyError, AttributeError) as error:
-        problem = f"cannot be read as plain arrays ({error})"
-        raise CaseError(file, "", problem, "save it with numpy.savez, and numbers or text in it") from None
+    with file.open("rb") as stream:
+        try:
+            with np.load(stream, allow_pickle=False) as archive:
+                return {name: archive[name] for name in archive.files}
+        except Exception as error:  # of a damaged file numpy raises whatever the part that it stumbled over does
+            problem = f"cannot be read as plain arrays ({error})"
+            raise CaseError(file, "", problem, "save it with numpy.savez, and numbers or text in it") from None
 
 
 def _npz(file: Path, target: Target) -> Windows:
@@ -254,7 +255,7 @@ def _rows(file: Path) -> tuple[list[str], NDArray[np.float64]]:
         text = file.read_text(encoding="utf-8-sig")
     except ValueError:
         raise CaseError(file, "", "not UTF-8 text", "save the file as UTF-8") from None
-    delimiter = max(",;\t", key=text[:4096].count)
+    delimiter = _delimiter([line for line in text[:4096].splitlines() if line.strip()])
     lines = list(enumerate(csv.reader(text.splitlines(), delimiter=delimiter), 1))
     lines = [(number, line) for number, line in lines if any(entry.strip() for entry in line)]
     header = lines.pop(0)[1] if lines and not _all_numbers(lines[0][1]) else []
@@ -262,7 +263,7 @@ def _rows(file: Path) -> tuple[list[str], NDArray[np.float64]]:
     for number, line in lines:
         if not _all_numbers(line):
             problem = f"{delimiter.join(line)[:60]!r} is no row of finite numbers"
-            raise CaseError(file, f"line {number}", problem, "mend the line")
+            raise CaseError(file, f"line {number}", *_no_numbers(line, header, problem))
         values.append([float(entry) for entry in line])
         if len(values[-1]) != len(values[0]):
             problem = f"it has {len(values[-1])} values, the rows before have {len(values[0])}"
@@ -270,6 +271,25 @@ def _rows(file: Path) -> tuple[list[str], NDArray[np.float64]]:
     if not values:
         raise CaseError(file, "", "it has no row of numbers", "one sample a row, one channel a column")
     return header, np.array(values)
+
+
+def _delimiter(lines: list[str]) -> str:
+    """A semicolon or a tab that every line has: the commas beside it are decimal ones."""
+    return next((mark for mark in ";\t" if lines and all(mark in line for line in lines[:-1] or lines)), ",")
+
+
+def _no_numbers(line: list[str], header: list[str], problem: str) -> tuple[str, str]:
+    """Problem and fix of a line in which an entry is no finite number: which one, and what usually makes it."""
+    place = next(place for place, entry in enumerate(line) if not _all_numbers([entry]))
+    named = f" ({header[place].strip()})" if place < len(header) else ""
+    problem += f": column {place + 1}{named} is {line[place][:20]!r}"
+    if _all_numbers([line[place].replace(",", ".")]):
+        return problem, "write a decimal point in place of the comma"
+    if len(line) == 1 and len(line[0].split()) > 1:
+        return problem, "put a comma, a semicolon or a tab between the columns"
+    if place == len(line) - 1 and not line[place].strip():
+        return problem, "take the separator at the end of each line away"
+    return problem, "mend the line or take it out; one line of names may stand above the numbers, and no column of text"
 
 
 def _all_numbers(line: list[str]) -> bool:
@@ -285,17 +305,24 @@ def _all_numbers(line: list[str]) -> bool:
 def _wav(file: Path, target: Target) -> Windows:
     from scipy.io import wavfile
 
-    try:
-        rate, samples = wavfile.read(file)
-    except ValueError as error:
-        raise CaseError(file, "", f"is no .wav file that can be read ({error})", "save it as 16-bit PCM") from None
+    with file.open("rb") as stream, warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")  # a file that ends early is read as far as it goes
+        try:
+            rate, samples = wavfile.read(stream)
+        except Exception as error:  # of a damaged header scipy raises whatever it stumbles over
+            raise CaseError(file, "", f"is no .wav file that can be read ({error})", "save it as 16-bit PCM") from None
     if samples.dtype != np.int16:
-        raise CaseError(file, "", f"its samples are {samples.dtype}, 16-bit PCM is wanted", "save it as 16-bit PCM")
+        found = {"int32": "24 or 32 bits wide", "uint8": "8 bits wide"}.get(str(samples.dtype), str(samples.dtype))
+        raise CaseError(file, "", f"its samples are {found}, 16-bit PCM is wanted", "save it as 16-bit PCM")
     channels = 1 if samples.ndim == 1 else samples.shape[1]
+    if channels not in (1, target.tensor[-1]):  # taken as they lie, the channels would be mixed into one
+        problem = f"it has {channels} channels, the last axis of the model's input {list(target.tensor)} is another"
+        raise CaseError(file, "", problem, "save one channel, or as many as the model takes")
     if target.elements % channels or len(samples) < target.elements // channels:
         problem = f"it has {len(samples)} samples of {channels} channels, the model's input {target.elements} values"
-        raise CaseError(file, "", problem, "record longer, or with as many channels as the model takes")
+        raise CaseError(file, "", problem, "record longer")
     windows, remarks = _cut(samples.reshape(-1, channels), target.elements // channels)
+    remarks += tuple(f"{file.name} is damaged: {each.message}" for each in warned if "EOF" in str(each.message))
     where = f"recording {file.name}, {rate} Hz"
     remarks += ("a model that takes features (MFCC, spectrogram) gets raw samples here, which mean nothing to it",)
     if target.real:
