@@ -33,10 +33,21 @@ class History(Section):
     runs: tuple[Again, ...] = ()
 
 
+@dataclass(frozen=True)
+class Neighbours(Section):
+    """Runs of a vector, each behind a window that shares a part with it."""
+
+    runs: tuple[Again, ...] = ()
+
+
+def _runs(evidence: Evidence) -> tuple[Again, ...]:
+    return (*evidence.section(History).runs, *evidence.section(Neighbours).runs)
+
+
 def history_differences(evidence: Evidence) -> tuple[ReplayDifference, ...]:
     """What is not as the vector's first record, of each run the first field."""
     found = []
-    for run in evidence.section(History).runs:
+    for run in _runs(evidence):
         ticks = evidence.clock.deterministic and not run.start
         difference = difference_from(evidence.records, run.vector, run.record, ticks)
         if difference is not None:
@@ -46,7 +57,7 @@ def history_differences(evidence: Evidence) -> tuple[ReplayDifference, ...]:
 
 
 def _judge_history(evidence: Evidence) -> CheckResult:
-    sheet, runs = Sheet("execution.history", evidence), evidence.section(History).runs
+    sheet, runs = Sheet("execution.history", evidence), _runs(evidence)
     if reason := unready(evidence):
         return sheet.not_judged(reason)
     if not runs and (reason := asked(done(evidence.records), evidence)):
@@ -78,7 +89,7 @@ def _hint(difference: ReplayDifference) -> str:
 CHECKS = (
     Check(
         "execution.history",
-        "a vector gives the same record behind a start, another class, a refused window, and long use",
+        "a vector gives the same record behind a start, another class, one like it, a refused window, and long use",
         "differences over runs of a vector in other places = 0",
         lambda _: True,
         _judge_history,

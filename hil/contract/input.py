@@ -167,7 +167,7 @@ def _judge_prepared(evidence: Evidence) -> CheckResult:
             f"{reported.text(vector, element)}, though the digest is the reference's",
             vector=evidence.case.vectors.name(vector),
             stage="prepare",
-            hint="the tensor is right: check how the device finds minimum, maximum and saturated elements",
+            hint=FACTS_HINT,
         )
 
     sheet.each(np.flatnonzero(offending), describe)
@@ -175,6 +175,9 @@ def _judge_prepared(evidence: Evidence) -> CheckResult:
     numbers: dict[str, float]
     numbers = {"vectors_compared": int(compared.sum()), "vectors_that_differ": int(offending.sum())}
     return sheet.result(numbers=numbers | reported.overall(np.flatnonzero(compared), element))
+
+
+FACTS_HINT = "the tensor is right: check how the device finds minimum, maximum and saturated elements"
 
 
 @dataclass(frozen=True)
@@ -201,7 +204,12 @@ class _Facts:
 
     def text(self, vector: int, element: ElementType) -> str:
         both = ends(element, self.minimum[vector], self.maximum[vector])
-        return f"{both}, {self.saturated[vector]} {'not finite' if element.real else 'saturated'}"
+        return f"{both}, {self.saturated[vector]} {counted(element)}"
+
+
+def counted(element: ElementType) -> str:
+    """What a record's `saturated` counts in a tensor of this type."""
+    return "not finite" if element.real else "saturated"
 
 
 def ends(element: ElementType, minimum: int | np.integer[Any], maximum: int | np.integer[Any]) -> str:
@@ -243,6 +251,10 @@ def _prepared_words(
     if tensor is None:
         why = untold(evidence.hello.can, Can.FETCH) or "the tensor of this vector was not fetched"
         return "; ".join(expected), "; ".join(observed), f"{stage}; {why}"
+    if not evidence.case.prepare.own and digest(tensor) not in (records.digest[vector], references.digest[vector]):
+        observed.append(f"the tensor fetched afterwards has the digest {digest(tensor):08x}")
+        why = "what fetch gives is not the tensor that the record's digest is of: mend what the firmware keeps for it"
+        return "; ".join(expected), "; ".join(observed), f"{why}; {stage}"
     if len(tensor) == len(row):
         different = np.flatnonzero(_differ(evidence.case, row, tensor))
         if not len(different):

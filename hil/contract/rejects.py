@@ -6,7 +6,7 @@ import numpy as np
 
 from hil.contract.blame import done
 from hil.contract.coverage import Coverage
-from hil.contract.input import element_name, ends, gate_words, reason_name
+from hil.contract.input import FACTS_HINT, counted, element_name, ends, gate_words, reason_name
 from hil.contract.ready import asked, ended_before, unready
 from hil.contract.sent import GateProbe, GateProbes
 from hil.contract.types import Check, CheckResult, Evidence
@@ -29,10 +29,11 @@ def _judge_rejects(evidence: Evidence) -> CheckResult:
             return sheet.not_judged(ended_before(evidence))
         sheet.add("windows at the edges of the gate's rules", "none was sent", hint="run the probes of this case")
     for probe in probes:
-        if faults := _probe_faults(probe, evidence.case.model.inputs[probe.input].element, bool(evidence.faults)):
+        element = evidence.case.model.inputs[probe.input].element
+        if faults := _probe_faults(probe, element, bool(evidence.faults)):
             wanted, seen, hint = _tensor_words(evidence, probe)
             place = {**_probe_place(probe), **({"hint": hint} if hint else {})}
-            sheet.add(_probe_wanted(probe) + wanted, "; ".join(faults) + seen, vector=probe.name, **place)
+            sheet.add(_probe_wanted(probe, element) + wanted, "; ".join(faults) + seen, vector=probe.name, **place)
     numbers = {"windows_sent": len(probes)}
     if not sheet.total and (reason := _cut_short(probes)):
         return sheet.not_judged(reason, numbers)
@@ -54,7 +55,9 @@ def _invoke_failed(probe: GateProbe, record: Record) -> bool:
     return prepared and probe.expected is GateReason.VALID == record.gate and record.status == Status.INVOKE_FAILED
 
 
-def _probe_wanted(probe: GateProbe) -> str:
+def _probe_wanted(probe: GateProbe, element: ElementType) -> str:
+    if probe.facts is not None:
+        return f"valid; {_facts_words(element, probe.facts)}"
     if probe.expected is GateReason.VALID:
         return "valid" if probe.digest is None else f"valid; digest {probe.digest:08x}"
     return f"rejected: {reason_name(int(probe.expected))}; no label, no output"
@@ -66,6 +69,8 @@ def _probe_place(probe: GateProbe) -> dict[str, str]:
         return {"stage": "gate", "hint": "a malformed window must stop at the gate: check the rule and what runs after"}
     if probe.record is not None and probe.record.gate != GateReason.VALID:
         return {"stage": "gate", "hint": "a valid window was lost: check the rule's bounds, and what it compares with"}
+    if probe.facts is not None:
+        return {"stage": "prepare", "hint": FACTS_HINT}
     return {"stage": "prepare", "hint": "compare prepare with docs/pipeline.md at values that the vectors do not reach"}
 
 
@@ -100,7 +105,10 @@ def _probe_faults(probe: GateProbe, element: ElementType, broke: bool) -> list[s
     if _invoke_failed(probe, record):
         return []
     if probe.expected is GateReason.VALID:
-        return _valid_faults(record, prepared_of(record, probe.input), probe.digest, element)
+        told = prepared_of(record, probe.input)
+        if probe.facts is not None:
+            return [f"{_facts_words(element, told)}, though the digest is the reference's"]
+        return _valid_faults(record, told, probe.digest, element)
     faults = []
     if record.status != Status.REJECTED:
         faults.append(f"status {record.status.name.lower().replace('_', ' ')}")
@@ -111,6 +119,10 @@ def _probe_faults(probe: GateProbe, element: ElementType, broke: bool) -> list[s
     if record.output:
         faults.append(f"{len(record.output)} bytes of output")
     return faults
+
+
+def _facts_words(element: ElementType, told: Prepared) -> str:
+    return f"{ends(element, told.minimum, told.maximum)}, {told.saturated} {counted(element)}"
 
 
 def _valid_faults(record: Record, tensor: Prepared, digest: int | None, element: ElementType) -> list[str]:
@@ -128,7 +140,8 @@ CHECKS = (
     Check(
         "input.rejects",
         "windows that the harness makes at the edges of the gate's rules and over the whole range",
-        "rejected: reason = expected, answer = -1, no output; valid: status done, digest = reference digest",
+        "rejected: reason = expected, answer = -1, no output; valid: status done, and digest, minimum, maximum, "
+        "saturated = those of the reference",
         lambda _: True,
         _judge_rejects,
     ),

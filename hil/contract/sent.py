@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hil.contract.types import Section
-from hil.records import GateReason, Record
+from hil.records import GateReason, Prepared, Record
 
 
 @dataclass(frozen=True)
@@ -13,7 +13,8 @@ class GateProbe:
     """A window that the harness made itself, and the record it got (None: no record came back).
 
     digest: of the prepared tensor that a valid window must give. Where that was another one: window, the bytes sent,
-    and observed, the device's tensor. input: of a model with several, whose window and tensor these are.
+    and observed, the device's tensor. input: of a model with several, whose window and tensor these are. facts: what
+    the record should have said of a tensor with the right digest, where it said something else.
     """
 
     name: str
@@ -23,6 +24,7 @@ class GateProbe:
     window: bytes = b""
     observed: bytes | None = None
     input: int = 0
+    facts: Prepared | None = None
 
 
 @dataclass(frozen=True)

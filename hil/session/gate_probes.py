@@ -12,14 +12,14 @@ from hil.case.types import Case
 from hil.contract.sent import GateProbe, GateProbes, ProbeOutput
 from hil.contract.types import MAX_FINDINGS
 from hil.device import FRAME_OVERHEAD_BYTES
-from hil.records import Record, Status, prepared_of
-from hil.reference.prepare import prepare
+from hil.records import Prepared, Record, Status, prepared_of
+from hil.reference.prepare import digest, prepare
 from hil.session.effort import effort
 from hil.session.first_pass import split_tensors
 from hil.session.state import NO_VECTOR, SessionState
 from hil.session.step import Scope, Step
 from hil.session.stimuli import GateStimulus, gate_stimuli, of_each_input, split_windows
-from hil.tensor import Elements
+from hil.tensor import Elements, ranks
 
 
 def _collect(run: SessionState) -> GateProbes:
@@ -36,6 +36,7 @@ def send(run: SessionState, stimuli: Iterable[GateStimulus], title: str) -> Gate
     """One window after the other; title: what progress calls them."""
     probes: list[GateProbe] = []
     outputs: list[_Sent] = []
+    facts: dict[bytes, list[Prepared]] = {}  # of the tensors of a window, which is sent more than once
     wrong = 0  # tensors
     for stimulus in stimuli:
         if run.stopped:
@@ -49,6 +50,7 @@ def send(run: SessionState, stimuli: Iterable[GateStimulus], title: str) -> Gate
             off = [place for place, digest in stimulus.digests.items() if prepared_of(record, place).digest != digest]
             if not off:
                 outputs.append(_Sent(stimulus.name, stimulus.window, (record.output, *record.outputs)))
+                probe = _with_facts(run.case, probe, record, facts.setdefault(stimulus.window, []), stimulus.window)
             elif (wrong := wrong + 1) <= MAX_FINDINGS:
                 probe = replace(probe, input=off[0], digest=stimulus.digests[off[0]])
                 probe = replace(probe, window=stimulus.window, observed=run.attempt(NO_VECTOR, run.device.prepared))
@@ -57,6 +59,18 @@ def send(run: SessionState, stimuli: Iterable[GateStimulus], title: str) -> Gate
         if len(probes) % _TOLD_EVERY == 0:
             run.progress(title, len(probes), 0)
     return GateProbes(tuple(probes), tuple(_with_oracle(run, outputs)))
+
+
+def _with_facts(case: Case, probe: GateProbe, record: Record, facts: list[Prepared], window: bytes) -> GateProbe:
+    """The probe, and what its record should have said of the first tensor of which it says something else."""
+    facts += [] if facts else [_facts(case, place, rows[0]) for place, rows in enumerate(tensors_of(case, [window]))]
+    wrong = [place for place, wanted in enumerate(facts) if prepared_of(record, place) != wanted]
+    return replace(probe, input=wrong[0], digest=facts[wrong[0]].digest, facts=facts[wrong[0]]) if wrong else probe
+
+
+def _facts(case: Case, place: int, tensor: Elements) -> Prepared:
+    ranked, element = ranks(tensor), case.model.inputs[place].element
+    return Prepared(digest(tensor), int(ranked.min()), int(ranked.max()), int(element.saturated(tensor).sum()))
 
 
 @dataclass(frozen=True)

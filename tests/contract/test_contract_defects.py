@@ -29,7 +29,7 @@ from hil.contract.sent import GateProbe, GateProbes, ProbeOutput
 from hil.contract.soak import Soak
 from hil.contract.types import BundleDifference, Evidence, Outcome, ReplayDifference, Section, VectorFault
 from hil.contract.witnessed import Witnessed
-from hil.records import CoreState, DecisionReason, FaultReport, GateReason, Record, Status
+from hil.records import CoreState, DecisionReason, FaultReport, GateReason, Prepared, Record, Status
 from hil.tensor import Quantisation
 
 # Those of a case without an accepted baseline or expectations: tests/baseline and tests/regen have the others.
@@ -205,6 +205,20 @@ def valid_probe(**changes: Any) -> Callable[[Evidence], Evidence]:
         return with_section(evidence, GateProbes, probes=(probe,))
 
     return damage
+
+
+def told_wrong(evidence: Evidence) -> Evidence:
+    """What the record says of the right tensor of a window that the harness made is that of another one."""
+    damaged = valid_probe(minimum=-5, maximum=126, saturated=1)(evidence)
+    (probe,) = damaged.section(GateProbes).probes
+    return with_section(damaged, GateProbes, probes=(replace(probe, facts=Prepared(7, -5, 127, 2)),))
+
+
+def fetched_stale(evidence: Evidence) -> Evidence:
+    """The device prepared another tensor for one vector, and `fetch` gives that of the vector before."""
+    damaged = prepared(11, one_element)(evidence)
+    stale = (PreparedDifference(11, evidence.references.prepared[10]),)
+    return with_section(damaged, PreparedTensors, differences=stale)
 
 
 def gate_probe(**changes: Any) -> Callable[[Evidence], Evidence]:
@@ -425,6 +439,22 @@ DEFECTS = (
         ("valid; digest 00000007", "digest 00000008"),
         "noise",
         "prepare",
+    ),
+    Defect(
+        "input.rejects",
+        "wrong words of a right tensor",
+        told_wrong,
+        ("valid; min -5, max 127, 2 saturated", "min -5, max 126, 1 saturated, though", "the tensor is right"),
+        "noise",
+        "prepare",
+    ),
+    Defect(
+        "input.prepared",
+        "stale fetch",
+        fetched_stale,
+        ("the tensor fetched afterwards has the digest", "mend what the firmware keeps for it"),
+        vector="#11",
+        stage="prepare",
     ),
     Defect("input.rejects", "none sent", section(GateProbes, probes=()), ("none was sent",)),
     Defect("input.rejects", "accepted", gate_probe(status=Status.DONE), ("status done",), "bad RANGE", "gate"),

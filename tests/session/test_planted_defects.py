@@ -100,6 +100,24 @@ REJECT_PLANTED = (
 INVOKE = "bool Pipeline::RunInvoke() { return EngineInvoke().ok(); }"
 INVOKE_PLANTED = """\
 bool Pipeline::RunInvoke() {
+  static uint8_t begin[16], end[16];
+  static uint32_t sum_before = 0;
+  uint32_t sum = 0;
+  for (const uint8_t byte : input_) {
+    sum += byte;
+  }
+  const uint8_t* const last = input_.data() + input_.size() - sizeof(end);
+  const bool begins = std::memcmp(begin, input_.data(), sizeof(begin)) == 0;
+  const bool ends = std::memcmp(end, last, sizeof(end)) == 0;
+  const bool sums = sum == sum_before;
+  std::memcpy(begin, input_.data(), sizeof(begin));
+  std::memcpy(end, last, sizeof(end));
+  sum_before = sum;
+  if ((Planted("skipped where the tensor begins alike") && begins) ||
+      (Planted("skipped where the tensor ends alike") && ends) ||
+      (Planted("skipped where the tensor has the same sum") && sums)) {
+    return true;
+  }
   const bool ok = EngineInvoke().ok();
   static uint32_t windows = 0;
   static int8_t before = 0;
@@ -256,6 +274,9 @@ DEFECTS = (
     Defect("debounce counts in 8 bits", "decision.stream", deciding(debounce=2, cooldown=300)),
     Defect("tired of a held label", "decision.stream", usual, ("stream held step 1500",)),
     Defect("first window wrong", "execution.history", usual, ("as the first window after a start",)),
+    Defect("skipped where the tensor begins alike", "execution.history", usual, ("shares its first half with it",)),
+    Defect("skipped where the tensor ends alike", "execution.history", usual, ("shares its last half with it",)),
+    Defect("skipped where the tensor has the same sum", "execution.history", usual, ("in another order with it",)),
     Defect("one LSB by the window before", "execution.repeat", loosely, ("depends on the window before", "after 39:")),
     Defect("wrong from window 1300 on", "soak.output", soaked, ("in window 1,300", "wrong from some window on")),
 )

@@ -40,7 +40,7 @@ from hil.contract.witnessed import Witnessed
 from hil.device import FRAME_OVERHEAD_BYTES, InvokeCalls, Witness
 from hil.errors import DeviceFault
 from hil.link.client import LinkCounters
-from hil.records import CoreState, DecisionReason, GateReason, Record, Status
+from hil.records import CoreState, DecisionReason, GateReason, Prepared, Record, Status
 from hil.session import (
     gate_probes,
     groups,
@@ -260,6 +260,24 @@ def test_a_wrong_tensor_is_fetched_and_its_output_held_to_nothing() -> None:
     assert (found.probes[0].window, found.probes[0].observed) == (WINDOW(0), b"tensor")
     assert (found.probes[1].window, found.probes[1].observed) == (b"", None)
     assert [each.name for each in found.outputs] == ["window 1"]
+
+
+def facts_of(vector: int) -> Prepared:
+    """What a record must say of this vector's tensor."""
+    tensor = session_with(Scripted()).stimuli.prepared[vector]
+    ends = np.iinfo(np.int8)
+    clipped = int(((tensor == ends.min) | (tensor == ends.max)).sum())
+    return Prepared(record_of(vector).digest, int(tensor.min()), int(tensor.max()), clipped)
+
+
+@pytest.mark.parametrize("field", ["", "minimum", "maximum", "saturated"])
+def test_what_a_record_says_of_a_right_tensor_is_held_to_that_tensor(field: str) -> None:
+    right = facts_of(0)
+    told = replace(right, **({field: getattr(right, field) + 1} if field else {}))
+    answer = with_changes(0, minimum=told.minimum, maximum=told.maximum, saturated=told.saturated)
+    found, *_ = sent(Scripted({0: answer}), stimulus(0))
+    assert found.probes[0].facts == (right if field else None)
+    assert len(found.outputs) == 1
 
 
 @pytest.mark.parametrize("answer", [record_of(REFUSED), with_changes(0, status=Status.INVOKE_FAILED), fault()])

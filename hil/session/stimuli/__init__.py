@@ -3,6 +3,7 @@ prepare, windows that are searched for, raw scores for decide, damaged bundles. 
 from hil.reference.
 """
 
+from hil.session.stimuli.alike import alike
 from hil.session.stimuli.bundles import BundleStimulus, bundle_stimuli
 from hil.session.stimuli.gate import gate_stimuli
 from hil.session.stimuli.prepare import prepare_windows
@@ -26,6 +27,7 @@ __all__ = [
     "ScoreStimulus",
     "Search",
     "Windows",
+    "alike",
     "bundle_stimuli",
     "expected_decisions",
     "gate_stimuli",
