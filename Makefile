@@ -9,7 +9,8 @@ PYTHON_ := .venv/bin/python
 BOARD ?= qemu
 ARGS ?=
 TESTS ?= tests
-WORKERS ?= auto
+# One more than processors: an emulator that keeps the time of a clock, or a wire that is cut, leaves a processor idle.
+WORKERS ?= $(shell expr $$(nproc) + 1)
 RUNS ?= hil-out/release
 RECORD ?= releases/$(shell git describe --always --dirty 2>/dev/null)
 KEY ?=
@@ -41,11 +42,11 @@ release: bootstrap ## every case on every board of release.toml, the gate, a rec
 
 .PHONY: test
 test: bootstrap-tests ## the project's own tests
-	@$(PYTHON_) -m pytest $(TESTS) -n $(WORKERS) --dist=loadfile -m "not slow" $(ARGS)
+	@$(PYTHON_) -m pytest $(TESTS) -n $(WORKERS) --dist=loadfile --no-loadscope-reorder -m "not slow" $(ARGS)
 
 .PHONY: test-slow
 test-slow: bootstrap-tests ## the project's slow tests
-	@$(PYTHON_) -m pytest $(TESTS) -n $(WORKERS) --dist=loadfile -m slow $(ARGS)
+	@$(PYTHON_) -m pytest $(TESTS) -n $(WORKERS) --dist=loadfile --no-loadscope-reorder -m slow $(ARGS)
 
 .PHONY: lint
 lint: bootstrap ## ruff, mypy, clang-format: complain
