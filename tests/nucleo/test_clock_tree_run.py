@@ -8,24 +8,26 @@ from pathlib import Path
 
 import pytest
 from firmware_workbench import Edit, Workbench
-from native_session import PROJECT, imu_motion, with_vectors
+from native_session import PROJECT, imu_motion, only_steps, with_vectors
 from nucleo_session import TARGET, nucleo_image
 
 from hil.board.config import kind_module, load_board
 from hil.contract import checks_for, judge
 from hil.contract.types import Evidence, Outcome
 from hil.image.elf import Image
-from hil.session import run_case
+from hil.session import clock_test, core_test, gate_probes, guard_test, link_test, memory_test, plain, run_case
 
 SLOWER = (
     Edit("port/stm32f429/clock.cpp", "kPllN = 180;", "kPllN = 168;"),
     Edit("port/stm32f429/clock.cpp", "static_assert(kPllVcoHz / kPllP == kCoreHz);\n", ""),
 )
+# What shows or rests on an instrument. All steps on this board: tests/board/test_boards_agree.py.
+STEPS = [each.STEP for each in (plain, gate_probes, link_test, clock_test, core_test, memory_test, guard_test)]
 
 
 def run(image: Image, folder: Path) -> Evidence:
     config = load_board("nucleo-virtual", [PROJECT / "boards"])
-    with closing(kind_module(config).open_board(config, folder / "board.log")) as board:
+    with closing(kind_module(config).open_board(config, folder / "board.log")) as board, only_steps(*STEPS):
         return run_case(with_vectors(imu_motion(), [0, 1, 2]), board, image).evidence
 
 

@@ -1,18 +1,18 @@
-"""What is no regression raises no alarm, with no tolerance at all: built again, run again, elsewhere, beside others."""
+"""What is no regression raises no alarm, with no tolerance at all: run again, elsewhere, beside others.
+
+That the same sources make the same image elsewhere, bit for bit: tests/installed/test_wheel.py.
+"""
 
 from __future__ import annotations
 
-import shutil
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
 from busy_machine import busy_machine
-from firmware_workbench import PROJECT, Edit, Workbench
+from firmware_workbench import Edit, Workbench
 from harness_process import PASSED, Finished
 from release_bench import Product, checks_of, summary
-
-from hil.image.build import build
 
 pytestmark = pytest.mark.slow
 
@@ -72,17 +72,3 @@ def test_a_change_that_makes_the_same_code(
     image = workbench.image(QUIET[name], (), tmp_path)
     assert image.read_bytes() != field_image.read_bytes()  # the lines and names for a debugger
     expect_no_alarm(strict, strict.run(name, image))
-
-
-def test_the_same_sources_built_from_clean_elsewhere_on_another_day(
-    released_image: Path, strict: Product, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    product = strict.copy(tmp_path / "product")
-    product.accept("accepted", released_image)
-    checkout = tmp_path / "another checkout"
-    shutil.copytree(PROJECT / "firmware", checkout / "firmware")
-    (checkout / "build").mkdir()
-    (checkout / "build" / "tflm-crate").symlink_to(PROJECT / "build" / "tflm-crate")
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", "2000000000")  # what a compiler takes for today
-    image = build("mps2-an386", checkout)
-    expect_no_alarm(product, product.run("elsewhere", image))
