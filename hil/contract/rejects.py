@@ -116,8 +116,8 @@ def _probe_faults(probe: GateProbe, element: ElementType, broke: bool) -> list[s
         faults.append(f"reason {reason_name(int(record.gate))}")
     if record.decision.answer != -1 or record.decision.label:
         faults.append(f"labelled {record.decision.label or record.decision.answer!r}")
-    if record.output:
-        faults.append(f"{len(record.output)} bytes of output")
+    if left := sum(map(len, (record.output, *record.outputs))):
+        faults.append(f"{left} bytes of output")
     return faults
 
 
