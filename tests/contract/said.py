@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 from made_evidence import build_evidence
-from situations import OF_A_BASELINE
 from situations import SITUATIONS as OTHERS
+from situations_elsewhere import OF_A_BASELINE, OF_BOARDS
 from test_contract_defects import BY_ID, DEFECTS, INSTRUMENTS
 
 from hil.case.types import BASELINES
@@ -105,6 +105,7 @@ SITUATIONS: tuple[Callable[[Evidence], Evidence], ...] = (
     other_outputs,
     other_answers,
     *OTHERS,
+    *OF_BOARDS,
     *OF_A_BASELINE,
 )
 
