@@ -27,7 +27,11 @@ from mutmut.state import state
 UNNOTICED, NOTICED, BROKEN, NOT_REACHED = 0, 1, 3, 33
 _LEAST_S, _TIMES = 2.0, 10  # an edit's tests may take that much more of the processor than those of the code as it is
 
-set_mutant_under_test("stats")  # so that the code tells what runs while the tests are imported
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests() -> None:
+    """From here on the code tells what of it runs while the tests are imported."""
+    set_mutant_under_test("stats")
 
 
 def function_of(edit: str) -> str:

@@ -12,7 +12,8 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[2]
 SCRIPT = PROJECT / "benchmarks" / "mutants.py"
 sys.path.insert(0, str(SCRIPT.parent))
-import mutants  # noqa: E402  a script, not a package
+import each_edit  # noqa: E402  scripts, not a package
+import mutants  # noqa: E402
 
 # As mutmut writes a file: each function as it was, and once for every edit.
 BROKEN = '''
@@ -80,6 +81,17 @@ def test_the_table_counts_what_became_of_each(edits: list[mutants.Edit]) -> None
 
 def test_every_equivalent_edit_has_a_reason() -> None:
     assert all(why for room in mutants.ROOMS for why in mutants.equivalents(room).values())
+
+
+def test_an_edit_is_held_to_the_tests_of_its_function() -> None:
+    """As mutmut lists them: by the function, of a package without the name of its file."""
+    assert [
+        each_edit.function_of(f"hil.contract.{name}")
+        for name in ("blame.xǁBlameǁcheck__mutmut_12", "__init__.x_judge__mutmut_1")
+    ] == [
+        "hil.contract.blame.xǁBlameǁcheck",
+        "hil.contract.x_judge",
+    ]
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import said
@@ -21,3 +22,10 @@ def test_a_limit_that_is_not_judged_is_still_told(evidence: Evidence, change: Ca
     silent = {check: result.limit for check, result in found.items() if result.outcome is Outcome.NOT_JUDGED}
     assert silent == {check: limits[check] for check in silent}
     assert sum(limit is not None for limit in silent.values()) > 10
+
+
+def test_an_arena_of_a_workstation_is_held_to_no_limit(evidence: Evidence) -> None:
+    """Its pointers are wider, so that the budget of the case is not its own."""
+    hosted = replace(evidence, image=replace(evidence.image, host=True))
+    (found,) = (judge(check, hosted) for check in checks_for(hosted.case) if check.id == "execution.arena")
+    assert (found.outcome, found.limit, found.value) == (Outcome.NOT_JUDGED, None, None)
