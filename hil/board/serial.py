@@ -5,6 +5,7 @@ of the link and the log lines between them.
 from __future__ import annotations
 
 import shlex
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,19 +19,21 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from hil.bench.command import run_command
+from hil.bench.labgrid import CLIENT, SCHEME, Place
 from hil.bench.line import SerialPort
 from hil.bench.port import check_port, port_row, who
 from hil.board.config import BoardConfig, check_settings, require_packages
 from hil.board.logged import LoggedBoard
 from hil.board.outside import HostTime, Outside
-from hil.errors import BoardBroken, BoardError, DeviceSilent, UsageError
+from hil.errors import BoardBroken, BoardError, DeviceSilent, MissingTool, UsageError
 from hil.image.elf import Image
 from hil.link.client import LinkClient
 from hil.link.stream import Heard, Stream
-from hil.need import Row
+from hil.need import Row, State
 from hil.records import ClockSpec, FaultReport, Hello
 
 NONE = "none"
+_GET_LABGRID = "pipx install labgrid   # in an environment of its own: it brings a fork of pyserial"
 _ELF, _BUNDLE = "{elf}", "{bundle}"  # in a flash command
 LINES = ("dtr", "rts")  # that can reset a board
 _UNITS = {"cycles": "cycles", "host time": "ns"}  # of a clock of this kind
@@ -55,6 +58,12 @@ class Settings(BaseModel):
     bundle_probes: bool = False
     clock: Literal["cycles", "host time"] = "cycles"
     clock_hz: int | None = Field(default=None, gt=0)
+    labgrid_client: str = CLIENT
+
+    @property
+    def place(self) -> str:
+        """Of labgrid, at which the port is; "" for a port that is named itself."""
+        return self.port.removeprefix(SCHEME) if self.port.startswith(SCHEME) else ""
 
     @field_validator("flash", "reset")
     @classmethod
@@ -78,7 +87,11 @@ def open_board(config: BoardConfig, log: Path) -> SerialBoard:
             f"{place}: port: loop:// gives back what is sent: there is no board behind it\n"
             "  fix: write a device, socket://HOST:PORT or rfc2217://HOST:PORT"
         )
-    check_port(settings.port, f"{place}: port")
+    if settings.place:
+        if shutil.which(settings.labgrid_client) is None:
+            raise MissingTool(settings.labgrid_client, f"by board {config.name!r}", _GET_LABGRID)
+    else:
+        check_port(settings.port, f"{place}: port")
     if settings.reset in LINES and settings.port.lower().startswith("socket://"):
         raise UsageError(
             f"{place}: reset: a socket has no line {settings.reset.upper()}\n"
@@ -98,8 +111,13 @@ def one_board(_: BoardConfig) -> bool:
 
 
 def examine(config: BoardConfig, path: str | None = None) -> list[Row]:
-    """Whether the port is there and free."""
-    return [port_row(check_settings(config, Settings).port)]
+    """Whether the port is there and free, or who is asked for it."""
+    settings = check_settings(config, Settings)
+    if not settings.place:
+        return [port_row(settings.port)]
+    found = shutil.which(settings.labgrid_client, path=path) or ""
+    state = State.OK if found else State.MISSING
+    return [Row(settings.labgrid_client, found, "", state, command=_GET_LABGRID, origin="labgrid")]
 
 
 class SerialBoard(LoggedBoard):
@@ -113,6 +131,7 @@ class SerialBoard(LoggedBoard):
         self.resets = settings.reset != NONE
         self._port = SerialPort(settings.port, settings.baud, {"dtr": settings.dtr, "rts": settings.rts})
         self._stream = Stream(self._port, settings.patience_s, self._write)
+        self._place: Place | None = None  # of labgrid, held
         self._written: tuple[str, str] | None = None  # SHA-256 of image and bundle in the flash, as far as is known
 
     # ---- Board
@@ -187,8 +206,13 @@ class SerialBoard(LoggedBoard):
         return FaultReport("hang", "unknown", text + self._log_tail())
 
     def close(self) -> None:
-        self._stop()
-        self._port.close()
+        place, self._place = self._place, None
+        try:
+            self._stop()
+            self._port.close()
+        finally:
+            if place is not None:
+                place.close()
 
     def words(self) -> str:
         return self._stream.unfinished.decode(errors="replace")
@@ -208,6 +232,9 @@ class SerialBoard(LoggedBoard):
         """Open the port, unless it is; one that USB is still making is waited for."""
         if self._port.is_open:
             return
+        if self.settings.place and self._place is None:
+            self._place = Place(self.settings.place, self.settings.labgrid_client)
+            self._port.name = self._place.port
         end = time.monotonic() + self.settings.patience_s
         while why := self._port.reopen():
             if time.monotonic() > end:

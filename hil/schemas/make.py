@@ -84,7 +84,7 @@ def board_schema() -> Json:
         "$defs": definitions,
     }
     texts = [_example("boards.md", 'kind = "qemu"'), _example("boards.md", "[firmware]")]
-    texts += [_example("budgets.md", "[power]"), _example("boards.md", "[[pool]]")]
+    texts += [_example("budgets.md", "[power]"), _example("boards.md", "[[pool]]  ")]
     texts += [file.read_text(encoding="utf-8") for file in sorted((kit() / "boards").glob("*.toml"))]
     return _finished(schema, "board file of hil", "\n".join(texts))
 

@@ -24,6 +24,7 @@ from hil.plugin import _OPTIONS
 # Options of other programs, and what takes them.
 FOREIGN = {
     "hil/bench/hardware_map.py": "--generate-hardware-map",  # Zephyr's twister
+    "hil/bench/labgrid.py": "--format",  # labgrid-client
     "hil/bench/target.py": "--targets",  # pyocd
     "hil/bench/usb.py": "--reload",  # udevadm
     "hil/board/native.py": "--ram",  # the native firmware
@@ -33,8 +34,10 @@ FOREIGN = {
     "hil/image/toolchain.py": "--version --no-install-recommends",  # the compiler, apt-get
     "hil/project/git.py": "--verify --porcelain --untracked-files --no-renames --no-optional-locks",
     "hil/renode/process.py": "--disable-xwt --console --plain --hide-log --robot-server-port --version",
-    "hil/virtual/board.py": "--control --misbehave --flash",  # the simulated bench
-    "hil/virtual/server.py": "--control --misbehave --flash",
+    "hil/newboard/files.py": "--targets",  # pyocd
+    "hil/newboard/plugged.py": "--targets",
+    "hil/virtual/board.py": "--control --misbehave --flash --probe-id",  # the simulated bench
+    "hil/virtual/server.py": "--control --misbehave --flash --probe-id",
     "hil/release/commands.py": "--help",  # argparse's own
 }
 # Words of prose that follow a table, or stand in front of one; any other is a key of it.
@@ -88,6 +91,7 @@ def tables() -> set[str]:
         "power",
         "tflm",
         "firmware",
+        "pool",
         *(each.kind for each in boards),
     }
 
