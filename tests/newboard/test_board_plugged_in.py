@@ -19,9 +19,11 @@ from hil.board.virtual_nucleo import VirtualBench
 from hil.bundle import build_bundle
 from hil.cli import main
 from hil.device import Device
+from hil.doctor import examine
 from hil.errors import UsageError
 from hil.image.build import build
 from hil.image.elf import Image
+from hil.need import State
 from hil.newboard.plugged import Port, look
 from hil.newboard.text import write_board
 from hil.newboard.types import Wanted
@@ -149,3 +151,10 @@ def test_ping_finds_the_firmware_by_what_was_written(
         assert main(["board", "new", "mine", "--probe", "--port", made.port]) == 0
         assert main(["ping", "--board", "mine"]) == 0
     assert "imu_motion" in capsys.readouterr().out
+
+
+def test_a_firmware_of_others_needs_none_of_our_build_tools(tmp_path: Path, empty: Bench) -> None:
+    config = write_board(tmp_path, "mine", look(Wanted("mine", port="socket://bench:1"), empty, []))
+    rows = {row.name: row for row in examine(config, path=str(tmp_path))}  # with no program at all
+    assert rows["cmake"].state is State.OPTIONAL
+    assert rows["socket://bench:1"].state is State.OK
