@@ -91,6 +91,13 @@ class Control:
         found = {name: re.search(rf"{pattern}([0-9a-f]{{8}})", answer) for name, pattern in wanted.items()}
         return {name: int(match[1], 16) for name, match in found.items() if match}
 
+    def stand_still(self) -> None:
+        """Stop the machine. Raises BoardError."""
+        try:
+            self._ask("stop")
+        except (OSError, ValueError) as error:
+            raise BoardError(f"board {self._name}: QEMU does not stop the machine: {error}") from error
+
     def go_on(self) -> None:
         """Let a machine run that was started with -S. Raises BoardError."""
         try:

@@ -6,14 +6,12 @@ tells. Memory is read through QEMU's debug stub.
 
 from __future__ import annotations
 
-import os
-import select
-import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from hil.board.config import BoardConfig
+from hil.board.emulated_uart import EmulatedUart
 from hil.board.fault import causes, trap
 from hil.board.gdb import GdbStub
 from hil.board.hosted import require_running
@@ -27,11 +25,10 @@ from hil.child import Child
 from hil.errors import BoardError, DeviceSilent, UsageError
 from hil.image.elf import Image
 from hil.image.flash import check_inside, check_machine, check_placement, check_start
-from hil.link.stream import PortGone, Stream
+from hil.link.stream import Stream
 from hil.patience import Turn
 from hil.records import FaultReport, Hello
 
-_AT_ONCE = 1 << 16  # bytes of one read
 COUNTER = "QEMU's count of executed instructions"
 
 
@@ -54,7 +51,7 @@ class UartBoard(LoggedBoard):
         self._command = (*command, *icount(settings))
         self._control = Control(config.name, self.turns)
         self._child: Child | None = None
-        self._port = _Line(f"UART {settings.uart} of {settings.machine}")
+        self._port = EmulatedUart(f"UART {settings.uart} of {settings.machine}", "QEMU")
         self._stream = self._new_stream()
 
     # ---- Board
@@ -203,67 +200,3 @@ def _which(machine: Machine) -> str:
     if machine.uarts == 1:
         return "it has one UART: uart = 0"
     return f"it has UARTs 0 to {machine.uarts - 1}, in the order of the chip's manual: uart = NUMBER"
-
-
-class _Line:
-    """A `Port` of hil.link.stream: the host's end of the UART."""
-
-    baud = 1_000_000_000  # what is written is there
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self._ours: socket.socket | None = None
-        self._theirs: socket.socket | None = None
-
-    def open(self) -> int:
-        """A new line; returns the descriptor that QEMU inherits."""
-        self.close()
-        self._ours, self._theirs = socket.socketpair()
-        self._ours.setblocking(False)
-        return self._theirs.fileno()
-
-    def handed_over(self) -> None:
-        """QEMU has its end; when it closes, the line is gone."""
-        theirs, self._theirs = self._theirs, None
-        if theirs is not None:
-            theirs.close()
-
-    def close(self) -> None:
-        """Safe to call twice."""
-        self.handed_over()
-        ours, self._ours = self._ours, None
-        if ours is not None:
-            ours.close()
-
-    def read(self) -> bytes:
-        try:
-            data = os.read(self._fd(), _AT_ONCE)
-        except BlockingIOError:
-            return b""
-        except OSError as error:
-            raise PortGone(str(error)) from error
-        if not data:
-            raise PortGone("QEMU closed it")
-        return data
-
-    def write(self, data: bytes) -> int:
-        try:
-            return os.write(self._fd(), data)
-        except BlockingIOError:
-            return 0
-        except OSError as error:
-            raise PortGone(str(error)) from error
-
-    def waiting(self) -> int:
-        return 0
-
-    def wait(self, seconds: float) -> None:
-        select.select([self._fd()], [], [], seconds)
-
-    def reopen(self) -> str:
-        return "it ends with QEMU"
-
-    def _fd(self) -> int:
-        if self._ours is None:
-            raise PortGone("it is closed")
-        return self._ours.fileno()

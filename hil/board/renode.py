@@ -4,7 +4,6 @@ Renode shares with this process.
 
 from __future__ import annotations
 
-import mmap
 import os
 import shutil
 import time
@@ -12,70 +11,48 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from hil.board.config import BoardConfig, check_settings
 from hil.board.firmware import FirmwareBoard
 from hil.board.memory import Memories, SharedMemory
 from hil.board.outside import FreeRunning, OnlyMemory, Outside
+from hil.board.renode_settings import Area, Settings, check_files, quoted
+from hil.board.renode_uart import RenodeUartBoard
 from hil.errors import BoardError, DeviceEnded, UsageError
 from hil.image.elf import Image
-from hil.image.flash import Layout, Piece, Range, check_firmware, check_placement, contents, mismatch
+from hil.image.flash import Layout, Piece, check_firmware, check_placement, contents, mismatch
 from hil.need import Row, State
 from hil.patience import Turn, turns_of
 from hil.records import ClockSpec
-from hil.renode.process import GET, SUPPORTED, RenodeProcess, check_version, find_renode, version_of
+from hil.renode.abort import AbortWatch
+from hil.renode.process import GET, RenodeProcess, check_version, find_renode, version_of
 
 _ERASED = b"\xff"
 _SIGN_S = 10.0  # between two signs of life while the firmware is waited for
 _PROBE = 0x5EED_C0DE  # no value that a memory has by itself
 _FLASH, _RAM, _CCM = "flash", "ram", "ccm"  # names of the shared memories in the platform, and of their folders
-_ABORT = b"CPU abort"  # in Renode's log, when the core cannot go on
 # Where the fault status lies: Armv7-M Architecture Reference Manual, B3.2.2.
 _FAULT_STATUS = {"cfsr": 0xE000ED28, "hfsr": 0xE000ED2C, "mmfar": 0xE000ED34, "bfar": 0xE000ED38}
 _CORE = {"pc": "PC", "lr": "LR", "sp": "SP", "xpsr": "XProgramStatusRegister"}  # Renode's names
 
 
-class Area(BaseModel):
-    """One memory of the target."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    base: int = Field(ge=0, description="first address")
-    bytes: int = Field(gt=0, multiple_of=mmap.ALLOCATIONGRANULARITY, description="size")
-
-    @property
-    def range(self) -> Range:
-        return Range(self.base, self.base + self.bytes)
-
-
-class Settings(BaseModel):
-    """The `[renode]` table of a board file. platform and script lie beside it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    program: str = "renode"
-    supported: str = SUPPORTED
-    platform: str
-    script: str
-    clock_hz: int = Field(gt=0)  # nominal: what the firmware takes for the rate of its clock
-    start_s: float = Field(default=30.0, gt=0)
-    call_s: float = Field(default=30.0, gt=0)
-    flash: Area
-    ram: Area
-    other_ram: Area | None = None
-
-
-def open_board(config: BoardConfig, log: Path) -> RenodeBoard:
+def open_board(config: BoardConfig, log: Path) -> RenodeBoard | RenodeUartBoard:
     """The board, not started yet. Raises UsageError without a Renode of a supported version, or for a wrong table."""
     settings = check_settings(config, Settings)
-    for key in ("platform", "script"):
-        file = config.file.parent / getattr(settings, key)
-        if not file.is_file():
-            raise UsageError(
-                f"{config.file}: [renode]: {key}: no such file: {file}\n  fix: name one beside the board file"
-            )
+    check_files(config, settings)
+    if settings.uart and not config.own_model:
+        raise UsageError(
+            f"{config.file}: [renode] uart: a link over a UART is for firmware that holds its own model\n"
+            '  fix: say bundle = "none" in [firmware], or leave uart out'
+        )
     program = find_renode(config.options.get("hil-renode", ""), settings.program)
     check_version(program, settings.supported)
-    return RenodeBoard(config, settings, program, log)
+    board = RenodeUartBoard if settings.uart else RenodeBoard
+    return board(config, settings, program, log)
+
+
+def own_models(_: BoardConfig) -> bool:
+    """Firmware whose model is compiled in runs on it: over a UART, or with its rings in the shared memory."""
+    return True
 
 
 def examine(config: BoardConfig, path: str | None = None) -> list[Row]:
@@ -95,7 +72,8 @@ class RenodeBoard(FirmwareBoard):
 
     def __init__(self, config: BoardConfig, settings: Settings, program: Path, log: Path) -> None:
         # Virtual time is a count of instructions: one tick each, whatever rate the firmware takes its clock for.
-        super().__init__(config, ClockSpec("instructions", "instructions", 1, 1, 0, True, settings.clock_hz), log)
+        rate = settings.clock_hz or 0
+        super().__init__(config, ClockSpec("instructions", "instructions", 1, 1, 0, True, rate), log)
         self._settings, self._program = settings, program
         self._machine: _Machine | None = None
         self._gone = ""  # why there is none any more, when that was nobody's wish
@@ -108,12 +86,10 @@ class RenodeBoard(FirmwareBoard):
         return self._running().ram
 
     def check_image(self, image: Image) -> None:
-        settings = self._settings
-        areas = [settings.ram, *([settings.other_ram] if settings.other_ram else [])]
-        check_firmware(image)
-        check_placement(
-            image, Layout((settings.flash.range,), tuple(area.range for area in areas), settings.flash.base)
-        )
+        areas = _areas(self._settings)
+        flash, ram = areas.pop(_FLASH).range, tuple(area.range for area in areas.values())
+        check_firmware(image, self.config.own_model)
+        check_placement(image, Layout((flash,), ram, flash.start))
 
     @property
     def pid(self) -> int | None:
@@ -128,7 +104,7 @@ class RenodeBoard(FirmwareBoard):
         if self._machine is None:
             self._machine = _Machine(self.config, self._settings, self._program)
             self._gone = ""
-        self._flash(self._machine.flash, [*contents(image), Piece(start, bundle)])
+        self._flash(self._machine.flash, [*contents(image), *([] if self.config.own_model else [Piece(start, bundle)])])
         self._flashed = image.sha256
         self._start()
         self._await_boot()
@@ -214,6 +190,12 @@ class RenodeBoard(FirmwareBoard):
             raise DeviceEnded(f"board {self.config.name}: the core cannot go on: {abort}\n{self.postmortem().text}")
 
 
+def _areas(settings: Settings) -> dict[str, Area]:
+    """The memories by their names in the platform; flash and RAM are there, which the table has checked."""
+    areas = {_FLASH: settings.flash, _RAM: settings.ram, _CCM: settings.other_ram}
+    return {name: area for name, area in areas.items() if area is not None}
+
+
 class _Machine:
     """A Renode with the board's machine in it, paused and not reset yet, and its memories.
 
@@ -224,14 +206,13 @@ class _Machine:
         self._process = RenodeProcess(program, settings.start_s, settings.call_s)
         self._robot = self._process.robot
         self._uart = self._process.folder.path / "uart.log"
-        self._uart_taken = self._log_read = 0
+        self._uart_taken = 0
+        self._abort = AbortWatch(self._process.log)
         self._started = False
         self._sign_of_life = time.monotonic()
         self._memories: list[SharedMemory] = []
         try:
-            areas = {_FLASH: settings.flash, _RAM: settings.ram}
-            if settings.other_ram is not None:
-                areas[_CCM] = settings.other_ram
+            areas = _areas(settings)
             self._load(config.file.parent / settings.platform, config.file.parent / settings.script, list(areas))
             shared = {name: self._share(name, area) for name, area in areas.items()}
             self.flash, self.ram = shared[_FLASH], shared[_RAM]
@@ -242,7 +223,7 @@ class _Machine:
 
     def start(self) -> None:
         """Let the firmware run from its reset vector."""
-        self._log_read = self._process.log.stat().st_size  # what was logged before is the firmware's of before
+        self._abort.begin()
         self._robot.command("machine Reset")
         self._robot.command("machine Start" if self._started else "start")  # the first one starts virtual time, too
         self._started = True
@@ -292,22 +273,8 @@ class _Machine:
         return self._process.ended()
 
     def abort(self) -> str | None:
-        """What Renode logged when the core could not go on, if it did. Costs nothing while the log does not grow."""
-        try:
-            size = self._process.log.stat().st_size
-            if size <= self._log_read:
-                return None
-            with self._process.log.open("rb") as log:
-                log.seek(self._log_read)
-                new = log.read(size - self._log_read)
-        except OSError:
-            return None
-        whole = new.rfind(b"\n") + 1  # the rest is still being written
-        line = next((line for line in new[:whole].splitlines() if _ABORT in line), None)
-        if line is not None:
-            return line.decode(errors="replace").strip()  # not counted as read: it is told again when asked again
-        self._log_read += whole
-        return None
+        """As `AbortWatch.found`."""
+        return self._abort.found()
 
     def new_uart(self) -> str:
         """What the firmware has sent since `take_uart`."""
@@ -338,13 +305,13 @@ class _Machine:
         for name in names:
             (folder / name).mkdir()
         # The platform file says what the machine is; where its shared memories lie is this run's affair.
-        shared = "".join(f"{name}: {{ sharedMemoryFileRoot: {_quoted(folder / name)} }}\n" for name in names)
+        shared = "".join(f"{name}: {{ sharedMemoryFileRoot: {quoted(folder / name)} }}\n" for name in names)
         shutil.copy(platform, folder / "board.repl")
         (folder / "run.repl").write_text(f'using "./board.repl"\n\n{shared}', encoding="utf-8")
         variables = {"platform": folder / "run.repl", "uart": self._uart, "log": self._process.log}
         try:
             for name, path in variables.items():
-                self._robot.command(f"${name}={_quoted(path)}")
+                self._robot.command(f"${name}={quoted(path)}")
             self._robot.script(str(script))
         except BoardError as error:
             raise BoardError(
@@ -384,8 +351,3 @@ class _SharedFile(SharedMemory):
     def __init__(self, area: Area, file: Path, offset: int) -> None:
         self.fd = os.open(file, os.O_RDWR | os.O_CLOEXEC)
         self._attach(area.base, area.bytes, offset)
-
-
-def _quoted(path: Path) -> str:
-    """As a string of Renode's monitor and of its platform files."""
-    return '"' + str(path).replace("\\", "\\\\").replace('"', '\\"') + '"'
