@@ -19,6 +19,7 @@ from hil.model.commands import add_model_command
 from hil.newboard.commands import add_board_command
 from hil.ping import add_ping_command
 from hil.project import places
+from hil.project.commands import add_cache_command
 from hil.release.commands import add_release_command
 from hil.report.page.commands import add_report_command
 from hil.schemas.commands import add_schema_command
@@ -28,7 +29,7 @@ from hil.size.commands import add_size_command
 from hil.trend.commands import add_trend_command
 
 GROUPS = {
-    "start": ("init", "doctor", "boards", "board", "ping"),
+    "start": ("init", "doctor", "boards", "board", "ping", "cache"),
     "cases and models": ("case", "model"),
     "runs": ("report", "compare", "trend", "budget", "size"),
     "releases": ("baseline", "gate", "release"),
@@ -99,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     add_gate_command(commands, board_folders)
     add_release_command(commands, board_folders)
     add_ping_command(commands, board_folders)
+    add_cache_command(commands)
     add_schema_command(commands)
     add_completion_command(commands, _parser)
     parser.epilog = f"{overview(parser, GROUPS)}\n\n{_MORE.format(pages=places.kit() / 'docs')}"

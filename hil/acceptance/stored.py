@@ -25,15 +25,22 @@ from hil.runfile import Columns, Run
 _NEEDED = ("units", "distinct", "reference_gate", "reference_output", "reference_answer")
 
 
-def stored_evidence(run: Run, name: str) -> Evidence:
-    """The evidence of one case. Raises UsageError for a case that broke, was cut short, or changed since."""
+def stored_evidence(run: Run, name: str, *, sizes: bool = True) -> Evidence:
+    """The evidence of one case. sizes: whether those of the image are wanted, which a run without an ELF does not know.
+    Raises UsageError for a case that broke, was cut short, or changed since.
+    """
     stored = run.case(name)
     again = "run it again to its end"
     if run.document.verdict == "interrupted" or stored.error:
         raise UsageError(f"{run.file}: case {name} was cut short: {stored.error or 'interrupted'}\n  fix: {again}")
-    clock, parts = run.document.board.clock, (stored.image, stored.bundle, stored.device, stored.memory)
+    clock, parts = run.document.board.clock, (stored.image, stored.bundle, stored.device)
     if clock is None or None in parts:
         raise UsageError(f"{run.file}: case {name} holds no evidence\n  fix: {again}")
+    if stored.memory is None and sizes:
+        raise UsageError(
+            f"{run.file}: case {name} ran without an ELF, so that the sizes of its image are not known\n"
+            f"  fix: name the ELF, image under [firmware] of the board file or --hil-image, and run it again"
+        )
     case, columns = _case(run, stored), run.records(stored)
     missing = [key for key in _NEEDED if key not in columns]
     if missing:
@@ -60,7 +67,6 @@ def _evidence(run: Run, stored: runfile.Case, case: Case, columns: Columns) -> E
     assert clock is not None  # stored_evidence() asks
     assert image is not None
     assert bundle is not None
-    assert memory is not None
     names = columns["name"].tolist()
     return Evidence(
         case=case,
@@ -69,8 +75,9 @@ def _evidence(run: Run, stored: runfile.Case, case: Case, columns: Columns) -> E
         clock=ClockSpec(clock.kind, clock.unit, 1, 1, clock.hz or 0, clock.deterministic),
         image=ImageFacts(
             *(image.sha256, image.flash_bytes, image.ram_bytes, image.stack_bytes),
-            host=memory.host,
-            ledger=Ledger() if memory.host else kept_ledger(run, image.sha256),
+            host=memory is not None and memory.host,
+            known=memory is not None,
+            ledger=Ledger() if memory is None or memory.host else kept_ledger(run, image.sha256),
         ),
         bundle_bytes=bundle.bytes,
         bundle_sha256=bundle.sha256,

@@ -10,7 +10,7 @@ from hil.model.graph import OPERATOR_NAMES, TENSOR_TYPE_NAMES
 from hil.tensor import TensorContract
 
 _PROVISION = "provision again; if it stays, the memory is damaged or the board file names another address"
-_HARNESS = "the harness and the firmware are of different versions: build the firmware of this checkout"
+_HARNESS = "the harness and the firmware are of different versions: build it with what this version of hil brings"
 _CASE = "the case file and this firmware do not fit: check [input] of the case and the firmware's version"
 _STAGE = "build a firmware that has the stage, or choose another one in the case"
 _TENSOR = "convert the model again; the file on the device is not the one that the case was read from"

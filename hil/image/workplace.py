@@ -15,6 +15,7 @@ from pathlib import Path
 from hil.errors import UsageError
 from hil.image.toolchain import CARGO, identity, tools_of_target
 from hil.problems import reason_of
+from hil.project.cache import mark_used, prune
 from hil.project.places import cache_folder, is_packed
 
 # CMake, ninja and linkers take a path apart at some of the other characters, each of them at others.
@@ -55,6 +56,7 @@ def workplace(root: Path, target: str) -> Workplace:
         _link(folder / "checkout", root.resolve())
     except OSError as error:
         raise _no_place(_why(root), folder, f"cannot be written ({error.strerror})") from error
+    mark_used(folder)
     _require_plain(folder, _why(root))
     return Workplace(folder / "checkout" / "firmware", folder / "build")
 
@@ -99,6 +101,7 @@ def _require_plain(folder: Path, why: str) -> None:
 
 # ---- of an installed hil ---------------------------------------------------------------------------------------------
 
+_KEPT_DAYS = 90  # of builds that are removed without being asked
 _PACKED = "hil is installed as a package, which is not built in"
 
 
@@ -111,6 +114,9 @@ def _unpacked(kit: Path, target: str) -> Workplace:
     try:
         if not (folder / "firmware").is_dir():
             _unpack(kit, folder)
+            mark_used(folder)
+            prune(_KEPT_DAYS)  # those of versions before
+        mark_used(folder)
         copied = _digest(folder / "firmware")
     except OSError as error:
         raise _no_place(_PACKED, folder, f"cannot be written ({reason_of(error)})") from error
