@@ -31,6 +31,8 @@ FUNCTIONS: Mapping[Can, Function] = {
         "how much of arena and stack it used, nor whether anything was written beside the arena",
         "HIL_CAN_MARKS, with the marks in each record",
     ),
+    Can.HEAP: Function("what its heap came to", "heap in hil_product"),
+    Can.MODEL: Function("the bytes of the model that it runs", "model in hil_product"),
 }
 
 

@@ -13,7 +13,7 @@ from hil.errors import AgentError, LinkError
 from hil.link import messages
 from hil.link.client import LinkClient, LinkCounters
 from hil.link.messages import SelfTest
-from hil.records import Can, CoreState, Decision, Hello, Record, Status
+from hil.records import Can, CoreState, Decision, HeapState, Hello, Record, Status
 from hil.tensor import TensorContract
 
 _CHUNK_BYTES = 2048
@@ -80,6 +80,7 @@ class Device:
         self.counters = LinkCounters()  # repeats and damaged frames since the session began, restarts included
         self.inferences = 0  # windows that went through the whole pipeline
         self.invokes: list[InvokeCalls] = []  # one for each start of the firmware
+        self.heaps: list[list[HeapState]] = []  # for each start, behind each window of `run`, where the firmware tells
         self.witness = Witness()
         self._connect()
 
@@ -87,6 +88,7 @@ class Device:
         board = self.board
         self._link = LinkClient(board.channel(), board.check, self.counters, board.last_taken, board.turns)
         self.invokes.append(InvokeCalls())
+        self.heaps.append([])
         self.hello = self._with_further(self._hello())
 
     def _hello(self) -> Hello:
@@ -190,6 +192,8 @@ class Device:
         """`record`, and what it tells of the way of its window and of the core afterwards."""
         self.inferences += record.status == Status.DONE
         self.invokes[-1].note(record)
+        if record.heap is not None:
+            self.heaps[-1].append(record.heap)
         witness = self.witness
         if record.received is not None:
             witness.received += 1
@@ -252,7 +256,7 @@ class Device:
     def _tensor(self, output: bool, index: int) -> TensorContract:
         return messages.decode_tensor(self._ask(messages.tensor_command(output, index)))
 
-    def _fetch(self, item: int, size: int) -> bytes:
+    def _fetch(self, item: int, size: int, told: Callable[[int], None] = lambda _: None) -> bytes:
         data, most = b"", _CHUNK_BYTES
         while len(data) < size:
             count = min(most, size - len(data))
@@ -266,7 +270,21 @@ class Device:
             if len(chunk) != count:
                 raise LinkError(f"asked for {count} bytes of item {item}, got {len(chunk)}")
             data += chunk
+            told(len(data))
         return data
+
+    def model_bytes(self, size: int, told: Callable[[int], None] = lambda _: None) -> bytes | None:
+        """The bytes of the model that the firmware runs: `size` of them, or as many as there are when they are fewer.
+        None: this firmware cannot give them. told: how many have come, now and then.
+        """
+        if not self.hello.can & Can.MODEL:
+            return None
+        try:
+            return self._fetch(messages.MODEL, size, told)
+        except AgentError as error:
+            if error.code != messages.NO_SUCH_ITEM or error.detail >= size:
+                raise
+            return self._fetch(messages.MODEL, error.detail, told)
 
     def restart(self) -> Hello:
         """Reset the board and open a new session with the agent."""

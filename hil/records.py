@@ -84,6 +84,18 @@ class CoreState:
 
 
 @dataclass(frozen=True)
+class HeapState:
+    """What the firmware's heap came to behind a window, in bytes; failed: allocations that got nothing. None: this
+    firmware cannot tell.
+    """
+
+    used: int | None
+    peak: int | None
+    size: int | None
+    failed: int | None
+
+
+@dataclass(frozen=True)
 class Prepared:
     """What a record says of one prepared tensor; fields as there."""
 
@@ -99,7 +111,7 @@ class Record:
 
     minimum, maximum: ranks (hil.tensor) of the prepared tensor's elements; saturated: how many lie at an end of their
     type. received: CRC-32 of the window as the product got it; gate_ticks: board clock at the end of the gate; core:
-    read back after the window. None: this firmware, or this target, does not tell.
+    read back after the window; heap: what it came to then. None: this firmware, or this target, does not tell.
 
     Of a model with several tensors: inputs, from the second on, and outputs beside the one that is decided on.
     """
@@ -119,6 +131,7 @@ class Record:
     received: int | None = None
     gate_ticks: int | None = None
     core: CoreState | None = None
+    heap: HeapState | None = None
     inputs: tuple[Prepared, ...] = ()
     outputs: tuple[bytes, ...] = ()
 
@@ -143,6 +156,8 @@ class Can(IntFlag):
     TEST = 32  # has self-tests
     BUNDLE = 64  # reads a bundle
     MARKS = 128  # tells canaries, and the marks of arena and stack
+    HEAP = 256  # tells what its heap came to, behind each window
+    MODEL = 512  # gives the bytes of the model that it runs
 
 
 @dataclass(frozen=True)

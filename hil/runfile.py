@@ -194,6 +194,17 @@ class Latency(Part):
     stages: dict[str, StageFigures]
 
 
+class Heap(Part):
+    """What the firmware told of its heap: bytes, a count of allocations that got nothing, null where it does not know.
+    windows: behind how many in a row, at most.
+    """
+
+    peak: int
+    size: int | None
+    failed: int | None
+    windows: int
+
+
 class Memory(Part):
     """All in bytes. arena_bytes: the case's budget, null when it gives none and the model got all of the firmware's
     arena. host: built for a workstation: sizes are not the product's.
@@ -210,6 +221,7 @@ class Memory(Part):
     model_bytes: int
     ram_bytes: int
     host: bool
+    heap: Heap | None = None
 
     @property
     def arena(self) -> str:

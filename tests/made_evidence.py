@@ -28,6 +28,7 @@ from hil.case.types import (
 )
 from hil.contract.coverage import Coverage, Reached, ShortClamp
 from hil.contract.damaged import BundleProbe, BundleProbes
+from hil.contract.heap import HeapRun, HeapUse
 from hil.contract.history import Again, History
 from hil.contract.instruments.clock import ClockTest, Spin, Timed
 from hil.contract.instruments.core import CoreTest
@@ -114,6 +115,8 @@ def make_case() -> Case:
             coverage={"range": Limit(minimum=0.9), "clamps": Limit(minimum=0.75)},
             stack_bytes=3000,
             stack_headroom=0.25,
+            heap_bytes=6000,
+            heap_headroom=0.2,
         ),
         vectors=Vectors(
             windows=random.integers(-20000, 20000, (N, SAMPLES, CHANNELS)).astype(np.int16),
@@ -316,6 +319,7 @@ def build_evidence() -> Evidence:
             vectors=N - 1,
         ),
         make_soak(),
+        HeapUse((HeapRun(np.r_[np.arange(0, 4000, 100), np.full(400, 4000)], 4400, 8192, 0),)),
         GateProbes(
             tuple(GateProbe(f"bad {r.name}", r, rejection(r)) for r in (GateReason.LENGTH, GateReason.RANGE)),
             (ProbeOutput("noise", bytes([128, 0, 127, 5]), bytes([128, 0, 127, 5])),),

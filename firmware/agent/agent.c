@@ -62,6 +62,8 @@ static uint32_t can(const hil_product* product, const hil_facts* facts) {
   all |= product->profile != NULL && product->operator_time != NULL ? (uint32_t)HIL_CAN_PROFILE : 0u;
   all |= product->plain != NULL ? (uint32_t)HIL_CAN_PLAIN : 0u;
   all |= product->test != NULL ? (uint32_t)HIL_CAN_TEST : 0u;
+  all |= product->heap != NULL ? (uint32_t)HIL_CAN_HEAP : 0u;
+  all |= product->model != NULL ? (uint32_t)HIL_CAN_MODEL : 0u;
   return all;
 }
 
@@ -87,6 +89,9 @@ static outcome answer_run(hil_agent* agent, const struct run_arguments* argument
   const hil_window window = window_of(agent, arguments);
   hil_record* const record = empty_record(agent);
   product->run(product->context, &window, record);
+  if (product->heap != NULL && product->heap(product->context, &record->heap)) {
+    record->tells |= (uint8_t)HIL_TELLS_HEAP;
+  }
   return written(hil_put_key(out, "run") && hil_put_record(out, record));
 }
 
@@ -177,22 +182,34 @@ static outcome answer_tensor(hil_agent* agent, const struct tensor_command* comm
   return written(hil_put_key(out, "tensor") && hil_put_tensor(out, &tensor));
 }
 
-static outcome answer_fetch(hil_agent* agent, const struct fetch_arguments* arguments, zcbor_state_t* out) {
-  const hil_product* const product = agent->product;
+/* A piece of a tensor of the last run, or of the model. False: `piece->size` bytes are all that there are. */
+static bool piece_of(const hil_product* product, const struct fetch_arguments* arguments, hil_bytes* piece) {
   const uint32_t offset = arguments->fetch_arguments_offset;
   const uint32_t count = arguments->fetch_arguments_count;
-  hil_bytes tensor = {NULL, 0};
-  if (product->fetch == NULL) {
+  if (arguments->fetch_arguments_item == (uint32_t)HIL_MODEL) {
+    return product->model(product->context, offset, count, piece) && piece->size == count;
+  }
+  if (!product->fetch(product->context, arguments->fetch_arguments_item, piece) || offset > piece->size ||
+      count > piece->size - offset) {
+    return false;
+  }
+  piece->data += offset;
+  piece->size = count;
+  return true;
+}
+
+static outcome answer_fetch(hil_agent* agent, const struct fetch_arguments* arguments, zcbor_state_t* out) {
+  const hil_product* const product = agent->product;
+  hil_bytes piece = {NULL, 0};
+  if (arguments->fetch_arguments_item == (uint32_t)HIL_MODEL ? product->model == NULL : product->fetch == NULL) {
     return refused(CANNOT, 0);
   }
-  const bool there = product->fetch(product->context, arguments->fetch_arguments_item, &tensor);
-  if (!there || offset > tensor.size || count > tensor.size - offset) {
-    return refused(NO_SUCH_ITEM, tensor.size);
-  }
-  if (count > HIL_AGENT_REPLY_BYTES - FETCH_OVERHEAD) {
+  if (arguments->fetch_arguments_count > HIL_AGENT_REPLY_BYTES - FETCH_OVERHEAD) {
     return refused(TOO_LONG, HIL_AGENT_REPLY_BYTES - FETCH_OVERHEAD);
   }
-  const hil_bytes piece = {tensor.data + offset, count};
+  if (!piece_of(product, arguments, &piece)) {
+    return refused(NO_SUCH_ITEM, piece.size);
+  }
   return written(hil_put_key(out, "fetch") && hil_put_bytes(out, piece));
 }
 

@@ -68,7 +68,8 @@ typedef struct {
   uint32_t bytes;
 } hil_tensor;
 
-/* What the firmware can (`can` of hello-facts). The agent knows the first six from the functions of the product. */
+/* What the firmware can (`can` of hello-facts). The agent knows all but BUNDLE and MARKS from the product's functions.
+ */
 enum {
   HIL_CAN_DECIDE = 1,
   HIL_CAN_FETCH = 2,
@@ -77,7 +78,9 @@ enum {
   HIL_CAN_PLAIN = 16,
   HIL_CAN_TEST = 32,
   HIL_CAN_BUNDLE = 64, /* reads a bundle: model, labels and thresholds are not compiled in */
-  HIL_CAN_MARKS = 128  /* canaries, and the marks of arena and stack, are real */
+  HIL_CAN_MARKS = 128, /* canaries, and the marks of arena and stack, are real */
+  HIL_CAN_HEAP = 256,  /* by heap() */
+  HIL_CAN_MODEL = 512  /* by model() */
 };
 
 /* What the firmware says of itself; fields as in hello-facts of link.cddl. Texts may be null. All pointers stay valid.
@@ -131,6 +134,16 @@ typedef struct {
   uint32_t saturated;
 } hil_prepared;
 
+#define HIL_NOT_TOLD UINT32_MAX
+
+/* What the heap came to, in bytes; HIL_NOT_TOLD where the allocator does not know. */
+typedef struct {
+  uint32_t used;   /* now */
+  uint32_t peak;   /* most since the start */
+  uint32_t size;   /* that there are */
+  uint32_t failed; /* allocations that got nothing, since the start: a count */
+} hil_heap;
+
 /* Fields as in record of link.cddl. */
 typedef struct {
   uint8_t status;
@@ -153,9 +166,10 @@ typedef struct {
   const hil_prepared* inputs;
   uint32_t output_count; /* and the outputs beside `output` */
   const hil_bytes* outputs;
+  hil_heap heap; /* filled in by the agent, of a product with heap() */
 } hil_record;
 
-enum { HIL_TELLS_RECEIVED = 1, HIL_TELLS_GATE = 2, HIL_TELLS_CORE = 4 };
+enum { HIL_TELLS_RECEIVED = 1, HIL_TELLS_GATE = 2, HIL_TELLS_CORE = 4, HIL_TELLS_HEAP = 8 };
 
 /* One operator of the model: builtin operator code, and the clock (ticks since the start of invoke) around it. */
 typedef struct {
@@ -164,7 +178,7 @@ typedef struct {
   uint32_t end;
 } hil_operator_time;
 
-enum { HIL_PREPARED_TENSOR = 0, HIL_RAW_OUTPUT = 1 };
+enum { HIL_PREPARED_TENSOR = 0, HIL_RAW_OUTPUT = 1, HIL_MODEL = 2 };
 
 /* Self-tests, as in selftest-arguments of link.cddl. */
 enum {
@@ -218,6 +232,14 @@ typedef struct {
    * test that is not known.
    */
   bool (*test)(void* context, uint8_t test, uint32_t amount, uint32_t deadline, hil_record* record);
+
+  /* What the heap came to; asked behind each window, outside of its clock. False when it cannot be told now. */
+  bool (*heap)(void* context, hil_heap* heap);
+
+  /* `count` bytes of the model's file that the engine runs, from `offset` on. False when there are not so many;
+   * `piece->size` is then how many there are in all. What `piece` points to must stay valid until the next call.
+   */
+  bool (*model)(void* context, uint32_t offset, uint32_t count, hil_bytes* piece);
 } hil_product;
 
 /* What the agent tells the firmware, and where it waits. Each may be null. */

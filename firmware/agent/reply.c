@@ -124,12 +124,18 @@ static bool further_outputs(zcbor_state_t* out, const hil_record* record) {
   return fits && hil_end_list(out);
 }
 
+static bool heap(zcbor_state_t* out, const hil_heap* of) {
+  const uint32_t told[4] = {of->used, of->peak, of->size, of->failed};
+  return numbers(out, "heap", told, 4);
+}
+
 /* What a record tells besides. */
 static bool optional(zcbor_state_t* out, const hil_record* record) {
   const unsigned tells = record->tells;
   return ((tells & HIL_TELLS_RECEIVED) == 0u || number(out, "received", record->received)) &&
          ((tells & HIL_TELLS_GATE) == 0u || number(out, "gate_ticks", record->gate_ticks)) &&
          ((tells & HIL_TELLS_CORE) == 0u || numbers(out, "core", record->core, 4)) &&
+         ((tells & HIL_TELLS_HEAP) == 0u || heap(out, &record->heap)) &&
          (record->input_count == 0u || further_inputs(out, record)) &&
          (record->output_count == 0u || further_outputs(out, record));
 }

@@ -63,6 +63,16 @@ hil_product Largest(Asked* asked) {
   };
   product.plain = [](void*, const hil_window*, hil_record*) { return uint32_t{9}; };
   product.test = [](void*, uint8_t test, uint32_t, uint32_t, hil_record*) { return test == 0; };
+  product.heap = [](void* context, hil_heap* heap) {
+    *heap = {16, 23, 100, HIL_NOT_TOLD};
+    return static_cast<Asked*>(context)->runs != 2;  // behind the second it cannot be told
+  };
+  product.model = [](void*, uint32_t offset, uint32_t count, hil_bytes* piece) {
+    static const uint8_t bytes[5] = {'T', 'F', 'L', '3', 7};
+    const bool there = offset <= sizeof(bytes) && count <= sizeof(bytes) - offset;
+    *piece = there ? hil_bytes{bytes + offset, count} : hil_bytes{nullptr, sizeof(bytes)};
+    return there;
+  };
   return product;
 }
 
@@ -125,7 +135,7 @@ std::string Refusal(int id, int code, int detail = 0) {
 
 void AgentSaysWhatItCan() {
   CHECK(Bench(Smallest).Ask(Hello(1)).find("\x63"s + "can" + "\x18\xC0"s) != std::string::npos);  // 64 + 128
-  CHECK(Bench(Largest).Ask(Hello(1)).find("\x63"s + "can" + "\x18\xFF"s) != std::string::npos);
+  CHECK(Bench(Largest).Ask(Hello(1)).find("\x63"s + "can" + "\x19\x03\xFF"s) != std::string::npos);
   const std::string reply = Bench(Smallest).Ask(Hello(5));
   CHECK(reply.substr(0, 10) == "\x9F\x05\x00\xBF\x65"s + "hello");
   CHECK(reply.find("\x68"s + "firmware" + "\x61" + "7") != std::string::npos);
@@ -135,6 +145,7 @@ void AgentRefusesWhatTheProductCannot() {
   Bench bench(Smallest);
   CHECK(bench.Ask(Request(1, "scores", "\x82\xF5\x41\x00"s)) == Refusal(1, 9));
   CHECK(bench.Ask(Request(2, "fetch", "\x83\x00\x00\x01"s)) == Refusal(2, 9));
+  CHECK(bench.Ask(Request(2, "fetch", "\x83\x02\x00\x01"s)) == Refusal(2, 9));
   CHECK(bench.Ask(Request(3, "profile", "\x84\x01\xF5\x00\x40"s)) == Refusal(3, 6));
   CHECK(bench.Ask(Request(4, "operators", "\x00"s)) == Refusal(4, 6));
   CHECK(bench.Ask(Request(5, "plain", "\x83\x01\xF5\x40"s)) == Refusal(5, 7));
@@ -158,6 +169,26 @@ void AgentAsksTheProductForTheRest() {
   const std::string page = bench.Ask(Request(6, "operators", "\x00"s));
   CHECK(page.find("\x9F\x03\x18\x1F\x18\x1F\xFF\xFF\xFF\xFF"s) != std::string::npos);
   CHECK(bench.Ask(Request(7, "operators", "\x18\xC8"s)) == "\x9F\x07\x00\xBF\x69"s + "operators" + "\x9F\xFF\xFF\xFF"s);
+}
+
+void AgentGivesTheModelInPieces() {
+  Bench bench(Largest);
+  const auto piece = [&bench](int id, const std::string& place) {
+    return bench.Ask(Request(id, "fetch", "\x83\x02"s + place));
+  };
+  CHECK(piece(1, "\x00\x04"s) == "\x9F\x01\x00\xBF\x65"s + "fetch" + "\x44TFL3\xFF\xFF"s);
+  CHECK(piece(2, "\x04\x01"s) == "\x9F\x02\x00\xBF\x65"s + "fetch" + "\x41\x07\xFF\xFF"s);
+  CHECK(piece(3, "\x04\x02"s) == Refusal(3, 3, 5));
+  CHECK(piece(4, "\x06\x00"s) == Refusal(4, 3, 5));
+}
+
+void AgentTellsTheHeapBehindAWindow() {
+  const std::string told = "\x64"s + "heap" + "\x9F\x10\x17\x18\x64\x1A\xFF\xFF\xFF\xFF\xFF"s;
+  Bench bench(Largest);
+  CHECK(bench.Ask(RunOf(1, "abc")).find(told) != std::string::npos);
+  CHECK(bench.Ask(RunOf(2, "abc")).find("heap") == std::string::npos);
+  CHECK(bench.Ask(RunOf(3, "abc")).find(told) != std::string::npos);
+  CHECK(Bench(Smallest).Ask(RunOf(1, "abc")).find("heap") == std::string::npos);
 }
 
 void AgentRunsARequestOnce() {
@@ -274,6 +305,8 @@ constexpr Test kTests[] = {
     {"AgentSaysWhatItCan", AgentSaysWhatItCan},
     {"AgentRefusesWhatTheProductCannot", AgentRefusesWhatTheProductCannot},
     {"AgentAsksTheProductForTheRest", AgentAsksTheProductForTheRest},
+    {"AgentGivesTheModelInPieces", AgentGivesTheModelInPieces},
+    {"AgentTellsTheHeapBehindAWindow", AgentTellsTheHeapBehindAWindow},
     {"AgentRunsARequestOnce", AgentRunsARequestOnce},
     {"AgentHandsWindowsOverAligned", AgentHandsWindowsOverAligned},
     {"AgentIgnoresReplies", AgentIgnoresReplies},

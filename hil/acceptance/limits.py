@@ -24,7 +24,7 @@ from hil.contract.statistics import minimum_samples
 from hil.contract.types import Evidence
 from hil.errors import CaseError, UsageError
 from hil.project.toml_text import toml_key
-from hil.runfile import Case, Run
+from hil.runfile import Case, Memory, Run
 
 HEADROOM = 0.10  # of arena and sizes, as a share of the limit
 STACK_HEADROOM = 0.25
@@ -65,11 +65,11 @@ def proposed(run: Run, name: str) -> Proposal:
     figures mean nothing then, and for a case that changed since.
     """
     _require_right(run, run.case(name))
-    evidence = stored_evidence(run, name)
+    evidence = stored_evidence(run, name, sizes=False)
     found = measure(evidence)
     arena = run.case(name).check("memory.arena")
     told = None if arena is None else arena.numbers.get("proposed")  # to a case without arena_bytes, by the run itself
-    entries = [*_memory(evidence, found, told if isinstance(told, int) else None)]
+    entries = [*_memory(evidence, found, told if isinstance(told, int) else None), *_heap(run.case(name).memory)]
     entries += [*_latency(evidence, found), *_accuracy(evidence, found), *_agreement(evidence, found)]
     left_out = tuple(_left_out(evidence, found))
     return Proposal(evidence.case.path, evidence.case.name, evidence.board, tuple(entries), left_out)
@@ -103,12 +103,20 @@ def _memory(evidence: Evidence, found: Measurements, told: int | None) -> Iterat
         if (size - arena) / size >= HEADROOM:
             yield Entry(table, "arena_headroom", HEADROOM, _free(arena, size))
     flash, ram, stack = memory.flash_bytes, memory.ram_bytes, memory.stack_high_water
-    yield Entry(table, "flash_bytes", _room(flash, HEADROOM, 1000), f"{flash:,}, image and bundle")
-    yield Entry(table, "ram_bytes", _room(ram, HEADROOM, 1000), f"{ram:,}, all static RAM")
+    if evidence.image.known:
+        yield Entry(table, "flash_bytes", _room(flash, HEADROOM, 1000), f"{flash:,}, image and bundle")
+        yield Entry(table, "ram_bytes", _room(ram, HEADROOM, 1000), f"{ram:,}, all static RAM")
     if stack:
         yield Entry(table, "stack_bytes", _room(stack, STACK_HEADROOM, 16), f"{stack:,} touched")
         if (size := stack_size(evidence)) and 1 - stack / size >= STACK_HEADROOM:
             yield Entry(table, "stack_headroom", STACK_HEADROOM, _free(stack, size))
+
+
+def _heap(memory: Memory | None) -> Iterator[Entry]:
+    heap = memory.heap if memory is not None and not memory.host else None
+    if heap is not None and heap.peak:
+        said = f"{heap.peak:,} in use at the peak of {heap.windows:,} windows in a row"
+        yield Entry(("budget", "memory"), "heap_bytes", _room(heap.peak, STACK_HEADROOM, 16), said)
 
 
 def _free(used: int, size: int) -> str:
@@ -192,6 +200,8 @@ def _below(value: float, step: float) -> float:
 def _left_out(evidence: Evidence, found: Measurements) -> Iterator[str]:
     if found.memory.host:
         yield f"memory: {found.board} is a workstation; run the case on a board of a 32-bit target, such as qemu"
+    if not evidence.image.known:
+        yield "flash and static RAM: the run had no ELF; name it as image under [firmware] of the board file"
     if found.clock.kind not in ("instructions", "cycles"):
         yield f"latency: {found.board} counts {found.clock.kind}, which no limit is held to"
     if found.accuracy is None:

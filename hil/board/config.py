@@ -74,6 +74,7 @@ class SizesTable(BaseModel):
 class FirmwareTable(BaseModel):
     """A firmware that is not ours. image: its ELF, relative to the file; none when the board is flashed elsewhere.
     build: a command that makes it, run in the folder of the file. bundle: "none" when its model is compiled in.
+    model_symbol: the array with its .tflite, which is then read back.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -81,6 +82,7 @@ class FirmwareTable(BaseModel):
     build: str = ""
     build_s: float = Field(default=600.0, gt=0)
     bundle: Literal["case", "none"] = "case"
+    model_symbol: str = ""
 
 
 class BoardConfig(BaseModel):

@@ -7,7 +7,7 @@ harness knows of: a fault shows as a hang. Where the core then is, Renode tells.
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from fractions import Fraction
 from pathlib import Path
@@ -96,14 +96,10 @@ class RenodeUartBoard(LoggedBoard):
             self._launch()
         self._begin()
 
-    def ping(self) -> Hello:
-        """Hello of the image that the board file names: it is started as it is, not built. Raises UsageError."""
-        own = self.config.firmware
-        if own is None or own.image is None:
-            file = self.config.file
-            raise UsageError(f"{file}: [firmware] image: it is missing\n  fix: name the ELF that is to say hello")
-        self.check_image(image := Image(self.config.file.parent / own.image))
-        self._image = image
+    def ping(self, image: Callable[[], Image]) -> Hello:
+        """Of the image, which is started as it is."""
+        self._image = image()
+        self.check_image(self._image)
         self._launch()
         return self._begin()
 

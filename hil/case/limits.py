@@ -55,6 +55,8 @@ def contracts(table: CaseFile, model: ModelFile, kernels: KernelLibrary | None =
         ram_bytes=memory.ram_bytes,
         stack_bytes=memory.stack_bytes,
         stack_headroom=memory.stack_headroom,
+        heap_bytes=memory.heap_bytes,
+        heap_headroom=memory.heap_headroom,
         baseline=decided.baseline,
         coverage={name: limit for name, bounds in parts.coverage if (limit := limit_of(name, bounds))},
         soak=SoakLimits(parts.soak.windows, parts.soak.slow),
@@ -74,6 +76,8 @@ def check(table: CaseFile, say: Say) -> None:
     if ram is not None and arena is not None and ram < arena:
         problem = f"{ram:,} bytes of static RAM cannot hold the arena of {arena:,}"
         say(("budget", "memory", "ram_bytes"), problem, "raise it: static RAM counts the arena too")
+    if memory.heap_headroom is not None and memory.heap_bytes is None:
+        say(("budget", "memory", "heap_headroom"), "there is no heap_bytes of which it is a share", "add heap_bytes")
     if table.decision is None:
         fix = "add a [decision] table, or leave this limit out"
         if table.contract.decision.accuracy:

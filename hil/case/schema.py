@@ -308,6 +308,8 @@ class MemoryBudget(Table):
     ram_bytes: Count | None = None
     stack_bytes: Count | None = None
     stack_headroom: Share | None = None
+    heap_bytes: Count | None = None
+    heap_headroom: Share | None = None
 
 
 def _at_most(what: str, unit: str) -> Any:

@@ -10,6 +10,7 @@ from hil.contract import (
     decision,
     execution,
     golden,
+    heap,
     history,
     input,
     instruments,
@@ -55,6 +56,7 @@ CHECKS: tuple[Check, ...] = (
     *latency.CHECKS,
     *refused.CHECKS,
     *memory.CHECKS,
+    *heap.CHECKS,
     *soak.CHECKS,
     *baseline.CHECKS,
 )

@@ -24,6 +24,7 @@ from hil.contract.causes import guess, guesses
 from hil.contract.causes.outputs import Outputs, other, output_name
 from hil.contract.distance import Allowance, allowed, shown
 from hil.contract.instruments.marks import NO_MEMORY, MemoryTest
+from hil.contract.model_bytes import ModelRead, add_model_read
 from hil.contract.operators import with_culprit
 from hil.contract.ready import asked, refused, unlimited, unready
 from hil.contract.state import state_cause
@@ -112,11 +113,13 @@ def _judge_model(evidence: Evidence) -> CheckResult:
     reason = refused(evidence)
     if reason and not observed.strip("0"):
         return sheet.not_judged(reason)
-    if not observed.strip("0") and not evidence.hello.can & Can.BUNDLE:
+    seen = add_model_read(sheet)
+    untold = not observed.strip("0") and not evidence.hello.can & Can.BUNDLE
+    if untold and not seen.source:
         return sheet.not_judged(
             "the firmware does not tell which model it runs", hint="give model_hash in describe (docs/agent.md)"
         )
-    if observed != evidence.case.model.sha256.lower():
+    if not untold and observed != evidence.case.model.sha256.lower():
         sheet.add(
             f"model SHA-256 {evidence.case.model.sha256}",
             observed,
@@ -130,8 +133,17 @@ def _judge_model(evidence: Evidence) -> CheckResult:
             stage="invoke",
             hint="the engine was set up with other bytes than the bundle's, or something wrote over them",
         )
+    return sheet.result(reason=_model_source(evidence, seen))
+
+
+def _model_source(evidence: Evidence, seen: ModelRead) -> str:
+    """What the verdict on the model rests on, where it is not what the engine was set up with."""
+    if seen.source:
+        return f"all {number(seen.read)} bytes read back from {seen.source}" if not seen.differ else ""
+    if seen.failed:
+        return f"the firmware's own word: {seen.failed}"
     blind = evidence.section(MemoryTest).blind == NO_MEMORY
-    return sheet.result(reason=f"the firmware's own word: {NO_MEMORY} to read the model from" if blind else "")
+    return f"the firmware's own word: {NO_MEMORY} to read the model from" if blind else ""
 
 
 def _judge_operators(evidence: Evidence) -> CheckResult:

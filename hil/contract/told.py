@@ -34,6 +34,7 @@ _NEEDED: Mapping[Can, tuple[str, ...]] = {
         "instruments.arena_mark",
         "instruments.stack_mark",
     ),
+    Can.HEAP: ("memory.heap", "memory.heap_headroom", "memory.heap_growth"),
 }
 # These need it of a model with several tensors only.
 _OF_FURTHER: Mapping[Can, tuple[str, ...]] = {

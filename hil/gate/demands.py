@@ -148,6 +148,8 @@ def _limits(case: Case) -> dict[str, list[CaseLimit]]:
         "memory.ram": _most(values.ram_bytes),
         "memory.stack": _most(values.stack_bytes),
         "memory.stack_headroom": _least(values.stack_headroom),
+        "memory.heap": _most(values.heap_bytes),
+        "memory.heap_headroom": _least(values.heap_headroom),
     }
     found = {check: [limit] for check, limit in single.items() if limit is not None}
     for one in case.of_outputs:

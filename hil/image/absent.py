@@ -29,6 +29,13 @@ class AbsentImage(Image):
             "  fix: name the ELF: image under [firmware] of the board file, or --hil-image"
         )
 
+    def symbol_bytes(self, name: str) -> int:
+        """Raises UsageError."""
+        return self.symbol(name)
+
+    def stored(self, address: int, size: int) -> bytes | None:
+        return None
+
     def facts(self, named: Named | None = None, memories: Memories | None = None) -> ImageFacts:
         return ImageFacts("", 0, 0, 0, known=False)
 

@@ -135,6 +135,15 @@ class Image:
         segments = (segment for segment in self._elf.iter_segments() if segment["p_type"] == "PT_LOAD")
         return sorted((segment["p_paddr"], segment.data()) for segment in segments if segment["p_filesz"])
 
+    def stored(self, address: int, size: int) -> bytes | None:
+        """The bytes that the file has for an address at run time; None when they do not lie in one section of it."""
+        for section in self.sections:
+            at = address - section.address
+            if section.stored and at >= 0 and at + size <= section.size:
+                data: bytes = self._elf.get_section(section.index).data()
+                return data[at : at + size]
+        return None
+
     def facts(self, named: Named | None = None, memories: Memories | None = None) -> ImageFacts:
         """What the image takes, in bytes, as `ledger` has it.
 

@@ -10,11 +10,24 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from hil.errors import LinkError
-from hil.records import Can, CoreState, Decision, DecisionReason, GateReason, Hello, Prepared, Record, Status
+from hil.records import (
+    Can,
+    CoreState,
+    Decision,
+    DecisionReason,
+    GateReason,
+    HeapState,
+    Hello,
+    Prepared,
+    Record,
+    Status,
+)
 from hil.tensor import Quantisation, TensorContract
 
 PROTOCOL = 2
-PREPARED, OUTPUT = 0, 1  # items of `fetch`
+PREPARED, OUTPUT, MODEL = 0, 1, 2  # items of `fetch`
+NO_SUCH_ITEM = 3  # of a `fetch`; the detail is how many bytes there are
+_NOT_TOLD = 0xFFFFFFFF
 # Agent status of a firmware older than the request, and of one that cannot do it.
 NO_PROFILE = (1, 6)
 NO_TEST = (1, 7)
@@ -157,12 +170,17 @@ def _record(record: dict[str, Any]) -> Record:
             received=record.get("received"),
             gate_ticks=record.get("gate_ticks"),
             core=None if core is None else CoreState(*core),
+            heap=_heap(record.get("heap")),
             inputs=tuple(Prepared(*each) for each in record.get("inputs", ())),
             outputs=tuple(record.get("outputs", ())),
             **{key: record[key] for key in _PLAIN_RECORD},
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise LinkError(f"a record does not fit the schema: {error!r}") from error
+
+
+def _heap(told: list[int] | None) -> HeapState | None:
+    return None if told is None else HeapState(*(None if each == _NOT_TOLD else each for each in told))
 
 
 def decode_decision(result: dict[str, Any]) -> Decision:

@@ -20,6 +20,7 @@ from hil.board.config import BoardConfig
 from hil.case.types import Case, Limit, ModelFile
 from hil.contract.changes import baseline_document
 from hil.contract.gap import comparison
+from hil.contract.heap import HeapUse
 from hil.contract.latency import latency_samples, latency_summary
 from hil.contract.memory import arena_high_water, stack_high_water, stack_size
 from hil.contract.operators import OperatorProfile
@@ -280,7 +281,15 @@ def _memory(evidence: Evidence) -> Json:
         "model_bytes": len(evidence.case.model.data),
         "ram_bytes": image.ram_bytes,
         "host": image.host,
+        "heap": _heap(evidence.section(HeapUse)),
     }
+
+
+def _heap(heap: HeapUse) -> Json | None:
+    if not heap.told:
+        return None
+    windows = max(len(start.used) for start in heap.starts)
+    return {"peak": heap.peak, "size": heap.size, "failed": heap.failed, "windows": windows}
 
 
 def _sizes(ledger: Ledger) -> Json:

@@ -15,6 +15,7 @@ from hil.case.types import LatencyLimit, Limit
 from hil.contract import CHECKS, checks_for, judge
 from hil.contract.coverage import Coverage, Reached, ShortClamp
 from hil.contract.damaged import BundleProbe, BundleProbes
+from hil.contract.heap import HeapUse
 from hil.contract.history import History
 from hil.contract.input import PreparedDifference, PreparedTensors
 from hil.contract.instruments.clock import ClockTest, Timed
@@ -22,6 +23,7 @@ from hil.contract.instruments.core import CoreTest
 from hil.contract.instruments.guards import GuardTest, Trip
 from hil.contract.instruments.link import LinkProbe, LinkTest
 from hil.contract.instruments.marks import Engine, Mark, MemoryTest, Plant
+from hil.contract.model_bytes import ModelRead
 from hil.contract.plain import PlainDifference, PlainRuns
 from hil.contract.repeats import Repeats
 from hil.contract.scores import ScoreProbes
@@ -55,6 +57,11 @@ def hello(**changes: Any) -> Callable[[Evidence], Evidence]:
 
 def section(kind: type[Section], **changes: Any) -> Callable[[Evidence], Evidence]:
     return lambda evidence: with_section(evidence, kind, **changes)
+
+
+def heap(**changes: Any) -> Callable[[Evidence], Evidence]:
+    """Of the one start."""
+    return lambda evidence: evidence.having(HeapUse((replace(evidence.section(HeapUse).starts[0], **changes),)))
 
 
 def records(vectors: int | slice, **columns: Any) -> Callable[[Evidence], Evidence]:
@@ -473,6 +480,15 @@ DEFECTS = (
     ),
     Defect("execution.bundle", "another bundle", hello(bundle_hash="00" * 32), ("CD" * 32, "00" * 32)),
     Defect("execution.bundle", "older version", hello(case_version=1), ("motion version 2", "motion version 1")),
+    Defect(
+        "execution.model",
+        "other bytes",
+        lambda evidence: evidence.having(
+            ModelRead("the firmware", "", 2000, 3, 1234, 0x78, 0x79, "byte 34 of the values of tensor 'w'")
+        ),
+        ("2,000 bytes, 0x78 at byte 1,234", "0x79; 3 bytes differ, read from the firmware", "byte 34 of the values"),
+        stage="invoke",
+    ),
     Defect("execution.model", "another model", hello(model_hash="12" * 32), ("ab" * 32, "12" * 32)),
     Defect(
         "execution.operators",
@@ -630,6 +646,13 @@ DEFECTS = (
     Defect("memory.ram", "budget", contracts(ram_bytes=79_999), ("79,999", "80,000")),
     Defect("memory.stack", "budget", records(50, stack_high_water=3001), ("<= 3,000", "3,001"), "#50"),
     Defect("memory.stack", "no paint left", records(50, stack_high_water=4096), ("below the stack's 4,096",), "#50"),
+    Defect("memory.heap", "budget", heap(peak=6001), ("<= 6,000", "6,001 bytes at its peak")),
+    Defect("memory.heap", "in use beyond the peak", heap(peak=3999), ("at least what is in use", "4,000 in use")),
+    Defect("memory.heap", "failed", heap(failed=3), ("every allocation", "3 allocations got nothing")),
+    Defect("memory.heap_headroom", "tight", heap(peak=4900), (">= 0.2", "1,100 of 6,000")),
+    Defect(
+        "memory.heap_growth", "a leak", heap(used=np.arange(1000, 4000, 10)), ("stops growing", "10 bytes a window")
+    ),
     Defect("memory.stack_headroom", "tight", records(50, stack_high_water=3100), (">= 0.25", "996 of 4,096"), "#50"),
     *(
         Defect(

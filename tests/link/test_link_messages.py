@@ -12,7 +12,7 @@ import pytest
 from hil.errors import LinkError
 from hil.link import messages
 from hil.link.messages import OperatorTime, SelfTest
-from hil.records import Can, CoreState, Decision, DecisionReason, GateReason, Prepared, Record, Status
+from hil.records import Can, CoreState, Decision, DecisionReason, GateReason, HeapState, Prepared, Record, Status
 from hil.tensor import Quantisation, TensorContract
 
 # No two fields of a map hold the same value.
@@ -21,7 +21,7 @@ RECORD = {
     **{"status": 1, "gate": 5, "ticks": [11, 22, 33], "digest": 44, "minimum": -55, "maximum": 66, "saturated": 7},
     **{"output": b"\x81\x02", "decision": DECISION, "canaries": 8, "arena_high_water": 99, "stack_high_water": 100},
 }
-TOLD = {"received": 111, "gate_ticks": 12, "core": [1, 2, 3, 4]}
+TOLD = {"received": 111, "gate_ticks": 12, "core": [1, 2, 3, 4], "heap": [5, 6, 0xFFFFFFFF, 0]}
 FURTHER = {"inputs": [[1, -2, 3, 4], [5, 6, 7, 8]], "outputs": [b"\x01", b"\x02\x03"]}
 INPUT = {"type": 9, "shape": [1, 80, 3], "scale": 0.1, "zero_point": -4, "bytes": 240}
 OUTPUT = {"type": 0, "shape": [1, 5], "scale": 0.25, "zero_point": 3, "bytes": 20}
@@ -95,6 +95,7 @@ def test_each_field_of_a_record_has_its_place() -> None:
     assert messages.decode_selftest({"selftest": RECORD}) == A_RECORD
     told = messages.decode_record({"run": {**RECORD, **TOLD}})
     assert (told.received, told.gate_ticks, told.core) == (111, 12, CoreState(1, 2, 3, 4))
+    assert told.heap == HeapState(used=5, peak=6, size=None, failed=0)
     several = messages.decode_record({"run": {**RECORD, **FURTHER}})
     assert (several.inputs, several.outputs) == ((Prepared(1, -2, 3, 4), Prepared(5, 6, 7, 8)), (b"\x01", b"\x02\x03"))
 
@@ -145,6 +146,12 @@ def test_an_answer_to_another_question_names_both(name: str) -> None:
         decode({})
 
 
+@pytest.mark.parametrize("heap", [[1, 2, 3], [1, 2, 3, 4, 5], 7])
+def test_a_heap_of_another_length_is_an_error_of_the_link(heap: object) -> None:
+    with pytest.raises(LinkError, match="a record does not fit the schema"):
+        messages.decode_record({"run": {**RECORD, "heap": heap}})
+
+
 @pytest.mark.parametrize("core", [[1, 2, 3], [1, 2, 3, 4, 5], 7])
 def test_a_core_state_of_another_length_is_an_error_of_the_link(core: object) -> None:
     with pytest.raises(LinkError, match="a record does not fit the schema"):
@@ -154,6 +161,7 @@ def test_a_core_state_of_another_length_is_an_error_of_the_link(core: object) ->
 # ---- requests --------------------------------------------------------------------------------------------------------
 
 COMMANDS: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
+    (messages.fetch_command(messages.MODEL, 3, 4), {"fetch": [2, 3, 4]}),
     (messages.hello_command(), {"hello": 2}),
     (messages.run_command(5, True, 99, b"ab"), {"run": [5, True, 99, b"ab"]}),
     (messages.profile_command(5, False, 99, b"ab"), {"profile": [5, False, 99, b"ab"]}),

@@ -113,6 +113,8 @@ class Contracts:
     ram_bytes: int | None = None
     stack_bytes: int | None = None
     stack_headroom: float | None = None
+    heap_bytes: int | None = None  # most that the firmware's heap may have in use
+    heap_headroom: float | None = None  # share of heap_bytes that must stay free, 0..1
     baseline: Tolerance = Tolerance()
     soak: SoakLimits = SoakLimits()
     coverage: Mapping[str, Limit] = field(default_factory=dict)  # by "range" and "clamps", shares
