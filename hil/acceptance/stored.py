@@ -15,6 +15,7 @@ from hil import runfile
 from hil.case.load import load_case
 from hil.case.types import Case
 from hil.contract.operators import OperatorProfile, OperatorTicks
+from hil.contract.stack_seen import StackSeen
 from hil.contract.types import Evidence, ImageFacts, InputReference, OutputReference, References
 from hil.errors import UsageError
 from hil.image.kept import kept_ledger
@@ -84,8 +85,15 @@ def _evidence(run: Run, stored: runfile.Case, case: Case, columns: Columns) -> E
         hello=_hello(stored, case),
         records=_records(columns),
         references=_references(case, columns),
-        sections={OperatorProfile: _profile(stored, names)},
+        sections={OperatorProfile: _profile(stored, names), StackSeen: _stack_seen(memory, columns)},
     )
+
+
+def _stack_seen(memory: runfile.Memory | None, columns: Columns) -> StackSeen:
+    """The mark that the harness measured, where the firmware told none."""
+    if memory is None or columns["stack_high_water"].any():
+        return StackSeen()
+    return StackSeen(memory.stack_high_water, size=memory.stack_bytes)
 
 
 def _profile(stored: runfile.Case, names: list[str]) -> OperatorProfile:

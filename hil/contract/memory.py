@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hil.case.types import Case, Contracts, Limit
 from hil.contract.blame import done
 from hil.contract.ready import asked, unlimited, unready
+from hil.contract.stack_seen import StackSeen
 from hil.contract.types import Check, CheckResult, Evidence
 from hil.contract.verdict import Sheet, number
 from hil.ledger_text import largest
@@ -36,8 +37,8 @@ def arena_high_water(evidence: Evidence) -> int:
 
 
 def stack_high_water(evidence: Evidence) -> int:
-    """Largest stack mark of all vectors, in bytes; 0 when the firmware measured none."""
-    return int(evidence.records.stack_high_water.max(initial=0))
+    """Largest stack mark of all vectors, in bytes, or what the harness saw itself; 0 when neither measured one."""
+    return max(int(evidence.records.stack_high_water.max(initial=0)), evidence.section(StackSeen).mark)
 
 
 def stack_size(evidence: Evidence) -> int:
@@ -177,7 +178,8 @@ def _judge_stack(evidence: Evidence) -> CheckResult:
             vector=vector,
             hint="look for large locals and deep calls (-fstack-usage), or raise stack_bytes",
         )
-    return sheet.result(value=float(mark), numbers={"high_water": mark, "stack_size": size})
+    seen = evidence.section(StackSeen).told
+    return sheet.result(value=float(mark), reason=seen, numbers={"high_water": mark, "stack_size": size})
 
 
 def _judge_stack_headroom(evidence: Evidence) -> CheckResult:

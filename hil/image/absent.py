@@ -33,6 +33,9 @@ class AbsentImage(Image):
         """Raises UsageError."""
         return self.symbol(name)
 
+    def stack_span(self) -> tuple[int, int] | None:
+        return None
+
     def stored(self, address: int, size: int) -> bytes | None:
         return None
 

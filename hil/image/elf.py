@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from hil.contract.types import ImageFacts
 from hil.errors import UsageError
-from hil.image.groups import Named
+from hil.image.groups import STACK_NUMBERS, STACK_TOPS, Named
 from hil.image.lines import demangle, find_line, shorten
 from hil.image.sizes import Memories, Placed, Spot, ledger_of, memory_name
 from hil.image.symbols import FUNCTION, NO_TYPE, OBJECT, Symbol, symbols_of
@@ -210,11 +210,23 @@ class Image:
             return True
         return section.address >= _ARM_EXTERNAL and section.writable  # what is only read there is flash that is mapped
 
-    def _stack_bytes(self) -> int:
+    def stack_span(self) -> tuple[int, int] | None:
+        """First address of the main stack, and the one behind its last: by symbols of ours, by a section called stack,
+        or as linker scripts give them, by a top and a size. None when the ELF does not tell.
+        """
         low, top = STACK_SYMBOLS
         if self.has_symbol(low) and self.has_symbol(top):
-            return self.symbol(top) - self.symbol(low)
-        return sum(section.size for section in self.sections if section.name in STACK_SECTIONS)
+            return self.symbol(low), self.symbol(top)
+        for section in self.sections:
+            if section.name in STACK_SECTIONS:
+                return section.address, section.address + section.size
+        tops = [self.symbol(name) for name in STACK_TOPS if self.has_symbol(name)]
+        sizes = [self.symbol(name) for name in STACK_NUMBERS if self.has_symbol(name)]
+        return (tops[0] - sizes[0], tops[0]) if tops and sizes and 0 < sizes[0] < tops[0] else None
+
+    def _stack_bytes(self) -> int:
+        span = self.stack_span()
+        return span[1] - span[0] if span else 0
 
     @cached_property
     def _rows(self) -> list[Symbol]:

@@ -239,6 +239,8 @@ def test_a_run_that_judged_nothing_is_refused(bench: Bench) -> None:
 
 def test_a_run_that_was_cut_short_is_refused(bench: Bench) -> None:
     assert "cut short: the probe is gone" in only_error(bench.run(evidence=None, error="the probe is gone"))
+    unseen = bench.run(lambda evidence: replace(evidence, image=ImageFacts("", 0, 0, 0, known=False)))
+    assert "ran without an ELF, so that the sizes of its image are not known\n  fix: name the ELF" in only_error(unseen)
     assert "cut short: interrupted" in only_error(bench.run(edit=lambda run: run.update(verdict="interrupted")))
 
 

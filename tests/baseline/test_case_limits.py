@@ -21,6 +21,7 @@ from hil.acceptance.limits import Entry, Proposal, lines, proposed, write
 from hil.case.load import load_case
 from hil.cli import main
 from hil.contract import checks_for, judge
+from hil.contract.heap import HeapRun, HeapUse
 from hil.contract.types import CheckResult, Evidence, ImageFacts, Outcome
 from hil.errors import UsageError
 from hil.records import ClockSpec
@@ -110,6 +111,27 @@ def test_a_workstation_tells_neither_memory_nor_latency(bench: Bench) -> None:
     found = limits_of(bench, change=host)
     assert {entry.table[0] for entry in found.entries} == {"contract"}
     assert [sentence.split(":")[0] for sentence in found.left_out] == ["memory", "latency"]
+
+
+def test_a_run_without_an_elf_tells_all_but_the_sizes_of_the_image(bench: Bench) -> None:
+    def unseen(evidence: Evidence) -> Evidence:
+        return replace(evidence, image=ImageFacts("", 0, 0, 0, known=False))
+
+    found = limits_of(bench, change=unseen)
+    keys = {entry.key for entry in found.entries}
+    assert {"arena_bytes", "stack_bytes", "total.p99"} <= keys
+    assert not {"flash_bytes", "ram_bytes"} & keys
+    assert [sentence.split(":")[0] for sentence in found.left_out] == ["flash and static RAM"]
+
+
+def test_a_heap_that_the_firmware_told_gets_a_limit(bench: Bench) -> None:
+    def told(evidence: Evidence) -> Evidence:
+        return evidence.having(HeapUse((HeapRun(np.full(40, 1400), 1500, 8192, 0),)))
+
+    limit = entry(limits_of(bench, change=told), "budget.memory.heap_bytes")
+    assert limit.value == 2000  # of which 1,500 are 75 %
+    assert limit.measured == "1,500 in use at the peak of 40 windows in a row"
+    assert not any(each.key == "heap_bytes" for each in limits_of(bench).entries)
 
 
 def test_limits_hold_for_the_run_that_they_came_from_and_fail_beyond(bench: Bench) -> None:

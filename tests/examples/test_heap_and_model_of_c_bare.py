@@ -14,6 +14,7 @@ from hil.contract.types import CheckResult, Outcome
 pytestmark = pytest.mark.slow
 
 WRONG_AT = 1000  # byte of the model
+DEEP = 1500  # bytes of stack that a window takes beside the rest, of 4,096
 PRODUCT = "src/product.c"
 # As docs/agent.md shows it, over an sbrk() of the firmware's own. Each window takes some scratch memory and forgets it.
 HEAP = """
@@ -21,6 +22,7 @@ HEAP = """
 #include <stddef.h>
 #include <stdlib.h>
 #define HEAP_BYTES 8192u
+#define DEEP_BYTES {deep}u
 #define MODEL_BYTES {size}u
 void* _sbrk(ptrdiff_t more);
 extern const uint8_t model_right[MODEL_BYTES];
@@ -58,7 +60,11 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy = copy_of(
         EXAMPLE,
         tmp_path_factory.mktemp("heap"),
-        Mistake(PRODUCT, '#include "network.h"\n', '#include "network.h"\n' + HEAP.format(size=len(right), **lists)),
+        Mistake(
+            PRODUCT,
+            '#include "network.h"\n',
+            '#include "network.h"\n' + HEAP.format(size=len(right), deep=DEEP, **lists),
+        ),
         Mistake(PRODUCT, "  front_end(window, self.input);\n", "  front_end(window, self.input);\n  leak();\n"),
         Mistake(PRODUCT, "/* What the product does with a window. */", LEAK),
         Mistake(PRODUCT, ".fetch = fetch, .plain = plain};", ".fetch = fetch, .plain = plain, .heap = heap};"),
@@ -74,6 +80,9 @@ LEAK = """static void leak(void) {
   void* volatile const scratch = malloc(8);
   const uint8_t* volatile kept = model_right; /* the linker drops what nobody names */
   kept = model_other;
+  volatile uint8_t deep[DEEP_BYTES];
+  deep[0] = 1;
+  (void)deep[0];
   (void)scratch;
   (void)kept;
 }
@@ -97,13 +106,19 @@ def test_a_leak_is_found_and_the_model_is_that_of_the_elf(example: Path) -> None
     assert growth.outcome is Outcome.FAILED
     assert " bytes a window; used up in " in growth.findings[0].observed
     assert results["execution.output"].outcome is Outcome.PASSED
+    assert results["memory.stack"].outcome is Outcome.NOT_JUDGED  # nothing can be painted without memory
     model = results["execution.model"]
     assert (model.outcome, "read back from the ELF, at 0x" in model.reason) == (Outcome.PASSED, True)
 
 
-def test_another_model_is_found_in_the_flash_of_the_board(example: Path) -> None:
-    """Through the probe. The firmware tells the hash of the right one."""
+def test_another_model_is_found_in_the_flash_of_the_board_and_the_stack_is_measured(example: Path) -> None:
+    """Through the probe. The firmware tells the hash of the right one, and nothing of its stack."""
     results = judged(example, "bare-nucleo-virtual", "model_other")
     (finding,) = results["execution.model"].findings
     assert f"at byte {WRONG_AT:,}" in finding.expected
     assert "1 bytes differ, read from target memory at 0x08" in finding.observed
+    stack = results["memory.stack"]
+    assert stack.outcome is Outcome.PASSED
+    assert stack.value is not None
+    assert DEEP < stack.value < 4096
+    assert stack.reason.startswith("painted and read by the harness, over ")

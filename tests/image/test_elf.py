@@ -95,6 +95,17 @@ def test_flash_and_ram_are_those_of_size(arm_elf: Path) -> None:
     assert facts.stack_bytes == 2048
 
 
+def test_a_stack_is_found_as_linker_scripts_give_it(project: Project) -> None:
+    """As those of STM32CubeIDE: a top and a size, and no section."""
+    source = project.root / "firmware" / "product.cpp"
+    source.write_text(source.read_text().replace(".hil_stack", ".bss.stack"))
+    assert Image(project.compile(ARM)).stack_span() is None
+    defined = "-Wl,--defsym=_estack=0x20020000,--defsym=_Min_Stack_Size=0x400"
+    image = Image(project.compile(ARM, defined))
+    assert image.stack_span() == (0x2001_FC00, 0x2002_0000)
+    assert image.facts().stack_bytes == 0x400
+
+
 def test_stack_symbols_win_over_the_section(project: Project) -> None:
     symbols = "-Wl,--defsym=__hil_stack_low=stack+48,--defsym=__hil_stack_top=stack+2048"
     assert Image(project.compile(ARM, symbols)).facts().stack_bytes == 2000
