@@ -34,6 +34,12 @@ NOT_TYPED = {
     "west build -b mps2/an386 examples/zephyr -- -DHIL_PYTHON=$PWD/.venv/bin/python": "needs Zephyr; "
     "tests/examples/test_zephyr.py checks what can be checked without",
     "pytest examples/zephyr/case/case.toml --hil-boards=examples/zephyr/hil --board=zephyr-qemu": "needs that build",
+    "export TFLM_INCLUDE=$HOME/tflite-micro "
+    "TFLM_LIBRARY=$HOME/tflite-micro/gen/.../libtensorflow-microlite.a": "nobody has that library here",
+    "pytest golden_vectors/imu_motion/case.toml --hil-boards=examples/tflm_upstream/boards "
+    "--board=tflm-qemu": "needs that library; tests/examples/test_tflm_upstream.py does it where there is one",
+    "pytest golden_vectors/imu_motion/case.toml --hil-boards=examples/tflm_upstream/boards "
+    "--board=tflm-nucleo-virtual": "as above",
     "ctest --test-dir build/firmware/native": "needs that build; tests/firmware/test_units.py runs the units",
 }
 # Needs TensorFlow, which CI does not have: typed where `setup/bootstrap.sh rebuild` was.

@@ -6,6 +6,10 @@
 
 #include "link/hil_port.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 extern const char* const board_target;
 extern const char* const board_clock;
 extern const uint32_t board_clock_hz;
@@ -20,5 +24,9 @@ uint32_t board_ticks(void);
 
 /* Returns when a byte has come, or after a millisecond. */
 void board_sleep(void);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif /* BOARD_H */
