@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,6 +40,7 @@ GROUPS = {
 _MORE = """`pytest --board=NAME` runs the cases; `hil COMMAND --help` has the options of a command.
 Pages that messages name as docs/NAME.md lie in {pages}."""
 EXIT_FOUND, EXIT_USAGE, EXIT_BENCH = 1, 2, 3
+EXIT_PIPE = 128 + signal.SIGPIPE  # as of a program that the signal ended: never taken for a verdict of 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,7 +50,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        return int(options.run(options))
+        result = int(options.run(options))
+        sys.stdout.flush()
+        return result
+    except BrokenPipeError:  # whoever reads has seen enough, as `head` has; what is left goes nowhere, at exit too
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_PIPE
     except HilError as error:
         print(f"hil: {error}", file=sys.stderr)
         return EXIT_BENCH if isinstance(error, BenchError) else EXIT_USAGE

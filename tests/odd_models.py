@@ -128,6 +128,28 @@ def unread_input() -> bytes:
     return m.build([x, unread], [m.dense(x, 8)])
 
 
+def unread_output() -> bytes:
+    m = _Odd()
+    x, axis = m.tensor("x", (1, 8)), m.tensor("axis", (1,), "INT32", None, data=[1])
+    halves = [m.tensor(name, (1, 4)) for name in ("used", "unread")]
+    options = schema.SplitOptionsT()
+    options.numSplits = 2
+    m.operator("SPLIT", [axis, x], halves, options=options)
+    return m.build([x], [m.dense(halves[0], 4)])
+
+
+def convolution_in_groups() -> bytes:
+    """Two groups: each output channel takes in two of the four input channels."""
+    m = _Odd()
+    x, weights = m.tensor("x", (1, 4, 4, 4)), np.arange(4 * 2 * 2 * 2).reshape(4, 2, 2, 2) * 37 % 101 - 50
+    w, y = m.tensor("w", weights.shape, scale=[0.01] * 4, data=weights), m.tensor("y", (1, 3, 3, 4), scale=0.3)
+    b = m.tensor("b", (4,), "INT32", [0.005] * 4, data=[0] * 4)
+    options = schema.Conv2DOptionsT()
+    options.padding = schema.Padding.VALID
+    options.strideH = options.strideW = options.dilationHFactor = options.dilationWFactor = 1
+    return m.operator("CONV_2D", [x, w, b], [y], options=options).build([x], [y])
+
+
 def input_twice() -> bytes:
     m = _Odd()
     x = m.tensor("x", (1, 8))
@@ -147,6 +169,8 @@ RUN: tuple[Callable[[], bytes], ...] = (
 )
 REFUSED: Mapping[Callable[[], bytes], tuple[str, str]] = {  # where, and of what it is refused
     unread_input: ("input tensor 'unread'", "no operator reads it"),
+    unread_output: ("operator 0 SPLIT", "nothing reads its output 'unread'"),
+    convolution_in_groups: ("operator 0 CONV_2D", "a convolution in groups (weights for 2 of 4 input channels)"),
     input_twice: ("input tensor 'x'", "it is 2 inputs of the model: one tensor cannot hold several windows"),
     no_operators: ("operators", "the model has none: nothing would run"),
 }

@@ -23,7 +23,7 @@ from hil.model.kernels.library import KernelLibrary
 from hil.model.kernels.own import WITH_OWN
 from hil.model.kernels.tflm_2020 import TFLM_2020
 from hil.model.kernels.upstream import UPSTREAM
-from hil.model.operators import integer_weights, missing_operators, variant
+from hil.model.operators import integer_weights, missing_operators, unread_outputs, variant
 from hil.model.padding import PAD_FIX, padding, separable
 from hil.model.sizes import unplannable
 from hil.model.tflite import computes_in_float, parse_model
@@ -80,7 +80,8 @@ def _problems(graph: Graph, operators: frozenset[str] | None, kernels: KernelLib
     for operator in graph.operators:
         if operator.name in kernels.types and operator.name in (operators or kernels.operators):
             problems += variant(graph, operator, kernels)
-    return problems
+    named = {each.where for each in problems}  # of an operator that is refused anyway this says nothing new
+    return [*problems, *(each for each in unread_outputs(graph, kernels) if each.where not in named)]
 
 
 def _upstream_can(problem: Problem) -> Problem:

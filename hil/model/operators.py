@@ -65,6 +65,7 @@ def variant(graph: Graph, operator: Operator, kernels: KernelLibrary) -> Iterato
     yield from _second_input(operator, data, inputs[1:2])
     yield from _quantised(operator, (*inputs, output))
     yield from _weight_scales(graph, operator, kernels)
+    yield from _groups(operator, data, inputs[1:2], kernels)
     yield from _rescaled(graph, operator, kernels)
     if operator.name in kernels.flat and output.dtype == "INT8" and len(output.shape) > 2:
         problem = f"its kernel fills two output dimensions; tensor {output.name!r} has the shape {list(output.shape)}"
@@ -80,6 +81,32 @@ def variant(graph: Graph, operator: Operator, kernels: KernelLibrary) -> Iterato
             f"its kernel only computes scale {wanted[0]:g}, zero point {wanted[1]}; tensor {output.name!r} has {found}"
         )
         yield Problem(place(operator), problem, "convert with a current TFLiteConverter, which uses these values")
+
+
+def _groups(
+    operator: Operator, data: Tensor, weights: list[Tensor | None], kernels: KernelLibrary
+) -> Iterator[Problem]:
+    """A kernel that knows no groups reads weights that are not there, and reports no error."""
+    window = weights[0].shape if weights and weights[0] is not None else ()
+    if operator.name != "CONV_2D" or operator.name in kernels.grouped or len(window) != 4 or len(data.shape) != 4:
+        return
+    if window[3] != data.shape[3]:
+        problem = f"it is a convolution in groups (weights for {window[3]} of {data.shape[3]} input channels)"
+        fix = "use groups=1, or split the channels, convolve each part and concatenate the results"
+        yield Problem(place(operator), f"{problem}, which {kernels.name} cannot compute", fix)
+
+
+def unread_outputs(graph: Graph, kernels: KernelLibrary) -> Iterator[Problem]:
+    """Outputs of operators that nothing reads, as the last step of an unrolled GRU leaves them."""
+    if kernels.unread_inputs:
+        return
+    read = {*graph.outputs, *(index for operator in graph.operators for index in operator.inputs)}
+    for operator in graph.operators:
+        for index in operator.outputs:
+            if index >= 0 and index not in read:
+                problem = f"nothing reads its output {graph.tensors[index].name!r}, and {kernels.name}"
+                fix = "leave out of the network what is not used, or make it an output of the model"
+                yield Problem(place(operator), f"{problem} cannot plan memory for it", fix)
 
 
 _ENDS_OF_A_CONVERSION = frozenset({"FLOAT32", "UINT8", "INT16"})  # that another conversion does without

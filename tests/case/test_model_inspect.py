@@ -5,6 +5,9 @@ refusal.
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +15,7 @@ import pytest
 from state_cases import streaming_model
 from tflite_builder import ModelBuilder, dense_model, float_model
 
-from hil.cli import main
+from hil.cli import EXIT_PIPE, main
 from hil.errors import CaseError
 from hil.model.graph import read_graph
 from hil.model.inspect.facts import ModelFacts, inspect
@@ -184,3 +187,16 @@ def test_a_model_that_the_wheel_does_not_take_is_told_all_the_same(tmp_path: Pat
 def test_what_is_no_model_is_an_error_with_a_fix(tmp_path: Path) -> None:
     with pytest.raises(CaseError, match="cannot be read"):
         inspect(tmp_path / "none.tflite")
+
+
+def test_a_reader_that_has_seen_enough_ends_the_command_without_a_stack(tmp_path: Path) -> None:
+    """As `head` does. The exit code is that of a broken pipe, so that no verdict is made of it."""
+    (tmp_path / "model.tflite").write_bytes(hundred_operators())
+    command = [sys.executable, "-m", "hil.cli", "model", "inspect", str(tmp_path / "model.tflite")]
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    finally:
+        os.close(write)
+    assert (done.returncode, done.stderr) == (EXIT_PIPE, "")

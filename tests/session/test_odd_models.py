@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from native_session import PROJECT
-from odd_models import REFUSED, RUN, unread_input
+from odd_models import REFUSED, RUN, convolution_in_groups, unread_input, unread_output
 
 from hil.board.config import kind_module, load_board
 from hil.case.start.new import new_case
@@ -46,7 +46,8 @@ def test_it_is_refused_for_what_it_is(model: Callable[[], bytes]) -> None:
     assert problem in fault.problem
 
 
-def test_todays_tflm_gives_memory_to_an_input_that_nothing_reads() -> None:
-    (fault,) = faults_of(unread_input(), Path("model.tflite"))
+@pytest.mark.parametrize("model", [unread_input, unread_output, convolution_in_groups])
+def test_what_the_tflm_of_2020_cannot_do_and_todays_can_is_told(model: Callable[[], bytes]) -> None:
+    (fault,) = faults_of(model(), Path("model.tflite"))
     assert "--hil-tflm=upstream" in fault.fix
-    assert faults_of(unread_input(), Path("model.tflite"), kernels=UPSTREAM) == []
+    assert faults_of(model(), Path("model.tflite"), kernels=UPSTREAM) == []

@@ -24,7 +24,8 @@ class KernelLibrary:
     open_ends: operators that take the rest of an axis where a mask of its end meets one that drops the axis.
     custom: names of custom operators that it has.
     any_subgraphs: it runs models of several graphs (CALL_ONCE, IF, WHILE).
-    unread_inputs: it gives memory to inputs that no operator reads.
+    unread_inputs: it gives memory to inputs of the model, and to outputs of operators, that no operator reads.
+    grouped: convolutions that it computes in groups, each of which takes in a share of the input's channels.
     """
 
     name: str
@@ -39,6 +40,7 @@ class KernelLibrary:
     custom: frozenset[str] = frozenset()
     any_subgraphs: bool = False
     unread_inputs: bool = False
+    grouped: frozenset[str] = frozenset()
 
     @property
     def operators(self) -> frozenset[str]:

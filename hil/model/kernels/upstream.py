@@ -93,4 +93,5 @@ UPSTREAM = KernelLibrary(
     ),
     any_subgraphs=True,
     unread_inputs=True,
+    grouped=frozenset({"CONV_2D"}),
 )
