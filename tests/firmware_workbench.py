@@ -43,14 +43,15 @@ class Edit:
         return text.replace(self.old, self.new)
 
     @property
-    def of_cmake(self) -> bool:
-        return self.file.endswith((".cmake", "CMakeLists.txt"))
+    def compiled(self) -> bool:
+        """By a compiler, and not what CMake, a generator or the linker reads."""
+        return self.file.endswith((".c", ".cc", ".cpp", ".h"))
 
 
 class Workbench:
     """Changes of the firmware for one target, made beside its normal build; any number at a time.
 
-    A change of what CMake reads is made in a configured copy, which costs as much as ten images.
+    A change of what CMake or a generator reads is made in a configured copy, which costs as much as ten images.
     """
 
     def __init__(self, target: str, image: Path, folder: Path) -> None:
@@ -63,7 +64,7 @@ class Workbench:
         """The firmware with these edits, of its sources and of TFLM's, as an ELF in the folder `to`. name: which of
         CMake's images.
         """
-        if any(edit.of_cmake for edit in edits):
+        if not all(edit.compiled for edit in edits):
             assert not kernels, "no row changes both"
             return self._configured.image(edits, to, name)
         with TemporaryDirectory(dir=to, prefix="build-") as scratch:
