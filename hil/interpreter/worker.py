@@ -21,7 +21,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from hil.interpreter.carried import CarriedInputs
@@ -62,6 +61,7 @@ def open_tflm(room: Room, model: bytes, arena_bytes: int) -> Values:
     dtype, shape, scales, zero_points; and `input` and `output`, the first of them.
     """
     from tflite_micro import runtime
+    from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema  # loaded with the wheel anyway
 
     room.interpreter = runtime.Interpreter.from_bytes(model, arena_size=arena_bytes)
     graph = schema.Model.GetRootAs(model, 0).Subgraphs(0)  # the wheel does not say how many ends there are
@@ -196,6 +196,7 @@ def shapes_litert(room: Room, model: bytes) -> Values:
     """`shapes` of all tensors of the first subgraph, as TFLite's own operators make them of the inputs' shapes. The
     model runs once on zeros: some sizes are computed.
     """
+    from ai_edge_litert import schema_py_generated as schema
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     kind = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES  # a delegate takes operators out, and with them tensors
