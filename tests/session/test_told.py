@@ -68,7 +68,13 @@ def test_our_own_firmware_can_everything() -> None:
     assert asked >= {REQUESTS[function] for function in REQUESTS if function not in (Can.FETCH, Can.TENSOR)}
 
 
-@pytest.mark.parametrize("function", list(Can))
+# A session each.
+QUICK = (Can.DECIDE, Can.FETCH)
+
+
+@pytest.mark.parametrize(
+    "function", [pytest.param(each, marks=[] if each in QUICK else [pytest.mark.slow]) for each in Can]
+)
 def test_what_needs_a_function_is_not_judged_without_it_and_all_else_as_ever(function: Can) -> None:
     evidence, results, asked = judged(~function)
     assert REQUESTS.get(function) not in asked
