@@ -19,7 +19,7 @@ from test_contract_defects import BY_ID, DEFECTS, INSTRUMENTS
 
 from hil.case.types import BASELINES
 from hil.contract import checks_for, judge
-from hil.contract.types import CheckResult, Evidence, Outcome, VectorFault
+from hil.contract.types import CheckResult, Evidence, Finding, Outcome, VectorFault
 from hil.records import FaultReport, GateReason, Status
 
 SAID = Path(__file__).with_suffix(".txt")
@@ -141,7 +141,7 @@ def of_defect(number: int) -> str:
 
 
 def verdict(result: CheckResult) -> str:
-    """All of it: the first finding in full, of the others the vectors."""
+    """All of it: the first finding of each kind in full, of the others the vectors."""
     value = "" if result.value is None else f"{result.value:.9g} {result.unit}".rstrip()
     parts = {
         "value": value,
@@ -152,11 +152,15 @@ def verdict(result: CheckResult) -> str:
     lines = [f"{result.outcome}{f', {result.total} findings' if result.total else ''}"]
     lines[0] += f": {result.reason}" if result.reason else ""
     lines += [f"  {name:<12}{text}" for name, text in parts.items() if text]
-    for finding in result.findings[:1]:
+    of_the_check = f"limit       {result.limit}" if result.limit is not None else None
+    kinds: dict[tuple[str, str], Finding] = {}
+    for finding in result.findings:
+        kinds.setdefault((finding.stage, finding.hint), finding)
+    for finding in kinds.values():
         rows = str(replace(finding, case="", contract="", check="")).splitlines()
-        of_the_check = f"limit       {result.limit}" if result.limit is not None else None
         lines += [row.rstrip() for row in rows if row.strip() != of_the_check]
-    more = [finding.vector or "the run" for finding in result.findings[1:]]
+    firsts = [id(finding) for finding in kinds.values()]
+    more = [finding.vector or "the run" for finding in result.findings if id(finding) not in firsts]
     return "\n".join([*lines, *([f"  and {', '.join(more)}"] if more else [])])
 
 
