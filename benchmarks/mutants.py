@@ -39,7 +39,13 @@ EQUIVALENT = Path(__file__).with_suffix(".toml")
 LONGEST_S = 600  # for the fast tests of a room; an edit with which they take longer is noticed
 # The fast tests of each room, and those that use it from elsewhere; none of them opens a board.
 ROOMS: dict[str, tuple[str, ...]] = {
-    "contract": ("tests/contract", "tests/baseline/test_baseline_checks.py", "tests/baseline/test_baseline_cycles.py"),
+    "contract": (
+        "tests/contract",
+        "tests/baseline/test_baseline_checks.py",
+        "tests/baseline/test_baseline_cycles.py",
+        "tests/baseline/test_baseline_of_several.py",
+        "tests/baseline/test_regression_statistics.py",
+    ),
     "reference": ("tests/reference",),
     "session": (
         "tests/session/test_order.py",
@@ -55,6 +61,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "tests/session/test_prepare_stimuli.py",
         "tests/session/test_score_stimuli.py",
         "tests/session/test_coverage.py",
+        "tests/session/test_stages_of_a_product.py",
+        "tests/session/test_first_operator.py",
     ),
     "link": (
         "tests/link/test_cobs.py",
