@@ -83,9 +83,11 @@ class Place:
 
     def _refusal(self) -> str:
         """Why, asked once more: what the guard was told may have several lines, the last of which counts."""
-        found = subprocess.run(
-            [self._client, "-p", self.name, "show"], capture_output=True, text=True, timeout=_ANSWER_S, check=False
-        )
+        command = [self._client, "-p", self.name, "show"]
+        try:
+            found = subprocess.run(command, capture_output=True, text=True, timeout=_ANSWER_S, check=False)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return str(error)
         holder = next((line.strip() for line in found.stdout.splitlines() if line.strip().startswith("acquired: ")), "")
         words = (found.stderr.strip().splitlines() or ["it was refused"])[-1]
         return f"it is {holder.replace(':', ' by', 1)}" if holder and not holder.endswith("None") else words

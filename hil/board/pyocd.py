@@ -75,9 +75,9 @@ def check_connection(config: BoardConfig, settings: Settings) -> None:
 
 
 def _choices(config: BoardConfig, settings: Settings) -> list[Settings]:
-    """The settings, once for each board that would do."""
+    """The settings, once for each board that would do: of a map, the one whose probe is named elsewhere."""
     chosen = _from_hardware_map(config, settings, config.options.get("hil-hardware-map", ""))
-    probe = config.options.get("hil-probe", "")
+    probe = config.options.get("hil-probe", "") or settings.probe
     if not probe:
         return chosen
     mapped = [choice for choice in chosen if choice.probe and probe.lower() in choice.probe.lower()]

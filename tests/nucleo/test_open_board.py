@@ -100,6 +100,14 @@ def test_a_probe_of_the_environment_goes_first(tmp_path: Path, monkeypatch: pyte
     assert choices(nucleo(tmp_path, hardware_map='"map.yaml"'), tmp_path) == [("B2", "", 9600)]
 
 
+def test_a_probe_that_is_named_is_looked_up_in_the_map(tmp_path: Path) -> None:
+    """So each device of a pool keeps its own, whatever the map has beside it."""
+    (tmp_path / "map.yaml").write_text(MAP)
+    named = nucleo(tmp_path, hardware_map='"map.yaml"', probe='"b2"')
+    assert choices(named, tmp_path) == [("B2", "", 9600)]
+    assert choices(nucleo(tmp_path, hardware_map='"map.yaml"', probe='"C3"'), tmp_path) == [("C3", "", 115200)]
+
+
 @pytest.mark.parametrize("port", ["socket://host:1", "RFC2217://host:1", "/dev/ttyACM0", "none"])
 def test_ports_that_pyserial_knows_are_taken(tmp_path: Path, port: str) -> None:
     assert choices(nucleo(tmp_path, serial=f'"{port}"'), tmp_path)[0][1] == port
