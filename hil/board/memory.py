@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -68,6 +69,14 @@ class SharedMemory:
                 f"{size} bytes at {address:#010x} are outside the RAM shared with the board ({self.base:#x}-{end:#x})"
             )
         return at
+
+
+class SharedFile(SharedMemory):
+    """Target RAM or flash in a file that an emulator made: what it holds from `offset` on."""
+
+    def __init__(self, base: int, size: int, file: Path, offset: int) -> None:
+        self.fd = os.open(file, os.O_RDWR | os.O_CLOEXEC)
+        self._attach(base, size, offset)
 
 
 class Memories:

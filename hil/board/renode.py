@@ -4,7 +4,6 @@ Renode shares with this process.
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from hil.board.config import BoardConfig, check_settings
 from hil.board.firmware import FirmwareBoard
-from hil.board.memory import Memories, SharedMemory
+from hil.board.memory import Memories, SharedFile, SharedMemory
 from hil.board.outside import FreeRunning, OnlyMemory, Outside
 from hil.board.renode_settings import Area, Settings, check_files, quoted
 from hil.board.renode_uart import RenodeUartBoard
@@ -329,7 +328,7 @@ class _Machine:
         if file is None or len(sizes) != 1 or size < area.bytes:
             found = ", ".join(f"{size:,} bytes" for size in sizes.values()) or "none"
             raise BoardError(self._not_shared(name, area, f"found: {found}"))
-        memory = _SharedFile(area, file, size - area.bytes)
+        memory = SharedFile(area.base, area.bytes, file, size - area.bytes)
         self._memories.append(memory)
         memory.write(area.base, _PROBE.to_bytes(4, "little"))
         seen = self._robot.number(f"sysbus ReadDoubleWord {area.base:#x}")
@@ -343,11 +342,3 @@ class _Machine:
             f"start: {name} should be one shared file with {area.bytes:,} bytes at its end, {found}\n"
             f"  next: give {name} in the platform file this size, and the same as segmentSize"
         )
-
-
-class _SharedFile(SharedMemory):
-    """Target RAM or flash in a file that Renode made."""
-
-    def __init__(self, area: Area, file: Path, offset: int) -> None:
-        self.fd = os.open(file, os.O_RDWR | os.O_CLOEXEC)
-        self._attach(area.base, area.bytes, offset)

@@ -69,7 +69,7 @@ class Equipment:
         if self.config.own_model and not takes_own(board.config):
             raise UsageError(
                 f"{self.config.file}: [firmware] bundle: kind {self.config.kind!r} needs firmware that reads bundles\n"
-                '  fix: leave bundle out, or use kind = "serial", or kind = "qemu" with link = "uart"'
+                '  fix: leave bundle out, or use kind = "serial", "pyocd", "qemu" or "renode"'
             )
         if self.settings.image is not None:
             board.check_image(self.image())
