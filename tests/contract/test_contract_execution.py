@@ -6,11 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from made_evidence import with_section
 from test_contract_defects import BY_ID, hello, records
 
 from hil.board.fault import advice
 from hil.contract import judge
 from hil.contract.execution import InvokeRun, Invokes, failing_calls
+from hil.contract.instruments.marks import NO_MEMORY, MemoryTest
 from hil.contract.types import BundleDifference, Evidence, Outcome, VectorFault
 from hil.records import FaultReport, Status
 
@@ -152,3 +154,51 @@ def test_a_rejection_is_worded_whatever_its_reason(evidence: Evidence, reason: i
     broken = records(9, status=Status.REJECTED, gate=reason, answer=-1, label=-1)(evidence)
     finding = judge(BY_ID["input.gate"], broken).findings[0]
     assert (finding.vector, finding.expected, finding.observed) == ("#9", "valid", word)
+
+
+@pytest.mark.parametrize("element", [0, 6, 20])
+def test_outputs_that_are_the_input_tensors_memory_say_so(evidence: Evidence, element: int) -> None:
+    """A model that does not run leaves the prepared tensor where its output should be."""
+    evidence.records.output[:] = evidence.references.prepared[:, element : element + 4]
+    (hint, *_) = [finding.hint for finding in judge(BY_ID["execution.output"], evidence).findings]
+    assert f"the output is the input tensor's memory, from element {element} on" in hint
+
+
+def test_a_model_that_nobody_can_read_back_passes_by_the_firmwares_word_alone(evidence: Evidence) -> None:
+    blind = with_section(evidence, MemoryTest, blind=NO_MEMORY, engine=None)
+    result = judge(BY_ID["execution.model"], blind)
+    assert (result.outcome, result.reason) == (
+        Outcome.PASSED,
+        "the firmware's own word: this board gives no memory to read the model from",
+    )
+    assert judge(BY_ID["execution.model"], evidence).reason == ""
+
+
+@pytest.mark.parametrize(
+    ("engine", "outcome"),
+    [
+        ("", Outcome.PASSED),
+        ("ab" * 32, Outcome.PASSED),
+        ("cd" * 32, Outcome.FAILED),
+        ("AB" * 31 + "ac", Outcome.FAILED),
+    ],
+)
+def test_the_engine_runs_the_bytes_of_the_model_where_they_can_be_read(
+    evidence: Evidence, engine: str, outcome: Outcome
+) -> None:
+    memory = evidence.section(MemoryTest)
+    assert memory.engine is not None
+    other = with_section(evidence, MemoryTest, engine=replace(memory.engine, model_sha256=engine))
+    assert judge(BY_ID["execution.model"], other).outcome is outcome
+    refused = hello(bundle_status=3, model_hash="ab" * 32)(other)
+    assert judge(BY_ID["execution.model"], refused).outcome is Outcome.PASSED
+
+
+@pytest.mark.parametrize(("more", "outcome"), [(0, Outcome.PASSED), (1, Outcome.FAILED)])
+def test_the_engine_is_given_no_more_arena_than_the_case_allows(
+    evidence: Evidence, more: int, outcome: Outcome
+) -> None:
+    memory = evidence.section(MemoryTest)
+    assert memory.engine is not None
+    given = replace(memory.engine, arena_bytes=memory.share + more)
+    assert judge(BY_ID["execution.arena"], with_section(evidence, MemoryTest, engine=given)).outcome is outcome

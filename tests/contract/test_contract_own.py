@@ -204,8 +204,30 @@ def test_an_element_is_named_by_its_place_in_the_tensor_or_in_the_window(evidenc
     assert element_name(flat, 0) == "[0]"
 
 
-def test_the_cure_of_an_own_front_end_is_that_front_end(evidence: Evidence) -> None:
-    assert input_cure(own_stages(evidence).case).endswith("or mend the front end")
+@pytest.mark.parametrize(
+    ("stage", "cure"),
+    [
+        (Prepare(OWN, 0), "or mend the front end"),
+        (Prepare("scale", 1), "or mend full_scale and offset"),
+        (Prepare("quantize", 1, factor=1.0), "or bring the windows into the units that it was trained in"),
+        (Prepare("tensor", 1), "or quantise the windows with its input scale 0.125"),
+    ],
+)
+def test_the_cure_of_an_input_is_the_stage_that_makes_it(evidence: Evidence, stage: Prepare, cure: str) -> None:
+    assert input_cure(replace(evidence.case, prepare=stage)).endswith(cure)
+
+
+@pytest.mark.parametrize(("vector", "before"), [(1, 0), (8, 6), (N - 1, N - 2), (22, 20)])
+def test_the_tensor_of_the_window_before_is_known_again(evidence: Evidence, vector: int, before: int) -> None:
+    """The one that the board prepared just before: none of a refused window, and of a stream the one before in it."""
+    stale = evidence.references.prepared[before].copy()
+    evidence.records.digest[vector] ^= 1
+    fetched = with_section(evidence, PreparedTensors, differences=(PreparedDifference(vector, stale),))
+    (finding,) = result(fetched, "input.prepared").findings
+    assert finding.hint.startswith("looks like stale input buffer: the tensor is that of the vector before")
+    other = (PreparedDifference(vector, evidence.references.prepared[50]),)
+    (finding,) = result(with_section(evidence, PreparedTensors, differences=other), "input.prepared").findings
+    assert "stale" not in finding.hint
 
 
 def test_a_tensor_of_float32_may_be_off_by_a_tolerance_and_nan_by_nothing(evidence: Evidence) -> None:
