@@ -48,6 +48,16 @@ def test_it_is_judged_there(machine: str, example: Path, tmp_path: Path) -> None
     assert found["instruments.clock"].numbers["outer_counter"] == "QEMU's count of executed instructions"
 
 
+def test_it_is_judged_over_rings_in_shared_memory(example: Path, tmp_path: Path) -> None:
+    """All RAM of a RISC-V machine is a file that both map; the firmware holds its own model and has no self-tests."""
+    need_tools_of("riscv_virt")
+    image = built(example, "riscv_virt_rtt")
+    found = verdicts(example, board_config(example, "riscv_virt_rtt"), image, tmp_path)
+    assert [check for check, result in found.items() if result.outcome is Outcome.FAILED] == []
+    for check in ("input.prepared", "execution.output", "decision.answer", "latency.total.p95", "memory.flash"):
+        assert found[check].outcome is Outcome.PASSED, f"{check}: {found[check]}"
+
+
 @pytest.mark.parametrize("machine", MORE)
 def test_it_says_hello_there(machine: str, example: Path, tmp_path: Path) -> None:
     need_tools_of(machine)

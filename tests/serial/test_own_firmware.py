@@ -110,8 +110,8 @@ def test_what_is_wrong_with_the_table_is_named(
 
 def test_a_kind_that_reads_the_bundle_from_memory_refuses_it(tmp_path: Path) -> None:
     (tmp_path / "boards").mkdir()
-    qemu = (IMU_MOTION.parents[1] / "boards" / "qemu.toml").read_text()
-    (tmp_path / "boards" / "mine.toml").write_text(f'{qemu}\n[firmware]\nbundle = "none"\n')
+    native = (IMU_MOTION.parents[1] / "boards" / "native.toml").read_text()
+    (tmp_path / "boards" / "mine.toml").write_text(f'{native}\n[firmware]\nbundle = "none"\n')
     done = run_harness(tmp_path, IMU_MOTION / "case.toml", f"--hil-boards={tmp_path / 'boards'}", board="mine")
     assert done.code == USAGE_ERROR
-    assert "[firmware] bundle: kind 'qemu' needs firmware that reads bundles\n" in done.text
+    assert "[firmware] bundle: kind 'native' needs firmware that reads bundles\n" in done.text
