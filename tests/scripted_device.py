@@ -14,10 +14,21 @@ import numpy as np
 from made_evidence import INSTRUCTIONS, make_hello
 from native_session import imu_motion, with_vectors
 
+from hil.board.config import SizesTable
 from hil.case.types import Case
 from hil.device import Device, InvokeCalls, PlainRun, Witness
 from hil.link.client import LinkCounters
-from hil.records import ClockSpec, Decision, DecisionReason, FaultReport, GateReason, Record, RunRecords, Status
+from hil.records import (
+    ClockSpec,
+    Decision,
+    DecisionReason,
+    FaultReport,
+    GateReason,
+    HeapState,
+    Record,
+    RunRecords,
+    Status,
+)
 from hil.reference.compute import Stimuli, prepare_all
 from hil.session import first_pass, groups
 from hil.session.state import SessionState
@@ -88,6 +99,7 @@ class Scripted:
         self.asked: list[Asked] = []
         self.counters, self.invokes, self.witness = LinkCounters(), [InvokeCalls()], Witness()
         self.inferences, self.sequence = 0, 0
+        self.heaps: list[list[HeapState]] = [[]]
         self.last_answered: int | None = None
         self.hello = make_hello(case_of())
         self.board = SimpleNamespace(
@@ -97,7 +109,7 @@ class Scripted:
             once_per_image=False,
             resets=True,
             memory=object(),
-            config=SimpleNamespace(kind="scripted", name="scripted", own_model=False),
+            config=SimpleNamespace(kind="scripted", name="scripted", own_model=False, sizes=SizesTable()),
         )
         self._vectors = {case_of().vectors.payload(vector): vector for vector in range(N)}
 

@@ -34,6 +34,7 @@ class CaseLimits(BaseModel):
     stack_bytes: int | None
     stack_headroom: float | None
     latency: list[LatencyLimit]
+    heap_bytes: int | None = None
 
 
 def limits_of(case: Case) -> CaseLimits:
@@ -55,4 +56,5 @@ def limits_of(case: Case) -> CaseLimits:
             for each in contracts.latency
             if each.limit.maximum is not None
         ],
+        heap_bytes=contracts.heap_bytes,
     )

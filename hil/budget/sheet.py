@@ -21,6 +21,7 @@ def sheet(sources: Sources) -> Sheet:
     rows = [
         *_flash_rows(sources),
         *_memory_rows(sources),
+        *_heap_row(sources),
         *_cut_rows(sources),
         *latency_rows(sources),
         *energy_rows(sources),
@@ -133,6 +134,13 @@ def _memory_rows(sources: Sources) -> Iterator[Row]:
         note = f"{100 * case.stack_headroom:g} % of the {found.stack_bytes:,} bytes must stay free"
         budget = int(found.stack_bytes * (1 - case.stack_headroom) + 1e-9)
         yield replace(row, what="stack, headroom kept", budget=budget, note=note, check="memory.stack_headroom")
+
+
+def _heap_row(sources: Sources) -> Iterator[Row]:
+    """What the firmware told of its heap, where it has one or the case limits it."""
+    own = sources.case.heap_bytes if sources.case is not None else None
+    heap = sources.found.heap if sources.found is not None else None
+    yield _size_row("heap", None, heap.peak if heap is not None else None, own, "memory.heap")
 
 
 def _cut_rows(sources: Sources) -> Iterator[Row]:

@@ -1,5 +1,5 @@
 """A bare-metal firmware with a heap of newlib and a .tflite in its flash: a leak is found, and another model than the
-case's is found in the ELF and in the flash of the board.
+case's in the ELF and in the flash of the board; the stack is measured though the firmware does not measure it.
 """
 
 from __future__ import annotations

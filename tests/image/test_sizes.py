@@ -137,6 +137,21 @@ def test_names_of_the_user_go_first(tmp_path: Path) -> None:
     assert ledger.groups()["features"].ram == 4096
 
 
+def test_a_board_file_names_symbols_and_memories(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "boards").mkdir()
+    (tmp_path / "boards" / "mine.toml").write_text(
+        'kind = "serial"\ntarget = "x"\n[sizes.symbols]\nfeatures = ["pool"]\n'
+        "[sizes.memory]\nDTCM = [0x2000_0000, 0x1_0000]\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert main(["size", str(linked(tmp_path)), "--board", "mine"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["features", "0", "500"] in rows
+    assert {row[1] for row in rows if row[:1] in ([".data"], [".bss"])} == {"DTCM"}
+
+
 def test_memories_are_told_by_address(tmp_path: Path) -> None:
     image = Image(linked(tmp_path))
     assert {each.name: each.memory for each in image.ledger().sections} == {

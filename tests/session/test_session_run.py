@@ -18,6 +18,7 @@ from made_evidence import CYCLES, INSTRUCTIONS
 from scripted_device import REPORT, SCORES, N, Scripted, case_of, record_of, session_with, stimuli_of
 
 from hil.board.base import Board
+from hil.board.config import SizesTable
 from hil.bundle import build_bundle, sha256
 from hil.case.types import Case
 from hil.contract.coverage import Coverage, Reached, ShortClamp
@@ -42,6 +43,7 @@ from hil.session.stimuli import Found, Windows
 from hil.session.stimuli.search import Goal
 
 ROOM = 100_000
+SIZES = SizesTable(symbols={"arena": ("pool*",)}, memory={"DTCM": (0x2000_0000, 64)})
 
 
 def image(symbols: dict[str, int] | None = None, sizes: dict[str, int] | None = None, is_32_bit: bool = True) -> Image:
@@ -55,7 +57,7 @@ def image(symbols: dict[str, int] | None = None, sizes: dict[str, int] | None = 
             has_symbol=lambda name: name in there or name in (sizes or {}),
             symbol_bytes=lambda name: (sizes or {})[name],
             is_32_bit=is_32_bit,
-            facts=lambda: "facts",
+            facts=lambda named, memories: "facts" if (named, memories) == (SIZES.symbols, SIZES.memory) else "others",
         ),
     )
 
@@ -65,7 +67,7 @@ class OnTable:
 
     def __init__(self, *outcomes: Exception | None, device: Scripted | None = None) -> None:
         self.outcomes, self.device = list(outcomes), device or Scripted()
-        self.config = SimpleNamespace(kind="table", name="table", own_model=False)
+        self.config = SimpleNamespace(kind="table", name="table", own_model=False, sizes=SIZES)
         self.clock, self.request_s = self.device.clock, 0.001
         self.once_per_image, self.probe_bundles = False, True
         self.provisioned: list[bytes] = []

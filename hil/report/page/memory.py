@@ -74,6 +74,9 @@ def _regions(case: Case, memory: Memory) -> Iterator[_Region]:
     if memory.stack_high_water:
         stack = (_Part("high-water mark", memory.stack_high_water),)
         yield _Region("stack", stack, memory.stack_bytes, _budget(case, "memory.stack"))
+    if memory.heap is not None:
+        peak = (_Part("peak", memory.heap.peak),)
+        yield _Region("heap", _present(peak), memory.heap.size or 0, _budget(case, "memory.heap"))
     arena = whole_arena if 0 < whole_arena <= memory.ram_bytes else 0
     ram = (_Part("the firmware's arena", arena), _Part("other data", memory.ram_bytes - arena))
     yield _Region("static RAM", _present(ram), 0, _budget(case, "memory.ram"))
