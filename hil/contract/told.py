@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from hil.can import to_add, untold
 from hil.contract.stack_seen import StackSeen
@@ -58,7 +59,11 @@ def needed_by(check: str, evidence: Evidence) -> Can:
 
 def not_told(check: Check, evidence: Evidence) -> CheckResult | None:
     """That nothing can be judged, when the firmware lacks a function that the check needs."""
-    return without(check.id, evidence, needed_by(check.id, evidence))
+    found = without(check.id, evidence, needed_by(check.id, evidence))
+    blind = evidence.section(StackSeen).blind
+    if found is None or check.id not in _OF_THE_STACK or not blind:
+        return found
+    return replace(found, reason=f"{found.reason}; {blind}")
 
 
 def without(check: str, evidence: Evidence, needed: Can) -> CheckResult | None:
