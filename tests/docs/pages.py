@@ -9,7 +9,7 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[2]
 PAGES = (
     PROJECT / "README.md",
-    *sorted((PROJECT / "docs").glob("*.md")),
+    *sorted((PROJECT / "docs").glob("**/*.md")),
     *PROJECT.glob("golden_vectors/*/README.md"),
     *PROJECT.glob("examples/*/README.md"),
 )

@@ -82,11 +82,11 @@ static void tell(uint8_t refused, const decision* found, hil_record* record) {
   self.ran = refused == VALID;
   record->gate = refused;
   record->status = (uint8_t)(refused == VALID ? 0 : 1);
-  tell_decision(found, &record->decision); /* of a window that is refused: none */
   if (self.ran) {
     tell_input(record);
     record->output.data = (const uint8_t*)self.output;
     record->output.size = LABELS;
+    tell_decision(found, &record->decision);
   }
 }
 
