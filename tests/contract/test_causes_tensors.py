@@ -23,6 +23,7 @@ from hil.contract.causes.pair import pair_of
 from hil.contract.causes.source import Source, source_of
 from hil.contract.input import PreparedDifference, PreparedTensors
 from hil.contract.types import Evidence
+from hil.reference.prepare import digest
 from hil.reference.prepare import prepare as prepare_stage
 
 SAMPLES, CHANNELS, ZERO_POINT = 40, 6, -5
@@ -331,7 +332,8 @@ def test_the_finding_names_the_bug_from_the_windows_of_the_case(
     wrong = change(case.vectors.windows.astype(float)).clip(wide.min, wide.max).astype(case.vectors.windows.dtype)
     right, broken = (prepare_stage(w, case.prepare, case.model.input) for w in (case.vectors.windows, wrong))
     differences = tuple(PreparedDifference(vector, broken[vector]) for vector in range(20) if vector != REJECTED)
-    evidence.records.digest[[each.vector for each in differences]] ^= 1
+    for each in differences:
+        evidence.records.digest[each.vector] = digest(each.observed)
     evidence = replace(evidence, case=case, references=replace(evidence.references, prepared=right))
     (check,) = (check for check in CHECKS if check.id == "input.prepared")
     findings = judge(check, evidence.having(PreparedTensors(differences))).findings
@@ -346,6 +348,37 @@ def test_a_source_that_does_not_make_the_reference_is_not_asked() -> None:
 @pytest.mark.parametrize("change", [lambda t: t ^ 0x55, lambda t: np.random.default_rng(9).permuted(t)])
 def test_noise_has_no_name(change: Callable[[np.ndarray], np.ndarray]) -> None:
     assert cause(RIGHT, change(RIGHT)) == ""
+
+
+def with_a_hole(place: int, count: int, window: int) -> tuple[np.ndarray, np.ndarray]:
+    right = prepare(np.random.default_rng(window).normal(0, 6000, COUNTS.shape).round())
+    wrong = right.ravel().copy()
+    wrong[place : place + count] ^= 0x15
+    return right, wrong.reshape(right.shape)
+
+
+@pytest.mark.parametrize(
+    ("place", "count", "words"),
+    [
+        (239, 1, "only the last element is off; does a loop or a copy end too early?"),
+        (234, 6, "only the last 6 elements are off"),
+        (0, 1, "only the first element is off; does a loop or a copy begin too late?"),
+        (0, 6, "only the first 6 elements are off"),
+        (233, 7, ""),
+        (0, 7, ""),
+        (120, 1, ""),
+    ],
+)
+def test_an_end_that_is_off_in_all_windows_is_named(place: int, count: int, words: str) -> None:
+    pairs = [
+        pair_of(*with_a_hole(place, count, window), zero_point=ZERO_POINT, channels=CHANNELS) for window in range(3)
+    ]
+    found = values_cause(pairs, "tensor")
+    assert words in found
+    assert ("an end left out" in found) == bool(words)
+    assert "an end left out" not in values_cause(pairs[:2], "tensor")
+    middle = pair_of(*with_a_hole(120, 1, 3), zero_point=ZERO_POINT, channels=CHANNELS)
+    assert "an end left out" not in values_cause([*pairs, middle], "tensor")
 
 
 def test_one_wrong_element_has_no_name() -> None:

@@ -92,6 +92,8 @@ def tensor_cause(pair: Pair, stage: str, common: str = "") -> str:
 
 def values_cause(pairs: Sequence[Pair], stage: str) -> str:
     """What the differences of several windows, at least one, look like at once."""
+    if end := tensors.at_an_end(pairs):
+        return end
     if pairs[0].element.real:
         return ""  # their numbers are ranks, of which no arithmetic says anything
     return guess((*FRONT_ENDS.get(stage, ()), *VALUES), together(pairs))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from hil.contract.causes.factors import cut_words
 from hil.contract.causes.pair import Mask, Pair
 
+_WINDOWS, _SAMPLES = 3, 4  # of fewer windows, or of shorter ones, that an end is off is chance
 _STRETCH = 4  # elements: of fewer that equal the vector before, chance is as good a cause
 
 
@@ -105,6 +108,20 @@ def sample_lost(pair: Pair) -> str:
         return f"lost sample: from sample {first} on the window is one sample ahead"
     if np.array_equal(pair.observed[first:], pair.expected[first - 1 : -1]):
         return f"doubled sample: from sample {first} on the window is one sample behind"
+    return ""
+
+
+def at_an_end(pairs: Sequence[Pair]) -> str:
+    """In all windows the same end is wrong, by no more than a sample: a loop that ends early, or begins late."""
+    samples, channels = pairs[0].different.shape
+    if len(pairs) < _WINDOWS or samples < _SAMPLES:
+        return ""
+    places = np.concatenate([np.flatnonzero(pair.different.ravel()) for pair in pairs])
+    of_last, of_first = samples * channels - int(places.min()), int(places.max()) + 1
+    for end, count, action in (("last", of_last, "end too early"), ("first", of_first, "begin too late")):
+        if count <= channels:
+            which = f"the {end} element is" if count == 1 else f"the {end} {count} elements are"
+            return f"an end left out: in all these windows only {which} off; does a loop or a copy {action}?"
     return ""
 
 
