@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.case.types import Case, Limit
-from hil.contract.ready import refused
+from hil.contract.ready import refused, unready
 from hil.contract.types import Check, CheckResult, Evidence, Section
 from hil.contract.verdict import Sheet, number, plural
 
@@ -144,7 +144,9 @@ def _unready(evidence: Evidence, heap: HeapUse) -> str:
 
 
 def _untold(evidence: Evidence, heap: HeapUse) -> str:
-    return refused(evidence) or ("" if heap.told else "the firmware told nothing of its heap behind any window")
+    if reason := refused(evidence):
+        return reason
+    return "" if heap.told else unready(evidence) or "the firmware told nothing of its heap behind any window"
 
 
 def _limited(*names: str) -> Callable[[Case], bool]:

@@ -41,6 +41,7 @@ from hil.contract.types import (
     VectorFault,
 )
 from hil.records import Decision, DecisionReason, FaultReport, GateReason, Record, Status
+from hil.reference.prepare import digest
 
 BY_ID = {check.id: check for check in CHECKS}
 FIRST, LAST = 0, N - 1
@@ -114,7 +115,7 @@ def fetched(evidence: Evidence, vector: int) -> Evidence:
     """The tensor of the vector differs in its last element alone, and was fetched."""
     tensor = evidence.references.prepared[vector].copy()
     tensor[-1] ^= 1
-    evidence.records.digest[vector] ^= 1
+    evidence.records.digest[vector] = digest(tensor)
     return with_section(evidence, PreparedTensors, differences=(PreparedDifference(vector, tensor),))
 
 
