@@ -14,9 +14,9 @@ from scipy.stats import binom
 
 from hil.case.types import LatencyLimit, Limit
 from hil.contract import CHECKS, judge, latency_summary
-from hil.contract.latency import distinct_windows, stage_units
+from hil.contract.latency import _first_difference, distinct_windows, stage_units
 from hil.contract.types import Evidence, Outcome
-from hil.records import ClockSpec, Status
+from hil.records import ClockSpec, GateReason, Status
 
 BY_ID = {check.id: check for check in CHECKS}
 MS = LatencyLimit("total", "p99", "cycles", Limit(maximum=2.0, unit="ms"))
@@ -150,3 +150,48 @@ def test_the_summary_holds_every_stage_in_the_unit_of_the_clock(evidence: Eviden
 def test_the_summary_is_empty_when_nothing_was_done(evidence: Evidence) -> None:
     evidence.records.status[:] = Status.NOT_RUN
     assert latency_summary(evidence)["stages"] == {}
+
+
+@pytest.mark.parametrize(
+    ("status", "gate", "see"),
+    [(Status.REJECTED, GateReason.FLAT, "input.gate"), (Status.HANG, GateReason.VALID, "execution.fault")],
+)
+def test_samples_that_were_lost_are_no_want_of_vectors(
+    evidence: Evidence, status: Status, gate: GateReason, see: str
+) -> None:
+    """299 are needed for p99, and the case has 319."""
+    evidence.records.status[100:120], evidence.records.gate[100:120] = status, gate
+    assert judge(BY_ID["latency.total.p99"], evidence).outcome is Outcome.PASSED
+    evidence.records.status[120:122], evidence.records.gate[120:122] = status, gate
+    result = judge(BY_ID["latency.total.p99"], evidence)
+    assert (result.outcome, result.numbers["n"]) == (Outcome.NOT_JUDGED, 297)
+    assert result.reason == f"22 vectors brought no time, and too few are left for a bound: see {see}"
+
+
+def test_what_explains_a_slow_window_stands_beside_the_limit_that_it_breaks(
+    evidence: Evidence, with_contracts: Callable[..., Evidence]
+) -> None:
+    evidence.records.ticks[0, 1:] += 160_000
+    evidence.records.output[0, 0] ^= 1
+    for statistic, samples in (("max", 1), ("p99", 30)):
+        evidence.records.ticks[1:samples, 1:] += 160_000
+        evidence.records.output[1:samples, 0] ^= 1
+        limit = LatencyLimit("invoke", statistic, "instructions", Limit(maximum=60_000, unit="instructions"))
+        (finding,) = judge(BY_ID[f"latency.invoke.{statistic}"], with_contracts(evidence, latency=(limit,))).findings
+        assert finding.expected == f"invoke {statistic} <= 60,000 instructions"
+        assert finding.hint == "execution broke first on this vector: see execution.output"
+
+
+@pytest.mark.parametrize(
+    ("first", "again", "stage"),
+    [
+        ("[1, 2, 3]", "[2, 2, 3]", "prepare"),
+        ("[1, 2, 3]", "[1, 3, 3]", "invoke"),
+        ("[1, 2, 3]", "[1, 2, 4]", "decide"),
+        ("[1, 2, 3]", "[1, 2, 3]", ""),
+        ("many", "many", ""),
+        ("", "", ""),
+    ],
+)
+def test_times_part_at_the_end_of_a_stage(first: str, again: str, stage: str) -> None:
+    assert _first_difference(first, again) == stage
