@@ -161,3 +161,16 @@ def test_a_figure_of_an_image_for_a_workstation_says_nothing_of_the_product(evid
         result = judge(BY_ID[f"memory.{check}"], hosted)
         assert (result.outcome, result.total) == (Outcome.NOT_JUDGED, 0)
         assert result.reason == "the image is built for a workstation: needs one for the target"
+
+
+@pytest.mark.parametrize("check", ["arena", "stack"])
+def test_no_size_leaves_all_of_itself_untouched(evidence: Evidence, check: str) -> None:
+    found = verdict(f"memory.{check}_headroom", evidence, contracts(**{f"{check}_headroom": 1.0}))
+    assert found.outcome is Outcome.FAILED
+    assert " more " in found.findings[0].hint.replace("=", "")
+
+
+def test_a_stack_without_a_budget_may_use_all_but_the_last_byte_of_it(evidence: Evidence) -> None:
+    found = verdict("memory.stack", evidence, contracts(stack_bytes=None))
+    assert (found.outcome, found.limit) == (Outcome.PASSED, Limit(maximum=4095, unit="bytes"))
+    assert verdict("memory.stack", evidence).limit == Limit(maximum=3000, unit="bytes")
