@@ -174,3 +174,12 @@ def test_a_stack_without_a_budget_may_use_all_but_the_last_byte_of_it(evidence: 
     found = verdict("memory.stack", evidence, contracts(stack_bytes=None))
     assert (found.outcome, found.limit) == (Outcome.PASSED, Limit(maximum=4095, unit="bytes"))
     assert verdict("memory.stack", evidence).limit == Limit(maximum=3000, unit="bytes")
+
+
+@pytest.mark.parametrize(("by_the_elf", "told", "size"), [(4096, 9999, 4096), (0, 5000, 5000)])
+def test_a_stack_is_as_large_as_its_elf_says_or_else_the_firmware(
+    evidence: Evidence, by_the_elf: int, told: int, size: int
+) -> None:
+    """Whatever instruments.symbols makes of two that are not the same."""
+    evidence = hello(stack_bytes=told)(replace(evidence, image=replace(evidence.image, stack_bytes=by_the_elf)))
+    assert BY_ID["memory.stack"].judge(evidence).numbers["stack_size"] == size
