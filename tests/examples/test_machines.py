@@ -84,13 +84,13 @@ def test_a_trap_of_a_riscv_core_is_told_with_its_reason_and_place(tmp_path: Path
     text = network.read_text(encoding="utf-8")
     start = "  int8_t values[2][WIDEST];\n"
     assert text.count(start) == 1
-    network.write_text(text.replace(start, f"{start}  *(volatile int*)0x50000000 = 1;\n"), encoding="utf-8")
+    network.write_text(text.replace(start, f"{start}  *(volatile int*)0x0F000000 = 1;\n"), encoding="utf-8")
     found = verdicts(
         example, board_config(example, "riscv_virt", timeout=QUICK), built(example, "riscv_virt"), tmp_path
     )
     told = str(found["execution.fault"].findings)
     assert found["execution.fault"].outcome is Outcome.FAILED
-    assert "store access fault (mcause 7), mtval 0x50000000" in told
+    assert "store access fault (mcause 7), mtval 0x0f000000" in told
     assert "network.c" in told
 
 
