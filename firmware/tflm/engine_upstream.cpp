@@ -394,13 +394,19 @@ int ResourceVariables(const tflite::Model& model) {
   return count;
 }
 
-// Whether the model keeps anything from run to run.
+// Whether the model keeps anything from run to run: in variable tensors, resource variables, or memory of an operator's
+// own, as TFLM's signal operators do. Such an operator has something to do when the interpreter is reset.
 bool HasState(const tflite::Model& model) {
   for (const tflite::SubGraph* graph : *model.subgraphs()) {
     for (const tflite::Tensor* tensor : *graph->tensors()) {
       if (tensor->is_variable()) {
         return true;
       }
+    }
+  }
+  for (const tflite::OperatorCode* opcode : *model.operator_codes()) {
+    if (Registered(*opcode)->reset != nullptr) {
+      return true;
     }
   }
   return ResourceVariables(model) > 0;
