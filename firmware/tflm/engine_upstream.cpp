@@ -265,7 +265,7 @@ using Resolver = tflite::MicroMutableOpResolver<kMostOperators>;
 using Prepare = TfLiteStatus (*)(TfLiteContext*, TfLiteNode*);
 
 Slot<Resolver> resolver_slot;
-uint8_t operator_codes[kMostOperators];  // without custom ones
+uint8_t operator_codes[kMostOperators];  // of custom ones the code that they share
 size_t operator_count = 0;
 size_t registration_count = 0;
 TFLMRegistration* registrations = nullptr;  // the resolver's, in the order in which they were added
@@ -277,7 +277,9 @@ void AddIfThere(Resolver* resolver, const Add& add) {
   if constexpr (Needed(kCode) && std::is_invocable_v<Add, Resolver&>) {
     if (add(*resolver) == kTfLiteOk) {
       ++registration_count;
-      if (kCode != tflite::BuiltinOperator_CUSTOM) {
+      // All custom ones have one code.
+      if (kCode != tflite::BuiltinOperator_CUSTOM || operator_count == 0 ||
+          operator_codes[operator_count - 1] != kCode) {
         operator_codes[operator_count++] = static_cast<uint8_t>(kCode);
       }
     }

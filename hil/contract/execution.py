@@ -156,6 +156,9 @@ def _judge_operators(evidence: Evidence) -> CheckResult:
         )
     model = evidence.case.model
     own = () if evidence.image.own_kernels else model.own_operators  # there may be a kernel of 2020 of that name
+    # A hello has one code for all custom operators; a firmware that took the bundle has looked each of them up.
+    looked_up = "CUSTOM" in held and bool(evidence.hello.can & Can.BUNDLE) and evidence.hello.bundle_status == 0
+    held |= {name for name in model.operators if looked_up and name.startswith("CUSTOM:")}
     missing = [name for name in model.operators if name not in held or name in own]
     if missing:
         sheet.add(

@@ -202,3 +202,26 @@ def test_the_engine_is_given_no_more_arena_than_the_case_allows(
     assert memory.engine is not None
     given = replace(memory.engine, arena_bytes=memory.share + more)
     assert judge(BY_ID["execution.arena"], with_section(evidence, MemoryTest, engine=given)).outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("operators", "outcome"),
+    [
+        (("CONV_2D", "CUSTOM"), Outcome.PASSED),
+        (("CONV_2D",), Outcome.FAILED),  # no custom operator at all
+        (("CUSTOM",), Outcome.FAILED),
+    ],
+)
+def test_a_custom_operator_is_known_by_the_code_that_all_share(
+    evidence: Evidence, operators: tuple[str, ...], outcome: Outcome
+) -> None:
+    """A hello has one code for them; the firmware that took the bundle has looked up each by its name."""
+    case = replace(evidence.case, model=replace(evidence.case.model, operators=("CONV_2D", "CUSTOM:SignalWindow")))
+    told = hello(operators=operators)(replace(evidence, case=case))
+    assert judge(BY_ID["execution.operators"], told).outcome is outcome
+
+
+def test_a_firmware_that_refused_the_bundle_has_looked_up_no_custom_operator(evidence: Evidence) -> None:
+    case = replace(evidence.case, model=replace(evidence.case.model, operators=("CUSTOM:SignalWindow",)))
+    told = hello(operators=("CUSTOM",), bundle_status=33)(replace(evidence, case=case))
+    assert judge(BY_ID["execution.operators"], told).outcome is Outcome.FAILED
