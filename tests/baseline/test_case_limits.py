@@ -228,8 +228,9 @@ def test_a_run_that_only_broke_a_limit_is_not(bench: Bench) -> None:
     assert limits_of(bench, results=(CheckResult("memory.flash", Outcome.FAILED, total=1),)).entries
 
 
-def test_a_broken_instrument_refuses_the_run(bench: Bench) -> None:
-    assert "instruments.clock" in refusal(bench, results=(CheckResult("instruments.clock", Outcome.FAILED, total=1),))
+@pytest.mark.parametrize("check", ["instruments.clock", "memory.arena"])
+def test_a_broken_instrument_and_what_rests_on_it_refuse_the_run(bench: Bench, check: str) -> None:
+    assert check in refusal(bench, results=(CheckResult(check, Outcome.INVALID),))
 
 
 def test_a_run_that_was_cut_short_and_a_case_that_changed_are_refused(bench: Bench) -> None:
