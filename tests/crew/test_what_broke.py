@@ -48,9 +48,7 @@ def test_a_worker_that_was_lost_stands_in_run_json_and_takes_its_verdict(setting
 def test_a_share_that_broke_is_what_its_case_says(settings: Settings, tmp_path: Path) -> None:
     """Whatever the other shares brought."""
     case = with_vectors(imu_motion(), [0, 1])
-    equipment = SimpleNamespace(
-        folder=tmp_path, config=SimpleNamespace(name="native"), board=lambda: SimpleNamespace(clock=HOST_TIME)
-    )
+    equipment = SimpleNamespace(folder=tmp_path, config=SimpleNamespace(name="native"), clock=HOST_TIME)
     run = HilRun(settings, equipment=cast(Any, equipment))
     broken = BoardError("provision: the probe is gone")
     outcome = run._conclude(case, [Attempt(0.0, whole(case), error=broken)])

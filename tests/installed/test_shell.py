@@ -59,7 +59,7 @@ def test_the_shells_of_the_command_are_those_that_are_written() -> None:
 
 # Typed words, the last of which is completed, and what is offered: all of it, or some.
 TYPED = {
-    "first word": (["hil", "ca"], {"case"}),
+    "first word": (["hil", "ca"], {"cache", "case"}),
     "second word": (["hil", "case", ""], {"new", "check", "lock", "regen", "limits"}),
     "option": (["hil", "case", "new", "--v"], {"--vectors"}),
     "option behind a value": (["hil", "case", "new", "--model", "case", "--fl"], {"--float"}),

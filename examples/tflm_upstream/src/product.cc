@@ -180,4 +180,5 @@ void Describe(void*, hil_facts* facts) {
 
 }  // namespace
 
-const hil_product product = {nullptr, Describe, Run, Decide, Fetch, nullptr, Profile, OperatorTime, Plain, nullptr};
+const hil_product product = {nullptr, Describe,     Run,   Decide,  Fetch,   nullptr,
+                             Profile, OperatorTime, Plain, nullptr, nullptr, nullptr};
