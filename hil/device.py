@@ -18,6 +18,7 @@ from hil.tensor import TensorContract
 
 _CHUNK_BYTES = 2048
 _LAST_NUMBER = 0xFFFFFFFF
+_SETTLE_S = 2.0  # for replies to requests that were repeated
 FRAME_OVERHEAD_BYTES = 256  # CBOR around a window, CRC and stuffing of the longest frame
 
 
@@ -124,7 +125,7 @@ class Device:
         fresh: bool = True,
         sequence: int | None = None,
         deadline_ticks: int = 0,
-        sent: Callable[[], None] = lambda: None,
+        sent: Callable[[], None] | None = None,
     ) -> Record:
         """Run the whole pipeline on one raw window (little-endian samples).
 
@@ -139,7 +140,7 @@ class Device:
         command = messages.run_command(number, fresh, deadline_ticks, window)
         return self._noted(messages.decode_record(self._ask(command, sent)), window)
 
-    def plain(self, window: bytes, *, fresh: bool = True, sent: Callable[[], None] = lambda: None) -> PlainRun | None:
+    def plain(self, window: bytes, *, fresh: bool = True, sent: Callable[[], None] | None = None) -> PlainRun | None:
         """One raw window the product's own way: without observer, without deadline. None: this firmware has no such
         way. sent: called once the request lies in the ring.
         """
@@ -161,7 +162,7 @@ class Device:
         *,
         deadline_ticks: int = 0,
         padding: bytes = b"",
-        sent: Callable[[], None] = lambda: None,
+        sent: Callable[[], None] | None = None,
     ) -> Record | None:
         """Show an instrument of the firmware what it must detect (docs/link.md). None: this firmware has no such test.
 
@@ -185,7 +186,11 @@ class Device:
         """Bytes straight onto the link, and the messages that come back: `LinkClient.converse`."""
         return self._link.converse(data, enough, timeout_s)
 
-    def _ask(self, command: dict[str, Any], sent: Callable[[], None] = lambda: None) -> dict[str, Any]:
+    def settle(self) -> None:
+        """Have the firmware take up all that it was sent; on a busy host that may be a request twice."""
+        self._link.settle(_SETTLE_S)
+
+    def _ask(self, command: dict[str, Any], sent: Callable[[], None] | None = None) -> dict[str, Any]:
         return self._link.request(command, self.board.config.timeout.reply_s, sent=sent)
 
     def _noted(self, record: Record, window: bytes) -> Record:

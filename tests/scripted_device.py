@@ -119,6 +119,9 @@ class Scripted:
         record: Record = self._answer(Asked("run", vector, fresh, window, sequence, deadline_ticks), right)
         return record
 
+    def settle(self) -> None:
+        """Nothing was sent twice."""
+
     def plain(self, window: bytes, *, fresh: bool = True) -> PlainRun | None:
         vector = self._vectors[window]
         record = self._answer(Asked("plain", vector, fresh, window), replace(record_of(vector), ticks=(0, 0, 0)))

@@ -11,7 +11,7 @@ from hil.link.rtt import Memory
 
 Answer = TypeVar("Answer")
 Sent = Callable[[], None]  # called once a request lies in the ring
-Request = Callable[[Sent], Answer]
+Request = Callable[[Sent | None], Answer]  # None: nobody waits for that
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class FreeRunning:
     def spent(self, request: Request[Answer]) -> tuple[Spent, Answer]:
         """An upper bound: from before the request was sent until its answer was seen."""
         before = self._read()
-        answer = request(lambda: None)
+        answer = request(None)
         units = self._read() - before
         return Spent(units % self._wraps if self._wraps else units, exact=False), answer
 
@@ -88,6 +88,6 @@ class HostTime:
     def spent(self, request: Request[Answer]) -> tuple[Spent, Answer]:
         """An upper bound: from before the request was sent until its answer was here."""
         before = time.perf_counter_ns()
-        answer = request(lambda: None)
+        answer = request(None)
         units = (time.perf_counter_ns() - before) * self._hz // 1_000_000_000
         return Spent(units, exact=False, travels=True), answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from collections.abc import Callable
@@ -85,9 +86,10 @@ class LinkClient:
         command: dict[str, Any],
         timeout_s: float,
         repeat_s: float = 0.5,
-        sent: Callable[[], None] = lambda: None,
+        sent: Callable[[], None] | None = None,
     ) -> dict[str, Any]:
-        """Send one command, return the result map of its reply. sent: called once all of it lies in the ring.
+        """Send one command, return the result map of its reply. sent: called once all of it lies in the ring; such a
+        request is not repeated, since the target stands still until then, and as soon as it has answered.
 
         The same frame goes out again when `repeat_s` passed without an answer and the firmware has read all of the
         last one; the agent answers a repeated request from its cache, so nothing runs twice.
@@ -105,7 +107,7 @@ class LinkClient:
             raise
 
     def _exchange(
-        self, asked: _Exchange, timeout_s: float, repeat_s: float, sent: Callable[[], None]
+        self, asked: _Exchange, timeout_s: float, repeat_s: float, sent: Callable[[], None] | None
     ) -> dict[str, Any]:
         self._wrong = None
         start, patience = time.monotonic(), Patience(timeout_s, self._turns)
@@ -114,8 +116,9 @@ class LinkClient:
         if not self._channel.made_anew:
             asked.sent = True
             self._send(asked.data, patience)
-            sent()
-        repeat_at = start + repeat_s
+            if sent is not None:
+                sent()
+        repeat_at = start + repeat_s if sent is None else math.inf
         for now in self._ticks(patience):
             for message in self._reader.feed(self._channel.read()):
                 reply = self._match(message, asked)
@@ -138,6 +141,17 @@ class LinkClient:
             f"{self.counters.ignored} replies to other requests, "
             f"{self._channel.told()})"
         )
+
+    def settle(self, timeout_s: float) -> None:
+        """Wait for the replies that are due to repeats of former requests, at most `timeout_s`.
+
+        The firmware answers one request at a time: what it has not answered yet it takes up before the next.
+        """
+        for _ in self._ticks(Patience(timeout_s, self._turns)):
+            for message in self._reader.feed(self._channel.read()):
+                self._due(message)
+            if not any(self._late.values()):
+                return
 
     def next_message(self, command: dict[str, Any]) -> bytes:
         """A request under an id that this client has not used."""

@@ -40,6 +40,7 @@ def _test(run: SessionState, vector: int) -> ClockTest:
     device, window = run.device, run.case.vectors.payload(vector)
     if device.self_test(SelfTest.SPIN, padding=window) is None:
         return ClockTest(tried=True)
+    device.settle()
     with device.board.outside() as outside:
         spin, core_hz = _spin(device, outside, window), outside.core_hz
         found = ClockTest(tried=True, able=True, counter=outside.counter, spin=spin, core_hz=core_hz)
@@ -72,7 +73,7 @@ def _spin(device: Device, outside: Outside, window: bytes) -> Spin:
     return Spin(rounds, readings, tuple(counted))
 
 
-def _spun(device: Device, rounds: int, window: bytes, sent: Sent) -> Record:
+def _spun(device: Device, rounds: int, window: bytes, sent: Sent | None) -> Record:
     return _asked(device.self_test(SelfTest.SPIN, rounds, padding=window, sent=sent))
 
 

@@ -159,8 +159,8 @@ def test_the_ids_of_two_clients_begin_apart(firmware: Firmware) -> None:
 def test_a_request_is_told_to_be_sent_when_all_of_it_lies_in_the_ring(clock: Clock) -> None:
     firmware = Firmware(clock, size=16)
     waiting: list[bool] = []
-    client_of(firmware).request(RUN, 1.0, sent=lambda: waiting.append(firmware.asked or not firmware.take(1)))
-    assert waiting == [False]
+    client_of(firmware).request(RUN, 1.0, sent=lambda: waiting.append(bool(firmware.asked)))
+    assert waiting == [False]  # its last bytes are in the ring
 
 
 def test_a_request_goes_out_behind_an_end_of_frame(firmware: Firmware) -> None:
@@ -539,6 +539,40 @@ def test_one_late_answer_to_each_repeat_is_due_and_no_more(times: int, clock: Cl
     firmware.answer = later(firmware, clock, (0.1, late))
     with pytest.raises(LinkError, match="answered under id"):
         client.request(RUN, 60.0, repeat_s=100)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_what_is_due_to_repeats_has_come_once_the_client_has_settled(
+    times: int, clock: Clock, firmware: Firmware
+) -> None:
+    client = open_client(firmware)
+    late = firmware.reply(repeated(firmware, client, times), DONE)
+    start = clock.now
+    firmware.after = [(start + 0.3 + 0.1 * number, partial(_put, firmware, late)) for number in range(times)]
+    client.settle(2.0)
+    assert clock.now - start == pytest.approx(0.2 + 0.1 * times, abs=0.02)
+    assert client.counters.ignored == times
+    client.settle(2.0)
+    assert clock.now - start < 1.0
+    firmware.answer = firmware.right
+    assert client.request(RUN, 1.0) == DONE
+
+
+def test_replies_that_never_come_are_not_waited_for_long(clock: Clock, firmware: Firmware) -> None:
+    client = open_client(firmware)
+    repeated(firmware, client)
+    start = clock.now
+    client.settle(2.0)
+    assert clock.now - start == pytest.approx(2.0, abs=0.02)
+
+
+def test_a_request_for_which_the_target_stood_still_is_not_repeated(clock: Clock, firmware: Firmware) -> None:
+    """It would stand in the ring when the target stops again, in place of the next one."""
+    client = open_client(firmware)
+    firmware.answer = firmware.silent
+    with pytest.raises(DeviceSilent):
+        client.request(RUN, 30.0, sent=lambda: None)
+    assert (len(firmware.asked), client.counters.repeats) == (1, 0)
 
 
 # ---- messages as they are --------------------------------------------------------------------------------------------

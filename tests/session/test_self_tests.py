@@ -17,7 +17,7 @@ from hil.device import Device
 from hil.errors import DeviceFault
 from hil.image.build import build
 from hil.image.elf import Image
-from hil.link.messages import SelfTest
+from hil.link.messages import SelfTest, selftest_command
 from hil.session import run_case
 
 GUARDED = {
@@ -94,6 +94,18 @@ def test_what_a_request_takes_is_counted_from_outside(device: Device) -> None:
     if exact:  # the rest is the link's, and what a busy host lets the firmware wait for its bytes
         assert rest < 100_000
     assert device.run(imu_motion().vectors.payload(0)).output
+
+
+def test_a_request_that_a_busy_host_sent_twice_is_not_taken_for_the_counted_one(device: Device) -> None:
+    """The firmware answers one request at a time, and where it is counted from outside it stands still behind that."""
+    spin = selftest_command(SelfTest.SPIN, 400_000, 0, b"")
+    for _ in range(20):
+        device._link.request(spin, 60.0, repeat_s=1e-5)
+    assert device.counters.repeats > 0
+    device.settle()
+    with device.board.outside() as outside:
+        _, record = outside.spent(lambda sent: device.self_test(SelfTest.SPIN, 1000, sent=sent))
+    assert record is not None
 
 
 # A schema without the requests, and without what a record tells besides: what a firmware of before them answers.
