@@ -32,7 +32,7 @@ LOOKED_AT = {"slept_units", "windows", "runs_compared"}
 TWO = ("-n", "2", "--basetemp=base")  # pytest-xdist makes that folder, which pytest keeps
 ALL_VECTORS = 527  # of imu_motion: enough to be worth sharing
 OF_THE_HOST = ("host_seconds", "started", "seal", "workers", "inferences", "latency", "numbers", "units")
-OF_THE_RUN = (*OF_THE_HOST, "records_sha256", "boot")
+OF_THE_RUN = (*OF_THE_HOST, "records_sha256", "boot", "repeats", "ignored")  # what a busy host sends twice
 
 
 @dataclass(frozen=True)

@@ -202,7 +202,7 @@ def test_a_port_that_goes_in_mid_frame_and_comes_back(wired: tuple[Wire, Device]
     pulled(wire, 0.5)
     with (
         in_time(),
-        pytest.raises(BoardError, match=r"went away in mid-session and came back after 0\.\d s, "),
+        pytest.raises(BoardError, match=r"went away in mid-session and came back after [0-4]\.\d s, "),
     ):
         device.run(imu_motion().vectors.payload(0))
     device.restart()
