@@ -32,6 +32,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import NoReturn
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # not there where Python keeps scripts apart (PYTHONSAFEPATH)
 from each_edit import NOT_REACHED, NOTICED, UNNOTICED, function_of
 
 PROJECT = Path(__file__).resolve().parent.parent

@@ -272,9 +272,7 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise UsageError(
-            f"{path}: {error.strerror}\n  fix: give the path of a firmware ELF, or leave it out to have it built"
-        ) from error
+        raise UsageError(f"{path}: {error.strerror}\n  fix: give the path of a firmware ELF that is there") from error
 
 
 def _open(path: Path, data: bytes) -> ELFFile:

@@ -67,7 +67,7 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ),
         Mistake(PRODUCT, "  front_end(window, self.input);\n", "  front_end(window, self.input);\n  leak();\n"),
         Mistake(PRODUCT, "/* What the product does with a window. */", LEAK),
-        Mistake(PRODUCT, ".fetch = fetch, .plain = plain};", ".fetch = fetch, .plain = plain, .heap = heap};"),
+        Mistake(PRODUCT, ".test = self_test};", ".test = self_test, .heap = heap};"),
         Mistake("Makefile", "-specs=nano.specs", "-specs=nano.specs -specs=nosys.specs"),
         Mistake("case/case.toml", "ram_bytes = 6_000\n", "ram_bytes = 20_000\nheap_bytes = 8000\n"),
         Mistake("case/case.toml", "flash_bytes = 16_000\n", "flash_bytes = 40_000\n"),
@@ -99,16 +99,16 @@ def judged(example: Path, board: str, symbol: str) -> dict[str, CheckResult]:
     return {result.check: result for result in verdicts(example, board)}
 
 
-def test_a_leak_is_found_and_the_model_is_that_of_the_elf(example: Path) -> None:
-    """The board gives no memory: the model is read from the ELF that QEMU was given."""
+def test_a_leak_is_found_and_the_model_is_the_right_one(example: Path) -> None:
+    """The model is read through QEMU's debug stub."""
     results = judged(example, "bare-qemu", "model_right")
     growth = results["memory.heap_growth"]
     assert growth.outcome is Outcome.FAILED
     assert " bytes a window; used up in " in growth.findings[0].observed
     assert results["execution.output"].outcome is Outcome.PASSED
-    assert results["memory.stack"].outcome is Outcome.NOT_JUDGED  # nothing can be painted without memory
+    assert results["memory.stack"].outcome is Outcome.NOT_JUDGED
     model = results["execution.model"]
-    assert (model.outcome, "read back from the ELF, at 0x" in model.reason) == (Outcome.PASSED, True)
+    assert (model.outcome, "read back from target memory at 0x" in model.reason) == (Outcome.PASSED, True)
 
 
 def test_another_model_is_found_in_the_flash_of_the_board_and_the_stack_is_measured(example: Path) -> None:

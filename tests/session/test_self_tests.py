@@ -109,13 +109,16 @@ def test_a_request_that_a_busy_host_sent_twice_is_not_taken_for_the_counted_one(
 
 
 # A schema without the requests, and without what a record tells besides: what a firmware of before them answers.
-TELLS_NOTHING = "enum { HIL_TELLS_RECEIVED = 0, HIL_TELLS_GATE = 0, HIL_TELLS_CORE = 0 };"
+TELLS_NOTHING = "enum { HIL_TELLS_RECEIVED = 0, HIL_TELLS_GATE = 0, HIL_TELLS_CORE = 0, HIL_TELLS_HEAP = 0 };"
 OLDER = {
     "link/link.cddl": (
         'plain-command     = { "plain": plain-arguments }',
         'plain-command     = { "plain": plain-arguments, "other": u32 }',
     ),
-    "agent/hil_agent.h": ("enum { HIL_TELLS_RECEIVED = 1, HIL_TELLS_GATE = 2, HIL_TELLS_CORE = 4 };", TELLS_NOTHING),
+    "agent/hil_agent.h": (
+        "enum { HIL_TELLS_RECEIVED = 1, HIL_TELLS_GATE = 2, HIL_TELLS_CORE = 4, HIL_TELLS_HEAP = 8 };",
+        TELLS_NOTHING,
+    ),
     "agent/agent.c": ("if (product->test == NULL ||", "if (product->test != NULL ||"),
 }
 
