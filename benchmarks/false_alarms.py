@@ -1,4 +1,4 @@
-"""Runs a clean firmware many times, the machine busy, and prints what it was accused of; nothing is what is wanted.
+"""Runs a clean firmware many times, the machine busy, and prints run by run what it was accused of; best is nothing.
 
 python benchmarks/false_alarms.py [--runs 300] [--boards qemu native nucleo-virtual] [--idle]
 
@@ -65,13 +65,12 @@ def main() -> int:
         for number, board in enumerate(options.boards):
             runs = len(range(number, options.runs, len(options.boards)))
             began = time.perf_counter()
-            alarms = [found for found in clean_runs(board, runs, Path(folder)) if found]
-            accused += len(alarms)
-            print(
-                f"{board}: {len(alarms)} of {runs} runs with a finding, {time.perf_counter() - began:.0f} s", flush=True
-            )
-            for found in alarms:
-                print("\n".join(f"  {line}" for line in found))
+            alarms = 0
+            for done, found in enumerate(clean_runs(board, runs, Path(folder)), 1):
+                alarms += bool(found)
+                after = f"{alarms} of {done} runs with a finding, {time.perf_counter() - began:.0f} s"
+                print("\n".join([f"{board}: {after}", *(f"  {line}" for line in found)]), flush=True)
+            accused += alarms
     return 1 if accused else 0
 
 
