@@ -63,7 +63,7 @@ def test_the_next_run_clears_up_when_the_guardian_was_killed_too(owner: subproce
     assert owner.stdout is not None
     path = Path(owner.stdout.readline().strip())
     sleeper(path)
-    (guardian,) = [pid for pid in children_of(owner.pid) if "private_folder" in command_line(pid)]
+    (guardian,) = observe(lambda: [pid for pid in children_of(owner.pid) if "private_folder" in command_line(pid)])
     remove_ownerless(temporary)
     assert path.exists()  # it has an owner
     os.kill(guardian, signal.SIGKILL)
