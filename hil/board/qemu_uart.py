@@ -6,7 +6,7 @@ tells. Memory is read through QEMU's debug stub.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
@@ -15,14 +15,13 @@ from hil.board.emulated_uart import EmulatedUart
 from hil.board.fault import causes, trap
 from hil.board.gdb import GdbStub
 from hil.board.hosted import require_running
-from hil.board.logged import LoggedBoard
 from hil.board.outside import FreeRunning, OnlyMemory, Outside
 from hil.board.qemu_control import GIVES_UP, Control, ended_by_lockup, locked_up
 from hil.board.qemu_machine import Machine
 from hil.board.qemu_settings import Settings, clock_of, icount, serial_of
-from hil.board.unheard import Unheard
+from hil.board.streamed import EmulatedUartBoard
 from hil.child import Child
-from hil.errors import BoardError, DeviceSilent, UsageError
+from hil.errors import BoardError, UsageError
 from hil.image.elf import Image
 from hil.image.flash import check_inside, check_machine, check_placement, check_start
 from hil.link.stream import Stream
@@ -32,7 +31,7 @@ from hil.records import FaultReport, Hello
 COUNTER = "QEMU's count of executed instructions"
 
 
-class UartBoard(LoggedBoard):
+class UartBoard(EmulatedUartBoard):
     """command: QEMU's command line of the machine, without an image; machine: what it told of itself. Each start is a
     new process. Raises UsageError when the machine has no such UART.
     """
@@ -51,15 +50,11 @@ class UartBoard(LoggedBoard):
         self._command = (*command, *icount(settings))
         self._control = Control(config.name, self.turns)
         self._child: Child | None = None
-        self._port = EmulatedUart(f"UART {settings.uart} of {settings.machine}", "QEMU")
+        self._port_name = f"UART {settings.uart} of {settings.machine}"
+        self._port = EmulatedUart(self._port_name, "QEMU")
         self._stream = self._new_stream()
 
     # ---- Board
-
-    @property
-    def memory(self) -> None:
-        """This board gives no memory."""
-        return None
 
     def check_image(self, image: Image) -> None:
         check_machine(image, self._settings.elf_machine)
@@ -67,14 +62,6 @@ class UartBoard(LoggedBoard):
             check_placement(image, layout)
         else:
             check_inside(image, self._machine.memory, self._settings.machine)
-
-    def channel(self) -> Stream:
-        self._stream.attach()
-        return self._stream
-
-    def last_taken(self) -> None:
-        """It lies in memory."""
-        return None
 
     def outside(self) -> AbstractContextManager[Outside]:
         """All memory, through QEMU's debug stub, and the instructions that it executed, as icount counts them."""
@@ -100,21 +87,8 @@ class UartBoard(LoggedBoard):
         stub.resume()
         return count
 
-    def provision(self, image: Image, bundle: bytes) -> None:
-        self.check_image(image)
-        self._image = image
-        self.reset()
-
     def reset(self) -> None:
-        self._start()
-        self._greet()
-
-    def ping(self, image: Callable[[], Image]) -> Hello:
-        """Of the image, which is started as it is."""
-        self._image = image()
-        self.check_image(self._image)
-        self._start()
-        return self._greet()
+        self._afresh()
 
     def check(self) -> None:
         require_running(self.config.name, self._child, ended_by_lockup, lambda _: locked_up(self.postmortem().text))
@@ -137,10 +111,13 @@ class UartBoard(LoggedBoard):
         self._stop()
 
     def words(self) -> str:
-        said = self._child.words().partition(GIVES_UP)[0] if self._child else ""
-        return self._stream.unfinished.decode(errors="replace") + said
+        return super().words() + (self._child.words().partition(GIVES_UP)[0] if self._child else "")
 
     # ---- inside
+
+    def _afresh(self) -> Hello:
+        self._start()
+        return self._greet()
 
     def _start(self) -> None:
         self._stop()
@@ -167,10 +144,6 @@ class UartBoard(LoggedBoard):
     def _new_stream(self) -> Stream:
         return Stream(self._port, 0.0, self._write)
 
-    def _write(self, text: bytes) -> None:
-        with self.log.open("ab") as log:
-            log.write(text)
-
     def _stop(self) -> None:
         if self._child is not None:
             self._stream.settle()
@@ -180,19 +153,12 @@ class UartBoard(LoggedBoard):
         self._control.close()
         self._port.close()
 
-    def _greet(self) -> Hello:
-        """What the firmware says, once it does. Raises BoardError, with where the core is, when it does not."""
-        client = self._client()
-        try:
-            hello = self._hello_by(client)
-        except DeviceSilent as error:
-            self._stream.settle()
-            silent = f"board {self.config.name} did not say hello within {self.config.timeout.boot_s:g} s"
-            why = Unheard(self._stream.heard, bool(client.echoed), self._port.name, _which(self._machine))
-            raise BoardError(f"boot: {silent}: {why.what}\n{self.postmortem().text}\n  next: {why.next}") from error
+    def _take_rate(self, hello: Hello) -> None:
         if self._settings.timer_hz is None:
             self.clock = clock_of(self._settings, hello.clock_hz)
-        return hello
+
+    def _others(self) -> str:
+        return _which(self._machine)
 
 
 def _which(machine: Machine) -> str:

@@ -7,7 +7,7 @@ harness knows of: a fault shows as a hang. Where the core then is, Renode tells.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from fractions import Fraction
 from pathlib import Path
@@ -15,11 +15,10 @@ from pathlib import Path
 from hil.board.config import BoardConfig
 from hil.board.emulated_uart import EmulatedUart
 from hil.board.fault import causes
-from hil.board.logged import LoggedBoard
 from hil.board.outside import FreeRunning, OnlyMemory, Outside
 from hil.board.renode_settings import Settings, quoted
-from hil.board.unheard import Unheard
-from hil.errors import BoardError, DeviceEnded, DeviceSilent, UsageError
+from hil.board.streamed import EmulatedUartBoard
+from hil.errors import BoardError, DeviceEnded, UsageError
 from hil.image.elf import Image
 from hil.link.stream import Stream
 from hil.patience import Turn, turns_of
@@ -33,7 +32,7 @@ _CORE = {"pc": "PC", "sp": "SP", "lr": "LR"}  # Renode's names; a RISC-V core ha
 _COUNTER = "Renode's count of executed instructions"
 
 
-class RenodeUartBoard(LoggedBoard):
+class RenodeUartBoard(EmulatedUartBoard):
     """One Renode serves all cases with one image; a reset is Renode's, of the machine, and loads the image again."""
 
     request_s = 2e-2  # a byte at a time, through a socket
@@ -44,15 +43,11 @@ class RenodeUartBoard(LoggedBoard):
         self._settings, self._program = settings, program
         self._process: RenodeProcess | None = None
         self._abort: AbortWatch | None = None
-        self._port = EmulatedUart(settings.uart, "Renode")
+        self._port_name = settings.uart
+        self._port = EmulatedUart(self._port_name, "Renode")
         self._stream = self._new_stream()
 
     # ---- Board
-
-    @property
-    def memory(self) -> None:
-        """This board gives no memory."""
-        return None
 
     @property
     def pid(self) -> int | None:
@@ -67,14 +62,6 @@ class RenodeUartBoard(LoggedBoard):
                 "  fix: give the linker's .elf output, no object file, library or position-independent program"
             )
 
-    def channel(self) -> Stream:
-        self._stream.attach()
-        return self._stream
-
-    def last_taken(self) -> None:
-        """It lies in memory."""
-        return None
-
     def outside(self) -> AbstractContextManager[Outside]:
         """No memory, and the instructions that the core executed, as Renode counts them."""
         try:
@@ -83,25 +70,11 @@ class RenodeUartBoard(LoggedBoard):
             return nullcontext(OnlyMemory(None))
         return nullcontext(FreeRunning(None, _COUNTER, self._instructions))
 
-    def provision(self, image: Image, bundle: bytes) -> None:
-        self.check_image(image)
-        self._image = image
-        self._drop()  # what was translated of another image would go on
-        self._launch()
-        self._begin()
-
     def reset(self) -> None:
         self._stop()
         if self._process is None:
             self._launch()
         self._begin()
-
-    def ping(self, image: Callable[[], Image]) -> Hello:
-        """Of the image, which is started as it is."""
-        self._image = image()
-        self.check_image(self._image)
-        self._launch()
-        return self._begin()
 
     def check(self) -> None:
         process = self._running()
@@ -128,10 +101,12 @@ class RenodeUartBoard(LoggedBoard):
     def close(self) -> None:
         self._drop()
 
-    def words(self) -> str:
-        return self._stream.unfinished.decode(errors="replace")
-
     # ---- inside
+
+    def _afresh(self) -> Hello:
+        self._drop()  # what was translated of another image would go on
+        self._launch()
+        return self._begin()
 
     def _running(self) -> RenodeProcess:
         if self._process is None:
@@ -140,10 +115,6 @@ class RenodeUartBoard(LoggedBoard):
 
     def _new_stream(self) -> Stream:
         return Stream(self._port, 0.0, self._write)
-
-    def _write(self, text: bytes) -> None:
-        with self.log.open("ab") as log:
-            log.write(text)
 
     def _stop(self) -> None:
         """The machine stands still; a Renode that does not obey is ended."""
@@ -233,19 +204,11 @@ class RenodeUartBoard(LoggedBoard):
         process.robot.command("start")
         return self._greet()
 
-    def _greet(self) -> Hello:
-        """What the firmware says, once it does. Raises BoardError, with where the core is, when it does not."""
-        client = self._client()
-        try:
-            hello = self._hello_by(client)
-        except DeviceSilent as error:
-            self._stream.settle()
-            silent = f"board {self.config.name} did not say hello within {self.config.timeout.boot_s:g} s"
-            others = f"uart of [renode] in {self.config.file} says which"
-            why = Unheard(self._stream.heard, bool(client.echoed), self._port.name, others)
-            raise BoardError(f"boot: {silent}: {why.what}\n{self.postmortem().text}\n  next: {why.next}") from error
+    def _take_rate(self, hello: Hello) -> None:
         self.clock = self._clock(self._settings.clock_hz or hello.clock_hz)
-        return hello
+
+    def _others(self) -> str:
+        return f"uart of [renode] in {self.config.file} says which"
 
     def _clock(self, tick_hz: int) -> ClockSpec:
         """Renode's virtual time is instructions by PerformanceInMips, so ticks are instructions times a constant. A

@@ -23,9 +23,10 @@ from hil.bench.labgrid import CLIENT, SCHEME, Place
 from hil.bench.line import SerialPort
 from hil.bench.port import check_port, port_row, who
 from hil.board.config import BoardConfig, check_settings, require_packages
-from hil.board.logged import LoggedBoard
 from hil.board.outside import HostTime, Outside
-from hil.errors import BoardBroken, BoardError, DeviceSilent, MissingTool, UsageError
+from hil.board.streamed import StreamedBoard
+from hil.board.unheard import Instead, Unheard
+from hil.errors import BoardBroken, BoardError, MissingTool, UsageError
 from hil.image.elf import Image
 from hil.link.client import LinkClient
 from hil.link.stream import Heard, Stream
@@ -38,7 +39,6 @@ _ELF, _BUNDLE = "{elf}", "{bundle}"  # in a flash command
 LINES = ("dtr", "rts")  # that can reset a board
 _UNITS = {"cycles": "cycles", "host time": "ns"}  # of a clock of this kind
 _REOPEN_S = 0.02
-_MOSTLY = 4  # a part of the bytes as large as this is too much to be chance
 DEVICE_KEYS = {"port": ""}  # of the table: what tells one device of a pool from another; the option that chooses
 
 
@@ -120,7 +120,7 @@ def examine(config: BoardConfig, path: str | None = None) -> list[Row]:
     return [Row(settings.labgrid_client, found, "", state, command=_GET_LABGRID, origin="labgrid")]
 
 
-class SerialBoard(LoggedBoard):
+class SerialBoard(StreamedBoard):
     """The port is opened at the first `provision`, and given back while the flash command runs."""
 
     def __init__(self, config: BoardConfig, settings: Settings, log: Path) -> None:
@@ -135,19 +135,6 @@ class SerialBoard(LoggedBoard):
         self._written: tuple[str, str] | None = None  # SHA-256 of image and bundle in the flash, as far as is known
 
     # ---- Board
-
-    @property
-    def memory(self) -> None:
-        """This board gives no memory."""
-        return None
-
-    def channel(self) -> Stream:
-        self._stream.attach()
-        return self._stream
-
-    def last_taken(self) -> None:
-        """It lies in memory."""
-        return None
 
     def outside(self) -> AbstractContextManager[Outside]:
         """Host time, which is what bounds the firmware's own clock; RAM there is none."""
@@ -175,25 +162,12 @@ class SerialBoard(LoggedBoard):
             self._port.pulse(self.settings.reset)
         elif self.resets and (failure := run_command(self.settings.reset, self.settings.reset_s)):
             raise BoardError(f"reset: {self.settings.reset}: {failure}\n  next: run the command by hand")
-        self.greet()
-
-    def greet(self) -> Hello:
-        """Have the firmware say hello. Raises BoardError that says what may be wrong with the line when it does not."""
-        self._stream.heard = Heard()
-        client = self._client()
-        try:
-            hello = self._hello_by(client)
-        except DeviceSilent as error:
-            self._stream.settle()
-            raise BoardError(f"boot: {self._unheard(client)}{self._log_tail()}") from error
-        if self.settings.clock_hz is None:
-            self.clock = replace(self.clock, hz=hello.clock_hz, tick_hz=hello.clock_hz)
-        return hello
+        self._greet()
 
     def ping(self, image: Callable[[], Image]) -> Hello:
         """Of the firmware that runs there, as it was found: nothing is written, nothing is reset on purpose."""
         self._open()
-        return self.greet()
+        return self._greet()
 
     def check(self) -> None:
         """A port that is gone is seen by the channel; nothing else of this board is."""
@@ -214,19 +188,12 @@ class SerialBoard(LoggedBoard):
             if place is not None:
                 place.close()
 
-    def words(self) -> str:
-        return self._stream.unfinished.decode(errors="replace")
-
     # ---- inside
 
     def _stop(self) -> None:
         """Nothing stops the firmware; what it said so far goes to the log."""
         if self._port.is_open:
             self._stream.settle()
-
-    def _write(self, text: bytes) -> None:
-        with self.log.open("ab") as log:
-            log.write(text)
 
     def _open(self) -> None:
         """Open the port, unless it is; one that USB is still making is waited for."""
@@ -262,34 +229,33 @@ class SerialBoard(LoggedBoard):
 
     # ---- why nobody answers
 
-    def _unheard(self, client: LinkClient) -> str:
-        """What came instead of a hello, and what that may mean."""
-        settings, heard, name = self.settings, self._stream.heard, self._port.name
-        silent = f"board {self.config.name} did not say hello within {self.config.timeout.boot_s:g} s"
+    def _greet(self) -> Hello:
+        self._stream.heard = Heard()  # of this start
+        return super()._greet()
+
+    def _take_rate(self, hello: Hello) -> None:
+        if self.settings.clock_hz is None:
+            self.clock = replace(self.clock, hz=hello.clock_hz, tick_hz=hello.clock_hz)
+
+    def _why_unheard(self, client: LinkClient) -> str:
         if pids := self._port.others():
-            return f"{silent}: {self._shared(pids)}"
-        if client.echoed:
-            return (
-                f"{silent}: {name} gives back what the harness sends, and nothing else comes\n"
-                "  next: are TX and RX joined? On a line of two wires, is the firmware at its other end?"
-            )
-        if not heard.bytes:
-            reset = "" if self.resets else "; nothing resets it (reset in the board file)"
-            return (
-                f"{silent}: not one byte came from {name}{reset}\n"
-                f"  next: is it powered, does its firmware have the test agent on this port, are TX and RX crossed, "
-                f"and is its UART at {settings.baud} baud?"
-            )
-        if heard.odd * _MOSTLY > heard.bytes:
-            return (
-                f"{silent}: {heard.odd} of {heard.bytes} bytes from {name} are no text, and no frame is among them\n"
-                f"  next: is the UART of the firmware at {settings.baud} baud, 8N1? The board file's baud, the clock "
-                "of the UART, or the crystal may be wrong"
-            )
-        return (
-            f"{silent}: {heard.bytes} bytes of text came from {name}, and no frame\n"
-            "  next: does this firmware have the test agent, is it polled, and is this its port?"
-        )
+            return self._shared(pids) + self._log_tail()
+        why, baud = Unheard(self._stream.heard, bool(client.echoed), self._port.name), self.settings.baud
+        step = {
+            Instead.ECHO: "are TX and RX joined? On a line of two wires, is the firmware at its other end?",
+            Instead.NOTHING: (
+                "is it powered, does its firmware have the test agent on this port, are TX and RX crossed, "
+                f"and is its UART at {baud} baud?"
+            ),
+            Instead.NOISE: (
+                f"is the UART of the firmware at {baud} baud, 8N1? The board file's baud, the clock of the UART, or "
+                "the crystal may be wrong"
+            ),
+            Instead.TEXT: "does this firmware have the test agent, is it polled, and is this its port?",
+        }[why.instead]
+        unreset = why.instead is Instead.NOTHING and not self.resets
+        what = f"{why}; nothing resets it (reset in the board file)" if unreset else why
+        return f"{what}\n  next: {step}{self._log_tail()}"
 
     def _shared(self, pids: list[int]) -> str:
         return f"serial port {self._port.name} is in use by {who(pids)} too, which takes bytes away\n  next: end it"
