@@ -9,7 +9,8 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -138,6 +139,19 @@ def observe(condition: Callable[[], Found], limit_s: float = 30.0) -> Found:
             return found
         time.sleep(0.005)
     raise AssertionError(f"did not happen within {limit_s:g} s")
+
+
+@contextmanager
+def holding(code: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Another process, which runs `code` until this ends; it says "held" once it holds what it is to hold."""
+    process = subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def children_of(parent: int) -> list[int]:

@@ -41,7 +41,7 @@ def with_contracts() -> Callable[..., Evidence]:
     """`with_contracts(evidence, lsb=1)`: the same evidence under other contract values."""
 
     def change(evidence: Evidence, **values: object) -> Evidence:
-        contracts = replace(evidence.case.contracts, **values)  # type: ignore[arg-type]  # names come from the test
+        contracts = replace(evidence.case.contracts, **values)
         return replace(evidence, case=replace(evidence.case, contracts=contracts))
 
     return change

@@ -36,7 +36,7 @@ def valid_probe(evidence: Evidence, record: Record | None = None, **changes: obj
     wanted = prepare(window[None], evidence.case.prepare, evidence.case.model.input)[0]
     record = record or replace(record_of(evidence.records, 0), digest=WRONG, minimum=-9, maximum=8)
     probe = GateProbe("noise", GateReason.VALID, record, digest(wanted), window.tobytes())
-    return replace(probe, **changes)  # type: ignore[arg-type]  # names come from the test
+    return replace(probe, **changes)
 
 
 def tensor_of(evidence: Evidence) -> np.ndarray:
@@ -110,7 +110,7 @@ def test_of_several_inputs_the_one_is_looked_at_whose_window_it_is() -> None:
 def test_a_valid_window_has_to_come_through(evidence: Evidence, changes: dict[str, object], words: str) -> None:
     record = valid_probe(evidence).record
     assert record is not None
-    changed = replace(record, **changes)  # type: ignore[arg-type]
+    changed = replace(record, **changes)
     finding = only(evidence, valid_probe(evidence, changed))
     assert finding.observed == words
     lost = changed.gate is not GateReason.VALID
@@ -138,7 +138,7 @@ ANSWERED = Decision(-1, 0, 3, DecisionReason.ACCEPTED)
 def test_a_window_that_has_to_be_refused_leaves_nothing_behind(
     evidence: Evidence, changes: dict[str, object], words: str
 ) -> None:
-    record = replace(REFUSED, **changes)  # type: ignore[arg-type]
+    record = replace(REFUSED, **changes)
     finding = only(evidence, GateProbe("high", GateReason.RANGE, record))
     assert finding.observed == words
     assert finding.expected == "rejected: range; no label, no output"

@@ -9,12 +9,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 import pytest
-from harness_process import observe
+from harness_process import holding, observe
 
 from hil.bench.probe_lock import ProbeLock
 from hil.board.config import BoardConfig, read_board
@@ -47,17 +46,8 @@ def write(folder: Path, *entries: str, head: str = "") -> Path:
     return file
 
 
-@contextmanager
-def held_elsewhere(file: Path, number: int) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-c", HOLD, str(file), str(number)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "held\n"
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
+def held_elsewhere(file: Path, number: int) -> AbstractContextManager[subprocess.Popen[str]]:
+    return holding(HOLD, str(file), str(number))
 
 
 def quietly(text: str) -> None:

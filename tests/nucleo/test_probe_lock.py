@@ -7,14 +7,12 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 import pytest
-from harness_process import observe
+from harness_process import holding, observe
 
 from hil.bench.probe_lock import ProbeLock, holder
 from hil.errors import BoardBroken
@@ -34,16 +32,8 @@ def probe() -> str:
     return f"test-{os.getpid()}-{time.monotonic_ns()}"
 
 
-@contextmanager
-def held_elsewhere(probe: str) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen([sys.executable, "-c", HOLD, probe], stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "held\n"
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
+def held_elsewhere(probe: str) -> AbstractContextManager[subprocess.Popen[str]]:
+    return holding(HOLD, probe)
 
 
 def test_a_second_run_is_refused_with_the_pid_of_the_first(probe: str) -> None:
