@@ -105,6 +105,7 @@ class Scripted:
         self.board = SimpleNamespace(
             clock=self.clock,
             postmortem=lambda: REPORT,
+            core_registers=dict,
             request_s=0.001,
             once_per_image=False,
             resets=True,

@@ -52,6 +52,9 @@ class Board(Protocol):
     def last_taken(self) -> int | None:
         """Id of the last request that the firmware took up, where it is kept and can be read; None otherwise."""
 
+    def core_registers(self) -> Mapping[str, int]:
+        """Of the running core by name (pc, lr, sp, xpsr, cfsr, hfsr, mmfar, bfar), as many as can be told."""
+
     def outside(self) -> AbstractContextManager[Outside]:
         """A look past the firmware of a board that runs: its RAM, and a count of time that is not its own."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 from hil.board.fault import RECORD_BYTES, Fault, causes, decode
@@ -39,10 +39,6 @@ class FirmwareBoard(LoggedBoard):
     @abstractmethod
     def _require_alive(self) -> None:
         """Return when the board is there and runs; raise BoardError otherwise. Cheap."""
-
-    def core_registers(self) -> Mapping[str, int]:
-        """Registers of the running core by name (pc, lr, sp, xpsr, cfsr, hfsr, mmfar, bfar), as many as can be told."""
-        return {}
 
     def mute(self) -> str:
         """Why what runs the firmware is known not to answer, which is not the firmware's own silence; "" by default."""

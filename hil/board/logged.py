@@ -67,6 +67,10 @@ class LoggedBoard(ABC):
         call twice.
         """
 
+    def core_registers(self) -> Mapping[str, int]:
+        """As `Board.core_registers`."""
+        return {}
+
     def turns(self) -> Mapping[int, Turn]:
         """As `Board.turns`."""
         return {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -93,14 +93,8 @@ class QemuBoard(HostedBoard):
 
     @contextmanager
     def _look(self) -> Iterator[Outside]:
-        if self._child is None:
-            raise BoardError(f"board {self.config.name} is not running")
-        stub = self._control.attached()
-        try:
+        with self._control.look() as stub:
             yield _Look(stub, self.image, self.clock, self._settings.counter, self.config.timeout.reply_s)
-        finally:
-            with suppress(BoardError, OSError):  # what went wrong before is what there is to tell
-                stub.resume()
 
     def ended_by_firmware(self, child: Child) -> bool:
         return ended_by_lockup(child)
@@ -144,7 +138,6 @@ class _Look:
         self._counter = counter
         self._poll = image.symbol(_POLL) & ~1 if image.has_symbol(_POLL) else None
         self.counter = "QEMU's count of instructions" if counter is not None and self._poll is not None else ""
-        stub.resume()
 
     def spent(self, request: Request[Answer]) -> tuple[Spent, Answer]:
         """From one call of the agent's poll to the next, which is the request and nothing else."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from hil.board.gdb import GdbStub
@@ -77,6 +78,17 @@ class Control:
             except (OSError, ValueError) as error:
                 raise BoardError(f"board {self._name}: no debug stub: {error}\n  next: run it again") from error
         return self._stub
+
+    @contextmanager
+    def look(self) -> Iterator[GdbStub]:
+        """The debug stub, for a look past the firmware, which runs when it begins and when it is over."""
+        stub = self.attached()
+        stub.resume()
+        try:
+            yield stub
+        finally:
+            with suppress(BoardError, OSError):  # what went wrong before is what there is to tell
+                stub.resume()
 
     def registers(self, last_words: str | None = None) -> Mapping[str, int]:
         """pc, lr, sp, xpsr of the core that runs or, where QEMU has ended, as its last words tell them."""

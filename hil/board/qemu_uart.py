@@ -7,7 +7,7 @@ tells. Memory is read through QEMU's debug stub.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from hil.board.config import BoardConfig
@@ -69,16 +69,9 @@ class UartBoard(EmulatedUartBoard):
 
     @contextmanager
     def _look(self) -> Iterator[Outside]:
-        if self._child is None:
-            raise BoardError(f"board {self.config.name} is not running")
-        stub = self._control.attached()
-        stub.resume()
-        try:
+        with self._control.look() as stub:
             counted = self._settings.icount_shift is not None
             yield FreeRunning(stub, COUNTER, lambda: self._count(stub)) if counted else OnlyMemory(stub)
-        finally:
-            with suppress(BoardError, OSError):  # what went wrong before is what there is to tell
-                stub.resume()
 
     def _count(self, stub: GdbStub) -> int:
         """A machine that runs has handed over what it executed some time ago; one that stands still, all of it."""

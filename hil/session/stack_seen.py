@@ -11,7 +11,7 @@ from itertools import islice
 
 import numpy as np
 
-from hil.board.firmware import FirmwareBoard
+from hil.board.base import Board
 from hil.contract.stack_seen import StackSeen
 from hil.errors import BoardBroken, BoardError, DeviceEnded
 from hil.link.rtt import Memory
@@ -28,7 +28,7 @@ _NOT_INSIDE = "the stack pointer of the idle core lies outside of the stack that
 
 def _collect(run: SessionState) -> StackSeen:
     board, span = run.device.board, run.image.stack_span()
-    if run.stopped or run.device.hello.can & Can.MARKS or span is None or not isinstance(board, FirmwareBoard):
+    if run.stopped or run.device.hello.can & Can.MARKS or span is None:
         return StackSeen()
     if run.image.facts().host:
         return StackSeen()
@@ -40,7 +40,7 @@ def _collect(run: SessionState) -> StackSeen:
         return StackSeen(blind=f"the stack cannot be painted: {str(error).splitlines()[0]}")
 
 
-def _looked(run: SessionState, board: FirmwareBoard, span: tuple[int, int]) -> StackSeen:
+def _looked(run: SessionState, board: Board, span: tuple[int, int]) -> StackSeen:
     low, top = span
     pointer = board.core_registers().get("sp", 0)
     if not low < pointer <= top:

@@ -82,11 +82,11 @@ def without_golden_outputs(folder: Path) -> None:
 
 def changed(**fields: object) -> MakeBundle:
     """A bundle, hashes and all, of the case with other fields."""
-    return lambda case: build_bundle(replace(case, **fields))  # type: ignore[arg-type]
+    return lambda case: build_bundle(replace(case, **fields))
 
 
 def decides(**fields: object) -> MakeBundle:
-    return lambda case: build_bundle(replace(case, decide=replace(case.decide, **fields)))  # type: ignore[arg-type]
+    return lambda case: build_bundle(replace(case, decide=replace(case.decide, **fields)))
 
 
 def relabelled(case: Case) -> bytes:

@@ -53,6 +53,6 @@ def test_a_named_image_that_lacks_them_is_no_image_for_the_case(tmp_path: Path, 
     run = run_in(tmp_path, build("native", PROJECT))
     run.prepare([pooling])
     with pytest.raises(CaseError, match="MEAN") as caught:
-        run.result(pooling, None)  # type: ignore[arg-type]
+        run.result(pooling, None)
     assert "hil_firmware_kernels" in caught.value.fix
     run.close()
