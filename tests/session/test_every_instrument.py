@@ -153,6 +153,27 @@ def test_guards_are_shown_each_way_to_go_wrong(sound: Evidence) -> None:
     assert trip.rounds > trip.left
 
 
+def test_a_trial_that_other_programs_slowed_down_is_no_defect_of_the_watchdog(board: NativeBoard) -> None:
+    """The trial spin takes a tenth of a millisecond: the turn of one other program makes it look 100 times as long."""
+    rounds: list[int] = []
+
+    class Starved(Device):
+        def self_test(self, test: SelfTest, amount: int = 0, **options: Any) -> Record | None:
+            record = super().self_test(test, amount, **options)
+            if test is not SelfTest.SPIN or record is None:
+                return record
+            rounds.append(amount)
+            factor = 100 if len(rounds) == 1 else 1
+            return replace(record, ticks=tuple(factor * tick for tick in record.ticks))
+
+    evidence = session(board, Starved, guard_test.STEP)
+    found = evidence.section(GuardTest).deadline
+    assert found is not None
+    assert found.trip.kind == "deadline missed"
+    assert len(rounds) == 2  # the trial, and a spin that came back before its deadline
+    assert found.rounds > rounds[-1]
+
+
 def test_a_clock_is_shown_a_loop_and_naps(sound: Evidence) -> None:
     found = sound.section(ClockTest)
     assert (found.able, found.naps) == (True, 5)

@@ -9,6 +9,7 @@ from hil.contract.instruments.clock import SHORT, SPIN_INSTRUCTIONS, ClockTest, 
 from hil.contract.ready import ended_before
 from hil.contract.types import Check, CheckResult, Evidence, Section
 from hil.contract.verdict import Sheet, number
+from hil.records import ClockSpec
 
 DEADLINE = "deadline missed"  # kinds of fault, as hil.board.fault words them
 OVERFLOW = "stack overflow"
@@ -89,13 +90,22 @@ def _judge_deadline(evidence: Evidence) -> CheckResult:
     return sheet.result(reason=_when(found), numbers={"deadline_units": trip.deadline})
 
 
+def late_on_the_host(trip: DeadlineTrip, clock: ClockSpec) -> bool:
+    """Whether it came later than even a busy host explains; False on a clock of the target's own."""
+    return clock.kind == "host time" and _host_ns(trip) > trip.deadline + _LATE_NS
+
+
+def _host_ns(trip: DeadlineTrip) -> int:
+    return round(trip.seconds * 1e9)
+
+
 def _wrong_time(trip: DeadlineTrip, evidence: Evidence) -> str:
     """When it came, where that was not the right time; "" when it was."""
     clock = evidence.clock
     if clock.kind == "host time":
-        spent = round(trip.seconds * 1e9)
-        early, late = int(_EARLY * trip.deadline), trip.deadline + _LATE_NS
-        return "" if early <= spent <= late else f"it came after {number(spent)} {clock.unit} of host time"
+        spent = _host_ns(trip)
+        wrong = spent < int(_EARLY * trip.deadline) or late_on_the_host(trip, clock)
+        return f"it came after {number(spent)} {clock.unit} of host time" if wrong else ""
     per_round = float(SPIN_INSTRUCTIONS)
     if not clock.deterministic:  # a round takes as many cycles as it did on the clock
         spin = evidence.section(ClockTest).spin
