@@ -6,6 +6,7 @@
 
 /* Operators in one reply, as in link.cddl. */
 #define OPERATORS_A_PAGE 32u
+#define NO_LABEL (-1)
 
 /* What a reply needs beside the bytes that a fetch carries. */
 #define FETCH_OVERHEAD 64u
@@ -78,9 +79,15 @@ static outcome answer_hello(hil_agent* agent, uint32_t protocol, zcbor_state_t* 
   return written(hil_put_key(out, "hello") && hil_put_facts(out, facts, can(product, facts)));
 }
 
+static hil_decision no_decision(void) {
+  const hil_decision none = {NO_LABEL, 0, NO_LABEL, 0, {NULL, 0}};
+  return none;
+}
+
 static hil_record* empty_record(hil_agent* agent) {
   hil_record* const record = &agent->said.record;
   memset(record, 0, sizeof(*record));
+  record->decision = no_decision();
   return record;
 }
 
@@ -158,12 +165,11 @@ static outcome answer_selftest(hil_agent* agent, const struct selftest_arguments
 
 static outcome answer_scores(hil_agent* agent, const struct scores_arguments* arguments, zcbor_state_t* out) {
   const hil_product* const product = agent->product;
-  hil_decision decision;
+  hil_decision decision = no_decision();
   uint32_t wanted = 0;
   if (product->decide == NULL) {
     return refused(CANNOT, 0);
   }
-  memset(&decision, 0, sizeof(decision));
   if (!product->decide(product->context, arguments->scores_arguments_fresh,
                        aligned(agent, &arguments->scores_arguments_output), &decision, &wanted)) {
     return refused(WRONG_SCORES, wanted);

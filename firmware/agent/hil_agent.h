@@ -119,9 +119,9 @@ typedef struct {
 } hil_window;
 
 typedef struct {
-  int32_t winner;
+  int32_t winner; /* comes as -1: no decide stage, or a window that was refused */
   int32_t score;
-  int32_t answer;
+  int32_t answer; /* comes as -1: unknown */
   uint8_t reason;
   hil_text label;
 } hil_decision;
@@ -193,8 +193,8 @@ enum {
 
 /* ---- the product ----------------------------------------------------------------------------------------------- */
 
-/* What the agent tests. Every function gets `context`. Structures to fill in come zeroed. describe() and run() must be
- * there; each of the others may be null, and what needs it is then not judged.
+/* What the agent tests. Every function gets `context`. Structures to fill in come zeroed, decisions but for winner and
+ * answer. describe() and run() must be there; each of the others may be null, and what needs it is then not judged.
  */
 typedef struct {
   void* context;

@@ -6,6 +6,7 @@ import os
 import shlex
 import signal
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +14,10 @@ _LAST_LINES = 8  # make says where it leaves, and that something failed, behind 
 
 
 def run_command(command: str | Sequence[str], limit_s: float, folder: Path | None = None) -> str:
-    """Run a line, or words, without a shell. "" when it ended well, else what happened; nothing of it runs on."""
+    """Run a line, or words, without a shell. "" when it ended well, else what happened; nothing of it runs on.
+
+    Its environment names the interpreter that hil runs in, `PYTHON`, unless the user's own names another.
+    """
     try:
         child = subprocess.Popen(
             shlex.split(command) if isinstance(command, str) else command,
@@ -22,6 +26,7 @@ def run_command(command: str | Sequence[str], limit_s: float, folder: Path | Non
             stderr=subprocess.STDOUT,
             start_new_session=True,
             cwd=folder,
+            env={"PYTHON": sys.executable, **os.environ},
         )
     except (OSError, ValueError) as error:
         return f"cannot be started: {error}"

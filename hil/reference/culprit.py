@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,7 +46,11 @@ def find_culprit(
 
     def dies(piece: bytes) -> bool:
         process = InterpreterProcess()
-        process.ask("ready", {})  # the start of a process on a busy machine is no part of the trial
+        with closing(process):
+            process.ask("ready", {})  # the start of a process on a busy machine is no part of the trial
+            return ends_in(process, piece)
+
+    def ends_in(process: InterpreterProcess, piece: bytes) -> bool:
         try:
             process.ask(open_request, {"model": piece, **options}, TRIAL_S)
             if tensors is not None:
@@ -54,8 +59,6 @@ def find_culprit(
             return False
         except InterpreterEnded:
             return True
-        finally:
-            process.close()
         return False
 
     if not dies(model):

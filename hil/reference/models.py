@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.case.types import Case, ModelFile
-from hil.errors import CaseError, UsageError
+from hil.errors import CaseError, HilError
 from hil.interpreter.process import InterpreterProcess
 from hil.reference.float import FloatReference
 from hil.reference.int8 import Int8Oracle
@@ -87,7 +87,7 @@ class CaseModels:
         self._case, self._lock = case, threading.Lock()
         self._processes: list[InterpreterProcess] = []
         self._oracle: Int8Oracle | None = None
-        self._error: UsageError | None = None  # why they cannot be opened: told to each who asks
+        self._error: HilError | None = None  # why they cannot be opened: told to each who asks
         self._floating: FloatReference | None = None
 
     def start(self) -> None:
@@ -98,7 +98,7 @@ class CaseModels:
 
     def open(self) -> None:
         """Open both, once. Raises UsageError when a model is refused or its interpreter does not survive it, CaseError
-        when it does not fit the case.
+        when it does not fit the case, and what the first attempt raised, whatever it was: its processes are closed.
         """
         with self._lock:
             if self._error is not None:
@@ -107,7 +107,7 @@ class CaseModels:
                 return
             try:
                 self._open()
-            except UsageError as error:
+            except HilError as error:
                 self._error = error
                 raise
 

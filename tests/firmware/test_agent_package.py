@@ -156,6 +156,7 @@ def test_the_example_is_spoken_to(line: str, example: Path, tmp_path: Path) -> N
         assert (record.minimum, record.maximum, record.received) == (0, 15, zlib.crc32(RISING))
         refused = messages.decode_record(client.request(messages.run_command(2, True, 0, b"short"), 20.0))
         assert refused.status == Status.REJECTED
+        assert (refused.decision.winner, refused.decision.answer) == (-1, -1)  # 0 would be its first label
         for command in (messages.scores_command(True, b"\0\0"), messages.fetch_command(0, 0, 1)):
             with pytest.raises(AgentError, match="this firmware cannot do that"):
                 client.request(command, 20.0)

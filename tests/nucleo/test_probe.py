@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -215,6 +216,13 @@ def test_a_connection_that_blocks_is_not_tried_again(monkeypatch: pytest.MonkeyP
     finally:
         let_go.set()
     assert tries == [1]
+
+
+def test_a_command_is_told_the_interpreter_unless_the_user_names_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHON", raising=False)
+    assert run_command("sh -c 'echo $PYTHON; exit 1'", 5.0) == f"ended with code 1: {sys.executable}"
+    monkeypatch.setenv("PYTHON", "another")
+    assert run_command("sh -c 'echo $PYTHON; exit 1'", 5.0) == "ended with code 1: another"
 
 
 @pytest.mark.parametrize(

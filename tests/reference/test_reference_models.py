@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ from answering_process import Process, asked_to_run, fails
 from interpreted_cases import COPY, SIX, TWICE, Processes, both, both_of_several, case_of, several
 
 from hil.case.types import Case
-from hil.errors import CaseError, UsageError
-from hil.interpreter.process import InterpreterRefused
+from hil.errors import BenchError, CaseError, UsageError
+from hil.interpreter.process import InterpreterEnded, InterpreterRefused
+from hil.reference import interpreted
 from hil.reference.models import CaseModels, Outputs
 from hil.reference.prepare import real_values
 
@@ -56,6 +58,22 @@ def test_why_models_cannot_be_opened_is_told_to_each_who_asks(monkeypatch: pytes
         with pytest.raises(UsageError, match="refuses this model"):
             ask()
     assert len(oracle.asked) == 1
+
+
+def test_what_ended_the_interpreter_is_told_to_each_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second to ask is not told "was closed", which is what became of the process after the first."""
+    oracle, _ = both()
+    oracle.answers["open_tflm"] = fails(InterpreterEnded("ended with exit code 1", "No module named 'numpy'"))
+    Processes(monkeypatch, oracle, Process())
+
+    def no_process(*_: object) -> NoReturn:
+        raise BenchError("the process of an interpreter cannot be started: no memory")
+
+    monkeypatch.setattr(interpreted, "find_culprit", no_process)
+    opened_ = CaseModels(case_of())
+    for ask in (opened_.open, lambda: opened_.oracle, lambda: opened_.floating):
+        with pytest.raises(BenchError, match="cannot be started"):
+            ask()
 
 
 @pytest.mark.parametrize(
