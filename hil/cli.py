@@ -62,8 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def board_folders() -> list[Path]:
-    """Where board files are looked for: the project's own first, then those that hil brings along."""
-    return places.board_folders(Path.cwd() / "boards")
+    """Where board files are looked for: the folder that HIL_BOARDS names, the project's own, what hil brings along."""
+    further = os.environ.get("HIL_BOARDS", "")
+    return places.board_folders(Path(further) if further else None, Path.cwd() / "boards")
 
 
 def _parser() -> argparse.ArgumentParser:

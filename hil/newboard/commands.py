@@ -10,7 +10,7 @@ from typing import Any
 
 
 def add_board_command(commands: Any, board_folders: Callable[[], list[Path]]) -> None:
-    """`hil board`; board_folders: the first one takes the file."""
+    """`hil board`; board_folders: where boards that are known already are looked for."""
     actions = commands.add_parser("board", help="write a board file").add_subparsers(required=True, metavar="action")
     new = actions.add_parser("new", help="write a board file from another tool's file, or from what is plugged in")
     new.add_argument("name", metavar="NAME", help="of the board: boards/NAME.toml is written, and never overwritten")
@@ -43,7 +43,7 @@ def _new(options: argparse.Namespace, folders: list[Path]) -> int:
     found = read_source(options.source, wanted) if options.source else _plugged_in(wanted, folders)
     if options.image is not None:
         found = replace(found, image=str(options.image.resolve()), own=True)
-    config = write_board(folders[0], name, found, options.source)
+    config = write_board(Path.cwd() / "boards", name, found, options.source)
     print(f"wrote {config.file}")
     for what in found.left:
         print(f"  not carried over: {what}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from native_session import native_image
+from native_session import PROJECT, native_image
 
 from hil.cli import main
 
@@ -46,3 +46,15 @@ def test_an_image_of_another_machine_is_refused(
     monkeypatch.chdir(tmp_path)
     assert main(["ping", "--board", "qemu", "--image", str(native_image().path)]) == 2
     assert "x86_64" in capsys.readouterr().err
+
+
+def test_board_files_of_a_further_folder_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.toml").write_text((PROJECT / "boards" / "native.toml").read_text(encoding="utf-8"))
+    command = ["ping", "--board", "mine", "--image", str(native_image().path)]
+    assert main(command) == 2
+    assert "mine" in capsys.readouterr().err
+    monkeypatch.setenv("HIL_BOARDS", str(tmp_path))
+    assert main(command) == 0
+    assert told(capsys.readouterr().out)["target"] == "native"
