@@ -45,6 +45,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "tests/baseline/test_baseline_checks.py",
         "tests/baseline/test_baseline_cycles.py",
         "tests/baseline/test_baseline_of_several.py",
+        "tests/baseline/test_baseline_parts.py",
+        "tests/baseline/test_baseline_sizes.py",
         "tests/baseline/test_regression_statistics.py",
     ),
     "reference": ("tests/reference",),
