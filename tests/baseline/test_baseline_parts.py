@@ -9,11 +9,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_baseline import accepted_evidence
+from made_baseline import OPERATORS, accepted_evidence
 from made_evidence import LABELS, REJECTED, N
 
-from hil.baseline.file import BaselineFile
-from hil.contract import CHECKS, accepted, judge
+from hil.baseline.types import BaselineFile, Figures
+from hil.contract import CHECKS, accepted, baseline_latency, judge
+from hil.contract.operators import OperatorProfile
 from hil.contract.types import CheckResult, Evidence, Outcome
 from hil.records import DecisionReason, GateReason, Status
 
@@ -229,3 +230,75 @@ def test_a_case_copied_from_another_is_told_what_became_of_the_file(evidence: Ev
     result = verdict("valid", other)
     assert result.outcome is Outcome.FAILED
     assert result.findings[0].hint.startswith("the file was copied or renamed")
+
+
+# ---- time: how it is told
+
+
+def mean(*means: float) -> dict[str, Figures]:
+    return {
+        stage: Figures(mean=value, **{name: int(value) for name in Figures.model_fields if name != "mean"})
+        for stage, value in zip(("prepare", "invoke", "decide", "total"), (*means, sum(means)), strict=True)
+    }
+
+
+def factor(before: tuple[float, float, float], now: tuple[float, float, float]) -> str:
+    nothing = np.zeros((0, 4), np.int64)
+    both = baseline_latency.Pair(np.zeros(0, np.int64), nothing, nothing, mean(*before), mean(*now))
+    return baseline_latency._same_factor(both)
+
+
+def test_all_long_stages_by_one_factor_blame_the_clock() -> None:
+    said = "all stages by the same 1.5: clock, wait states, compiler flags?"
+    assert factor((2000, 40_000, 100), (3000, 60_000, 100)) == said
+    assert factor((2000, 40_000, 100), (3000, 61_990, 100)) == said  # 1.5498: within a tenth of the growth
+    assert factor((2000, 40_000, 100), (3000, 62_100, 100)) == ""
+    assert factor((1000, 40_000, 1), (1500, 60_000, 9)) == said  # 1,000 units are long enough
+    assert factor((999, 40_000, 1), (1498.5, 60_000, 9)) == ""  # one alone
+    assert factor((2000, 40_000, 100), (2002, 40_040, 100)) == ""  # a thousandth is nothing
+    assert factor((2000, 40_000, 100), (2003, 40_060, 100)) != ""
+    assert factor((2000, 40_000, 100), (2000, 60_000, 100)) == ""
+    assert factor((20, 40, 100), (30, 60, 150)) == ""
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "percent"), [(200, 250, 25.0), (200, 150, -25.0), (0, 0, 0.0), (0, 1, float("inf")), (1, 0, -100)]
+)
+def test_a_change_is_told_in_percent_of_the_accepted(before: float, now: float, percent: float) -> None:
+    assert baseline_latency._percent(before, now) == percent
+
+
+def slower(evidence: Evidence, stage: int, rows: slice) -> Evidence:
+    done = np.zeros(N, bool)
+    done[rows] = True
+    done &= evidence.records.status == Status.DONE
+    evidence.records.ticks[done, stage:] += 1600
+    return evidence
+
+
+@pytest.mark.parametrize(("rows", "named"), [(slice(100, 101), True), (slice(0, 150), True), (slice(0, 161), False)])
+def test_one_vector_is_named_where_few_are_slower(evidence: Evidence, rows: slice, named: bool) -> None:
+    """Of 319 windows; half of them and more are all of them."""
+    finding = verdict("latency.prepare", slower(evidence, 0, rows)).findings[0]
+    assert (finding.vector != "") is named
+    assert "most " in finding.observed
+
+
+def test_operators_are_told_for_invoke_alone_the_one_that_grew_most_first(evidence: Evidence) -> None:
+    units = {"CONV_2D": 41_000, "SOFTMAX": 9001}
+    grown = tuple(replace(each, units=units[each.operator]) for each in OPERATORS)
+    changed = slower(evidence, 0, slice(None)).having(OperatorProfile(grown, 0))
+    hints = {stage: baseline_latency._operators(changed, stage) for stage in ("prepare", "invoke", "decide", "total")}
+    assert {stage for stage, hint in hints.items() if hint} == {"invoke"}
+    assert "most grew CONV_2D #0 40,000 -> 41,000 (+2.5 %), SOFTMAX #1 9,000 -> 9,001" in hints["invoke"]
+
+
+def test_a_clock_that_stands_still_is_no_time(evidence: Evidence) -> None:
+    evidence.records.ticks[40] = evidence.records.ticks[40, 0]
+    assert verdict("latency.prepare", evidence).reason.startswith("the clock of the port does not run, or wraps")
+
+
+def test_a_stage_may_take_nothing_but_the_model_s_run(evidence: Evidence) -> None:
+    ticks = evidence.records.ticks[40].copy()
+    evidence.records.ticks[40] = (0, ticks[1] - ticks[0], ticks[1] - ticks[0])
+    assert verdict("latency.prepare", evidence).outcome is Outcome.PASSED
