@@ -88,6 +88,19 @@ def test_agreement_is_taken_anew_without_the_vectors_that_are_lost(evidence: Evi
     assert pairs["max_abs_error"].now < 0.2
 
 
+def test_what_the_accepted_run_lost_does_not_count_now_either(evidence: Evidence) -> None:
+    """Neither a wrong answer nor a far output on it is news."""
+    lost = int(right_now(evidence)[3])
+    right = len(right_now(evidence)) - 1
+    assert evidence.baseline is not None
+    assert evidence.references.float_chain is not None
+    evidence.baseline.baseline.columns.status[lost] = Status.FAULT
+    evidence.records.answer[lost] = -1
+    evidence.references.float_chain[lost] += 0.25
+    assert accepted.accuracies(evidence) == (right / (N - 2), right / (N - 2))
+    assert accepted.agreements(evidence)["max_abs_error"].now < 0.2
+
+
 def test_lost_vectors_are_left_in_where_the_float_model_is_another(evidence: Evidence) -> None:
     """Then the accepted figures are all that there is."""
     evidence = otherwise(evidence, float_model_sha256="77" * 32)

@@ -221,6 +221,12 @@ def test_scores_at_the_bounds_say_nothing_of_a_scale() -> None:
     assert outputs.scaled(run(right, given)).startswith("scale factor: scores are 2 times")
 
 
+def test_off_by_one_is_rounding_and_off_by_two_is_not() -> None:
+    right = scores(5)
+    assert outputs.rounded(run(right, right - 1)).startswith("other rounding")
+    assert outputs.rounded(run(right, right - 2)) == ""
+
+
 # ---- what they have in common
 
 

@@ -12,6 +12,7 @@ from hil.case.types import Case
 from hil.contract.alone import UNKNOWN, device_answers, raw_answers, real_answers, threshold_score
 from hil.contract.types import Evidence
 from hil.records import Status
+from hil.tensor import ranks
 
 
 def accepting_above(evidence: Evidence, threshold: int) -> Case:
@@ -28,6 +29,13 @@ def test_the_real_threshold_lies_half_a_step_above_the_raw_one(
 ) -> None:
     """A score of 1/256 a step, from raw -128; below it all are accepted, from the highest on none."""
     assert threshold_score(accepting_above(evidence, threshold)) == score
+
+
+def test_of_float32_the_next_number_is_accepted(evidence: Evidence) -> None:
+    model = replace(evidence.case.model, outputs=(replace(evidence.case.model.output, dtype="FLOAT32"),))
+    half = int(ranks(np.array([0.5], np.float32))[0])
+    case = replace(accepting_above(evidence, half), model=model)
+    assert threshold_score(case) == float(np.nextafter(np.float32(0.5), np.float32(1)))
 
 
 def test_the_threshold_itself_is_not_accepted_and_the_next_score_is(evidence: Evidence) -> None:
