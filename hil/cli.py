@@ -14,6 +14,7 @@ from hil.acceptance.commands import add_baseline_commands, add_limits_command
 from hil.budget.commands import add_budget_command
 from hil.case.commands import add_new_command, add_regen_command
 from hil.compare.commands import add_compare_command
+from hil.environment import environment_name
 from hil.errors import BenchError, HilError, UsageError
 from hil.gate.commands import add_gate_command
 from hil.init.commands import add_init_command
@@ -63,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def board_folders() -> list[Path]:
     """Where board files are looked for: the folder that HIL_BOARDS names, the project's own, what hil brings along."""
-    further = os.environ.get("HIL_BOARDS", "")
+    further = os.environ.get(environment_name("hil-boards"), "")
     return places.board_folders(Path(further) if further else None, Path.cwd() / "boards")
 
 

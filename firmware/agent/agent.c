@@ -6,6 +6,7 @@
 
 /* Operators in one reply, as in link.cddl. */
 #define OPERATORS_A_PAGE 32u
+
 #define NO_LABEL (-1)
 
 /* What a reply needs beside the bytes that a fetch carries. */

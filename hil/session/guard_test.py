@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hil.board.fault import Fault
-from hil.contract.instruments.clock import SHORT
+from hil.contract.instruments.clock import SHORT, rounds_of_all
 from hil.contract.instruments.guards import DeadlineTrip, GuardTest, Trip, late_on_the_host
 from hil.contract.instruments.marks import NO_MEMORY
 from hil.errors import DeviceEnded, DeviceFault, DeviceReset, DeviceSilent
@@ -58,7 +58,7 @@ def _deadline(run: SessionState, trial: Record) -> DeadlineTrip:
     units = int(board.clock.units(np.array(ticks)))
     rounds, took = _TRIAL_ROUNDS, int(trial.ticks[-1])
     for _ in range(_ATTEMPTS):
-        rounds = min(0xFFFFFFFF, _TIMES * SHORT * ticks * _whole(rounds) // max(1, took))
+        rounds = min(0xFFFFFFFF, _TIMES * SHORT * ticks * rounds_of_all(rounds) // max(1, took))
         start = time.monotonic()
         trip, answer = _tripped(run, SelfTest.SPIN, "spun", rounds, ticks)
         seconds = time.monotonic() - start
@@ -70,11 +70,6 @@ def _deadline(run: SessionState, trial: Record) -> DeadlineTrip:
         if not late_on_the_host(found, board.clock) or run.broken:
             break
     return found
-
-
-def _whole(rounds: int) -> int:
-    """Rounds of all four stages, when invoke spins `rounds`."""
-    return rounds + 3 * (rounds // SHORT)
 
 
 def _spin_left(run: SessionState) -> int:

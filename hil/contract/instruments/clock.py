@@ -72,6 +72,11 @@ class ClockTest(Section):
     reply_bytes: int = 0
 
 
+def rounds_of_all(rounds: int) -> int:
+    """Of the spin in all four stages, when invoke spins `rounds`."""
+    return rounds + 3 * (rounds // SHORT)
+
+
 def untried(tried: bool, able: bool, evidence: Evidence) -> str:
     """Why an instrument that a self-test shows something to cannot be judged; "" when it was."""
     if not tried:

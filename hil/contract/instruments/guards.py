@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hil.contract.instruments.clock import SHORT, SPIN_INSTRUCTIONS, ClockTest, untried
+from hil.contract.instruments.clock import SHORT, SPIN_INSTRUCTIONS, ClockTest, rounds_of_all, untried
 from hil.contract.ready import ended_before
 from hil.contract.types import Check, CheckResult, Evidence, Section
 from hil.contract.verdict import Sheet, number
@@ -109,7 +109,7 @@ def _wrong_time(trip: DeadlineTrip, evidence: Evidence) -> str:
     per_round = float(SPIN_INSTRUCTIONS)
     if not clock.deterministic:  # a round takes as many cycles as it did on the clock
         spin = evidence.section(ClockTest).spin
-        per_round = spin.units[-1] / (spin.rounds + 3 * (spin.rounds // SHORT)) if spin.units and spin.rounds else 0.0
+        per_round = spin.units[-1] / rounds_of_all(spin.rounds) if spin.units and spin.rounds else 0.0
         if not per_round:
             return ""
     spent = round(trip.done() * per_round)
