@@ -63,9 +63,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def board_folders() -> list[Path]:
-    """Where board files are looked for: the folder that HIL_BOARDS names, the project's own, what hil brings along."""
-    further = os.environ.get(environment_name("hil-boards"), "")
-    return places.board_folders(Path(further) if further else None, Path.cwd() / "boards")
+    """Where board files are looked for: the folder that HIL_BOARDS names, the project's own, what hil brings along.
+
+    Raises UsageError when there is no such folder.
+    """
+    variable = environment_name("hil-boards")
+    further = Path(named) if (named := os.environ.get(variable, "")) else None
+    if further is not None and not further.is_dir():
+        raise UsageError(
+            f"{variable}: there is no folder {further}\n  fix: name the folder of your board files, or unset it"
+        )
+    return places.board_folders(further, Path.cwd() / "boards")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -58,3 +58,6 @@ def test_board_files_of_a_further_folder_are_found(
     monkeypatch.setenv("HIL_BOARDS", str(tmp_path))
     assert main(command) == 0
     assert told(capsys.readouterr().out)["target"] == "native"
+    monkeypatch.setenv("HIL_BOARDS", str(tmp_path / "bords"))
+    assert main(command) == 2
+    assert f"HIL_BOARDS: there is no folder {tmp_path / 'bords'}\n  fix: " in capsys.readouterr().err
